@@ -1,0 +1,6 @@
+export type { Balancer } from './balancer.ts'
+export { createBalancer } from './create.ts'
+export { EndpointSet } from './endpoint-set.ts'
+export { LeastRequest } from './least-request.ts'
+export { RandomBalancer } from './random.ts'
+export { RoundRobin } from './round-robin.ts'

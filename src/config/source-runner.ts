@@ -1,0 +1,87 @@
+import type { Rejection, ResourceDelta, Source, Stop } from '../model/source.ts'
+
+/** What the runner tells the mesh. */
+export interface SourceListener {
+  rejected(source: string, rejections: readonly Rejection[]): void
+  failed(source: string, error: unknown): void
+  recovered(source: string): void
+  /** A source gave its first answer, or failed to. */
+  answered(): void
+}
+
+interface Running {
+  readonly source: Source
+  state: 'starting' | 'ready' | 'failed'
+  version: string
+  stop: Stop | undefined
+}
+
+/** Runs the sources of a mesh: starts them once, keeps count of who has answered, contains whatever they throw. */
+export class SourceRunner {
+  private readonly running: Running[]
+  private readonly apply: (source: string, delta: ResourceDelta) => Rejection[]
+  private readonly listener: SourceListener
+  private started = false
+
+  constructor(sources: readonly Source[], apply: (source: string, delta: ResourceDelta) => Rejection[], listener: SourceListener) {
+    this.running = sources.map((source) => ({ source, state: 'starting', version: '', stop: undefined }))
+    this.apply = apply
+    this.listener = listener
+  }
+
+  /** Names of the sources that have given nothing yet. */
+  get missing(): string[] {
+    return this.running.filter(({ state, version }) => state !== 'ready' && version === '').map(({ source }) => source.name)
+  }
+
+  /** True when no source is still at its first attempt. */
+  get settled(): boolean {
+    return this.started && this.running.every(({ state }) => state !== 'starting')
+  }
+
+  get states(): Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }> {
+    return Object.fromEntries(this.running.map(({ source, state, version }) => [source.name, { state, version }]))
+  }
+
+  start(): void {
+    if (this.started) return
+    this.started = true
+    for (const running of this.running) this.watch(running)
+  }
+
+  async stop(): Promise<void> {
+    const stops = this.running.map(async ({ stop }) => stop?.())
+    await Promise.allSettled(stops)
+  }
+
+  private watch(running: Running): void {
+    const { source } = running
+    try {
+      running.stop = source.watch({
+        update: (delta) => this.update(running, delta),
+        failed: (error) => this.failed(running, error),
+      })
+    } catch (error) {
+      this.failed(running, error)
+    }
+  }
+
+  private update(running: Running, delta: ResourceDelta): Rejection[] {
+    const { name } = running.source
+    const former = running.state
+    const rejections = this.apply(name, delta)
+    running.state = 'ready'
+    running.version = delta.version
+    if (rejections.length > 0) this.listener.rejected(name, rejections)
+    if (former === 'failed') this.listener.recovered(name)
+    if (former !== 'ready') this.listener.answered()
+    return rejections
+  }
+
+  private failed(running: Running, error: unknown): void {
+    const former = running.state
+    running.state = 'failed'
+    if (former !== 'failed') this.listener.failed(running.source.name, error)
+    if (former === 'starting') this.listener.answered()
+  }
+}

@@ -1,0 +1,31 @@
+import type { Endpoint } from './endpoint.ts'
+
+/** Order in which calls are given up under pressure; `high` goes last. */
+export type Priority = 'low' | 'normal' | 'high'
+
+/**
+ * One logical call as routers, gates, balancers and retry policies see it. Plain fields, written once
+ * by whoever opens the door; the mesh never looks into a body to fill them.
+ */
+export interface Call {
+  readonly service: string
+  readonly method: string
+  /** Authority the caller addressed, as `host` or `host:port`. */
+  readonly host: string
+  /** Path and query as they go on the wire. */
+  readonly path: string
+  /** Safe and idempotent methods, an `Idempotency-Key`, or the caller's word (RFC 9110 §9.2.2). */
+  readonly idempotent: boolean
+  readonly priority: Priority
+  readonly hashKey: string | undefined
+  /** Clock time at which the call began. */
+  readonly startedAt: number
+  /** Clock time after which nobody waits for the answer; Infinity when the caller set no bound. */
+  readonly deadline: number
+  /** Tries launched so far, those that only moved on included. */
+  readonly tries: number
+  /** How many of the tries were moves: launched because the one before never got a connection. */
+  readonly moves: number
+  /** Whether this call already tried `endpoint`; a further try prefers another. */
+  hasTried(endpoint: Endpoint): boolean
+}

@@ -1,0 +1,69 @@
+/** Where a service runs: part of a zone, of a region. */
+export interface Locality {
+  region?: string | undefined
+  zone?: string | undefined
+  subZone?: string | undefined
+}
+
+/** What is configured about one endpoint. Immutable; compared field by field when a new set arrives. */
+export interface EndpointSpec {
+  /** Identity that survives a changed address (pod uid, registry id); the address when nothing better is known. */
+  readonly id: string
+  /** `host:port` as it is printed; IPv6 in brackets. */
+  readonly address: string
+  readonly host: string
+  /** 0: the port of the URL. */
+  readonly port: number
+  readonly weight: number
+  readonly priority: number
+  readonly locality: Readonly<Locality>
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/**
+ * One endpoint as it lives in this process. Its counters are keyed by service + id and outlive
+ * configuration: a push, even a removal for less than a minute, makes nobody forget.
+ */
+export class Endpoint {
+  readonly service: string
+  readonly id: string
+  spec: EndpointSpec
+  /** Tries under way now. */
+  inflight = 0
+  /** Tries ever sent, those that succeeded and those that failed. */
+  tries = 0
+  successes = 0
+  failures = 0
+  /** Outlier detection took it out of the balancer. */
+  ejected = false
+  /** Clock time of the last ejection, and of its end. */
+  ejectedAt = 0
+  ejectedUntil = 0
+  /** Ejections ever; and how far the next one has grown (it shrinks again while the endpoint behaves). */
+  ejections = 0
+  ejectionMultiplier = 0
+  consecutiveFailures = 0
+  /** When (clock time) a connect last failed; another endpoint is preferred for a second. */
+  connectFailedAt = Number.NEGATIVE_INFINITY
+  /** When (clock time) it left the configuration; undefined while it is in it. */
+  removedAt: number | undefined = undefined
+
+  constructor(service: string, spec: EndpointSpec) {
+    this.service = service
+    this.id = spec.id
+    this.spec = spec
+  }
+
+  get address(): string {
+    return this.spec.address
+  }
+}
+
+/** The endpoints of one service that are in the configuration now, and which of them are out of use. */
+export interface EndpointGroup {
+  readonly all: readonly Endpoint[]
+  /** How many of `all` are ejected. */
+  readonly ejected: number
+  /** Takes `endpoint` out of use, or back. */
+  setEjected(endpoint: Endpoint, ejected: boolean): void
+}

@@ -1,0 +1,31 @@
+import type { Call } from './call.ts'
+import type { MeshErrorCode } from './errors.ts'
+import type { Outcome } from './outcome.ts'
+
+/**
+ * Anything that may hold a call back: breaker, limiter, bulkhead, authenticator, authorizer, shedder, fault.
+ * It answers at once, and a refusal is a value: throwing is a defect of the gate, after which an outbound call
+ * goes on without it.
+ */
+export interface Gate {
+  readonly name: string
+  admit(call: Call): Permit | Refusal
+}
+
+/** Leave to go on. Whoever admits a call hears, exactly once, how it ended. */
+export interface Permit {
+  readonly refused?: false
+  settle(outcome: Outcome): void
+}
+
+/** A gate's no. Make it once where it does not depend on the call; it becomes an Error only at the rim. */
+export interface Refusal {
+  readonly refused: true
+  readonly code: MeshErrorCode
+  readonly status: number
+  readonly reason: string
+  readonly retryAfterMs?: number | undefined
+}
+
+/** The permit of a gate that remembers nothing. */
+export const FREE_PERMIT: Permit = Object.freeze({ settle: () => {} })

@@ -1,0 +1,47 @@
+import type { Endpoint } from './endpoint.ts'
+import type { MeshErrorCode } from './errors.ts'
+
+/**
+ * How the one classifier judged a try or a call. *Ignored* (the caller left, a hedge was lost) is
+ * neutral for failure counts; its age is still a lower bound of the endpoint's latency.
+ */
+export type Verdict = 'success' | 'failure' | 'ignored'
+
+/**
+ * Why a try produced no usable answer: `connect` means that nothing was sent, `reset` that the connection
+ * broke afterwards, `timeout` that its time ran out, `protocol` that the peer spoke nonsense, `tls` that the
+ * handshake failed, `local` that this process could not even try (descriptors or ports exhausted), `aborted` that the caller left.
+ */
+export type FailureKind = 'connect' | 'reset' | 'timeout' | 'protocol' | 'tls' | 'local' | 'aborted'
+
+/** How a try or a whole call ended. Read it inside `settle`; the object may be the engine's own and live on. */
+export interface Outcome {
+  readonly verdict: Verdict
+  /** HTTP status of the answer, 0 when there was none. */
+  readonly status: number
+  /** What broke, or `undefined` when an answer came. */
+  readonly kind: FailureKind | undefined
+  /** Milliseconds from the start of the try to its head, or to its failure. */
+  readonly latencyMs: number
+  readonly endpoint: Endpoint | undefined
+  /** True when it is certain that no byte of the request reached a peer. */
+  readonly unsent: boolean
+  /** True when the service as a whole looks unavailable: no endpoint, connect, reset, timeout, 502, 503, 504. */
+  readonly unavailable: boolean
+  readonly code: MeshErrorCode | undefined
+  /** What the answer's `Retry-After` asks for, already clamped; undefined without one. */
+  readonly retryAfterMs: number | undefined
+}
+
+/** The outcome that gates hear when a call ended before it could say anything about the service. */
+export const IGNORED: Outcome = Object.freeze({
+  verdict: 'ignored',
+  status: 0,
+  kind: 'aborted',
+  latencyMs: 0,
+  endpoint: undefined,
+  unsent: true,
+  unavailable: false,
+  code: undefined,
+  retryAfterMs: undefined,
+})

@@ -1,0 +1,335 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
+import { SourceRunner } from './config/source-runner.ts'
+import { ConfigStore } from './config/store.ts'
+import { defaultClassifier } from './core/classifier.ts'
+import { type Clock, systemClock } from './core/clock.ts'
+import { type Duration, parseDuration } from './core/duration.ts'
+import { MeshError } from './core/errors.ts'
+import { Events } from './core/event.ts'
+import { systemRandom } from './core/random.ts'
+import { TimerWheel } from './core/timer-wheel.ts'
+import type { MeshEvents } from './model/events.ts'
+import type { Explanation, ExplainRequest } from './model/explanation.ts'
+import type { CallOptions, DispatcherLike, MeshOptions, ServiceName } from './model/options.ts'
+import type { ServiceSnapshot } from './model/snapshot.ts'
+import type { MeshStats } from './model/stats.ts'
+import { parseCallOptions } from './outbound/call-options.ts'
+import { MeshDispatcher } from './outbound/dispatcher.ts'
+import { type CallSettings, NO_SETTINGS } from './outbound/engine.ts'
+import { meshFetch, urlOf } from './outbound/fetch.ts'
+import { Installation } from './outbound/install.ts'
+import { Outbound, requestOptions } from './outbound/outbound.ts'
+import { platformFetch } from './outbound/platform.ts'
+import { Startup } from './outbound/startup.ts'
+import { parseOrigin, Targets } from './outbound/targets.ts'
+import { explainService, explainStranger } from './plan/explain.ts'
+import { Plan } from './plan/plan.ts'
+import { serviceStats } from './plan/service-stats.ts'
+import { type ExecuteOptions, Executor, type Task } from './resilience/execute.ts'
+
+/** How long `ready` and `close` wait unless told otherwise. */
+const DEFAULT_WAIT_MS = 10_000
+
+/**
+ * A service mesh in this process: every call made through it gets discovery, balancing, retries, timeouts, circuit
+ * breaking and outlier ejection. Made by {@link createMesh}; it opens nothing until the first call or `ready()`.
+ */
+export class Mesh<Name extends string = string> {
+  /** For `fetch(url, { dispatcher })` and every undici call that takes a dispatcher. */
+  readonly dispatcher: MeshDispatcher & DispatcherLike
+  private readonly options: ParsedOptions
+  private readonly clock: Clock
+  private readonly events: Events<MeshEvents>
+  private readonly time: TimerWheel
+  private readonly store: ConfigStore
+  private readonly plan: Plan
+  private readonly targets: Targets
+  private readonly startup: Startup
+  private readonly outbound: Outbound
+  private readonly sources: SourceRunner
+  private readonly executor: Executor
+  private readonly platform: typeof globalThis.fetch
+  private context: AsyncLocalStorage<CallSettings> | undefined = undefined
+  private installation: Installation | undefined = undefined
+  private closing: Promise<void> | undefined = undefined
+
+  /** @internal use {@link createMesh} */
+  constructor(options: MeshOptions) {
+    const parsed = parseMeshOptions(options)
+    this.options = parsed
+    this.clock = parsed.clock ?? systemClock
+    this.platform = platformFetch()
+    this.time = new TimerWheel(this.clock)
+    this.events = new Events((error) => this.report('event listener', error))
+    const emit = <Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void => this.events.emit(name, payload)
+    const random = parsed.random ?? systemRandom
+    this.plan = new Plan(
+      { time: this.time, random, gates: parsed.gates, emit, released: (endpoint) => this.startup.engine.connections?.release(endpoint) },
+      parsed.namespace,
+    )
+    this.targets = new Targets(this.plan)
+    this.startup = new Startup(
+      { clock: this.clock, time: this.time, classifier: defaultClassifier, emit, report: (what, error) => this.report(what, error) },
+      { undici: parsed.undici, addressPolicy: parsed.addressPolicy, fallback: parsed.fallback, sourcesSettled: () => this.sources.settled, start: () => this.start() },
+    )
+    this.store = new ConfigStore({
+      namespace: parsed.namespace,
+      defaults: parsed.defaults,
+      resources: parsed.resources,
+      onChange: (snapshot, changed, source) => {
+        this.plan.apply(snapshot, changed)
+        emit('configChanged', { version: snapshot.version, services: [...changed], source })
+      },
+    })
+    this.plan.apply(this.store.snapshot, this.store.snapshot.services.keys())
+    const apply = new Map(parsed.sources.map(({ name }) => [name, this.store.register(name)] as const))
+    this.sources = new SourceRunner(parsed.sources, (source, delta) => apply.get(source)?.(delta) ?? [], {
+      rejected: (source, rejections) => emit('configRejected', { source, rejections }),
+      failed: (source, error) => emit('sourceFailed', { source, error }),
+      recovered: (source) => emit('sourceRecovered', { source }),
+      answered: () => this.startup.check(),
+    })
+    const mesh = this
+    this.outbound = new Outbound({
+      engine: this.startup.engine,
+      targets: this.targets,
+      unknownHosts: parsed.unknownHosts,
+      get context() {
+        return mesh.context
+      },
+      get closed() {
+        return mesh.closing !== undefined
+      },
+      get ready() {
+        return mesh.startup.done
+      },
+      whenReady: (then) => this.startup.when(then),
+    })
+    this.dispatcher = new MeshDispatcher({
+      dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
+      undici: () => this.startup.undici(),
+      fallback: (request, handler) => this.startup.passOn(request, handler),
+      close: () => this.close(),
+    }) as MeshDispatcher & DispatcherLike
+    this.executor = new Executor({ clock: this.clock, random, emit })
+  }
+
+  /**
+   * Resolves when every source gave its first answer and undici is loaded.
+   * @param options.timeout default 10 s
+   * @throws MeshError `MESH_NOT_READY` with the sources that are missing; they keep trying
+   */
+  async ready(options: { timeout?: Duration; signal?: AbortSignal } = {}): Promise<void> {
+    this.refuseWhenClosed()
+    const timeoutMs = waitMs('ready.timeout', options.timeout)
+    options.signal?.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const end = (error: unknown): void => {
+        timer.cancel()
+        options.signal?.removeEventListener('abort', aborted)
+        stop()
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      const aborted = (): void => end(options.signal?.reason)
+      const late = (): void => end(new MeshError('MESH_NOT_READY', { reason: `no answer within ${timeoutMs} ms from: ${this.sources.missing.join(', ') || 'undici'}` }))
+      const timer = this.clock.setTimer(late, timeoutMs)
+      options.signal?.addEventListener('abort', aborted, { once: true })
+      const stop = this.startup.onChange((error) => {
+        if (error !== undefined || (this.startup.done && this.sources.missing.length === 0)) end(error)
+      })
+      this.startup.begin()
+    })
+  }
+
+  /** `fetch`, with the mesh underneath; hosts that are no service go to the platform's fetch unchanged. */
+  fetch(input: string | URL | Request, init?: RequestInit & { mesh?: CallOptions }): Promise<Response> {
+    return this.fetchThrough(this.platform, input, init)
+  }
+
+  /** `undici.request`: `{ statusCode, headers, trailers, body }`. Takes `mesh` beside undici's options. */
+  request(url: string | URL, options: RequestOptions = {}): Promise<ResponseData> {
+    return this.dispatcher.request(requestOptions(url, options)) as Promise<ResponseData>
+  }
+
+  /** `undici.stream`: writes the body into what `factory` returns. */
+  stream(url: string | URL, options: RequestOptions, factory: (head: { statusCode: number; headers: Record<string, string | string[] | undefined> }) => NodeJS.WritableStream): Promise<unknown> {
+    return this.dispatcher.stream(requestOptions(url, options), factory) as Promise<unknown>
+  }
+
+  /**
+   * Calls made inside `task`, however deep, get these options: for doors that drop unknown keys.
+   * @throws MeshError `MESH_CONFIG` for bad options, or when the mesh was made with `context: false`
+   */
+  with<T>(options: CallOptions, task: () => T): T {
+    const context = this.contextStorage()
+    if (context === undefined) throw new MeshError('MESH_CONFIG', { reason: 'mesh.with needs AsyncLocalStorage, and this mesh was made with context: false' })
+    return context.run(parseCallOptions(options, context.getStore() ?? NO_SETTINGS), task)
+  }
+
+  /** Runs any promise function behind a breaker (opossum), a deadline and, when it is idempotent, retries (p-retry). */
+  execute<T>(name: string, task: Task<T>, options: ExecuteOptions = {}): Promise<T> {
+    this.refuseWhenClosed()
+    return this.executor.run(name, task, options)
+  }
+
+  /** Puts the mesh behind the global `fetch` and the global dispatchers. Returns what undoes it. */
+  install(): () => void {
+    this.refuseWhenClosed()
+    this.installation ??= new Installation({
+      dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
+      wants: (input) => this.wants(input),
+      fetchThrough: (former, input, init) => this.fetchThrough(former, input, init),
+    })
+    const { installation } = this
+    this.startup.installation = installation
+    return () => {
+      installation.restore()
+      if (this.installation === installation) this.installation = undefined
+    }
+  }
+
+  /** What would happen now to a request, and which resource says so. Sends nothing. */
+  explain(request: ExplainRequest): Explanation {
+    const origin = parseOrigin(request.url instanceof URL ? request.url : String(request.url))
+    if (origin === undefined) throw new MeshError('MESH_CONFIG', { reason: `explain.url: expected an http or https URL, got ${JSON.stringify(String(request.url))}` })
+    const found = this.targets.match(origin)
+    if (found === undefined) return explainStranger(origin.authority, this.options.unknownHosts)
+    const { method = 'GET', headers = {} } = request
+    found.plan.outlier.restoreDue(this.time.read())
+    return explainService(found.plan, found.match, { host: origin.authority, method: method.toUpperCase(), headers, secure: origin.secure })
+  }
+
+  /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
+  snapshot(): { version: number; services: Record<string, ServiceSnapshot> } {
+    const { version, services } = this.store.snapshot
+    return JSON.parse(JSON.stringify({ version, services: Object.fromEntries(services) })) as { version: number; services: Record<string, ServiceSnapshot> }
+  }
+
+  /** Counters and states now, as plain JSON. */
+  stats(): MeshStats {
+    const now = this.time.read()
+    const services: MeshStats['services'] = {}
+    let inflight = 0
+    for (const plan of this.plan.services()) {
+      plan.outlier.restoreDue(now)
+      services[plan.name] = serviceStats(plan, now, (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 })
+      inflight += plan.counters.inflight
+    }
+    return { version: this.store.snapshot.version, closed: this.closing !== undefined, inflight, passedThrough: this.outbound.passedThrough, services, sources: this.sources.states }
+  }
+
+  /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */
+  on<Event extends keyof MeshEvents>(event: Event, listener: (payload: MeshEvents[Event]) => void): () => void {
+    return this.events.on(event, listener)
+  }
+
+  off<Event extends keyof MeshEvents>(event: Event, listener: (payload: MeshEvents[Event]) => void): void {
+    this.events.off(event, listener)
+  }
+
+  /**
+   * Takes no new calls (`MESH_CLOSED`), waits for those under way, then aborts what is left. A second call gets the first
+   * one's promise.
+   * @param options.timeout how long to wait, default 10 s
+   */
+  close(options: { timeout?: Duration } = {}): Promise<void> {
+    this.closing ??= this.shutDown(waitMs('close.timeout', options.timeout))
+    return this.closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Only for types: the services that were named in the options. */
+  declare readonly names?: Name
+
+  private start(): void {
+    this.sources.start()
+  }
+
+  private async shutDown(timeoutMs: number): Promise<void> {
+    this.installation?.restore()
+    this.executor.close()
+    await this.sources.stop()
+    await this.startup.drain(timeoutMs)
+  }
+
+  private wants(input: unknown): boolean {
+    const url = urlOf(input)
+    if (url === undefined) return false
+    const origin = url instanceof URL ? url.origin : originOf(url)
+    if (origin === undefined) return false
+    return this.outbound.serves(origin) || this.options.unknownHosts === 'refuse' || !this.sources.settled
+  }
+
+  private fetchThrough(former: typeof globalThis.fetch, input: unknown, init: unknown): Promise<Response> {
+    return meshFetch({ wants: (url) => this.wants(url), dispatcher: this.dispatcher, context: () => this.contextStorage() }, former, input, init as RequestInit)
+  }
+
+  /** Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */
+  private contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
+    if (this.options.context) this.context ??= new AsyncLocalStorage()
+    return this.context
+  }
+
+  private refuseWhenClosed(): void {
+    if (this.closing !== undefined) throw new MeshError('MESH_CLOSED', { reason: 'the mesh is closed' })
+  }
+
+  private report(what: string, error: unknown): void {
+    try {
+      this.options.logger?.error(`inmesh: ${what} threw`, error)
+    } catch {}
+  }
+}
+
+/** Options of `mesh.request`: undici's, and `mesh`. */
+export interface RequestOptions {
+  method?: string
+  headers?: unknown
+  body?: unknown
+  signal?: AbortSignal
+  mesh?: CallOptions
+  [undici: string]: unknown
+}
+
+/** What `mesh.request` resolves to: undici's ResponseData. */
+export interface ResponseData {
+  statusCode: number
+  headers: Record<string, string | string[] | undefined>
+  trailers: Record<string, string>
+  body: import('node:stream').Readable & {
+    text(): Promise<string>
+    json(): Promise<unknown>
+    arrayBuffer(): Promise<ArrayBuffer>
+    bytes(): Promise<Uint8Array>
+    blob(): Promise<Blob>
+    dump(): Promise<void>
+  }
+}
+
+/**
+ * Makes a mesh. It opens nothing: sources start with `ready()` or the first call.
+ * @throws MeshError `MESH_CONFIG` with every problem and its path
+ */
+export function createMesh<const O extends MeshOptions>(options: O = {} as O): Mesh<ServiceName<O>> {
+  return new Mesh<ServiceName<O>>(options)
+}
+
+function waitMs(path: string, timeout: Duration | undefined): number {
+  if (timeout === undefined) return DEFAULT_WAIT_MS
+  const ms = parseDuration(timeout)
+  if (ms === undefined) throw new MeshError('MESH_CONFIG', { reason: `${path}: expected a duration such as 250, '250ms' or '2s', at most 24 days, got ${String(timeout)}` })
+  return ms
+}
+
+function originOf(url: string): string | undefined {
+  try {
+    return new URL(url).origin
+  } catch {
+    return undefined
+  }
+}

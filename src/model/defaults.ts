@@ -1,0 +1,31 @@
+import type { Policy } from './resources.ts'
+
+/** What every service starts from. The docs' table of defaults is compared with this one by a test. */
+export const DEFAULT_POLICY = Object.freeze({
+  balancing: Object.freeze({ policy: 'least-request' }),
+  timeouts: Object.freeze({
+    timeoutMs: undefined,
+    headTimeoutMs: 15_000,
+    connectTimeoutMs: 2_000,
+    idleTimeoutMs: 60_000,
+  }),
+  retry: Object.freeze({
+    attempts: 2,
+    on: Object.freeze(['connect-failure', 'refused-stream', 'reset', 'gateway-error', 'timeout'] as const),
+    perTryTimeoutMs: undefined,
+    backoffBaseMs: 25,
+    backoffMaxMs: 250,
+    budgetPercent: 20,
+    budgetMinPerSecond: 10,
+  }),
+  circuitBreaker: Object.freeze({ failurePercent: 50, windowMs: 10_000, minRequests: 20, openForMs: 5_000 }),
+  outlierDetection: Object.freeze({
+    consecutiveFailures: 5,
+    ejectForMs: 30_000,
+    maxEjectForMs: 300_000,
+    maxEjectedPercent: 50,
+    intervalMs: 10_000,
+  }),
+  panicPercent: 50,
+  tls: undefined,
+}) satisfies Policy

@@ -1,0 +1,26 @@
+import type { FailureKind } from '../core/outcome.ts'
+import type { Rejection } from './source.ts'
+
+/** Everything a mesh tells while it works; payloads are plain JSON. Times are milliseconds. */
+export interface MeshEvents {
+  endpointEjected: { service: string; endpoint: string; reason: string; forMs: number; failures: number }
+  endpointRestored: { service: string; endpoint: string; afterMs: number }
+  circuitOpened: { service: string; failurePercent: number; requests: number; openForMs: number }
+  circuitClosed: { service: string; afterMs: number }
+  configChanged: { version: number; services: string[]; source: string }
+  configRejected: { source: string; rejections: readonly Rejection[] }
+  sourceFailed: { source: string; error: unknown }
+  sourceRecovered: { source: string }
+  /** A further try was launched. `movedOn`: nothing had been sent, so it cost neither budget nor backoff. */
+  retry: {
+    service: string
+    endpoint: string | undefined
+    /** Number of the try that failed, from 1. */
+    tries: number
+    status: number
+    kind: FailureKind | undefined
+    delayMs: number
+    movedOn: boolean
+  }
+  refused: { service: string; gate: string; code: string; reason: string }
+}

@@ -1,0 +1,23 @@
+import type { RetrySettings, TimeoutSettings } from './resources.ts'
+
+/** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
+export interface Explanation {
+  /** `service` when the mesh serves the host, else where the request would go. */
+  route: { host: string; service: string | undefined; match: string; decision: 'service' | 'pass' | 'refuse' }
+  backends: { service: string; share: number }[]
+  candidates: { address: string; state: 'healthy' | 'ejected'; taken: boolean; because: string }[]
+  gates: { name: string; state: string; from: string }[]
+  timeouts: TimeoutSettings | undefined
+  retry: (RetrySettings & { applies: boolean; because: string }) | undefined
+  rewrites: string[]
+  tls: string
+  /** The resource behind each part. */
+  from: Record<string, string>
+}
+
+/** What `mesh.explain` is asked about. */
+export interface ExplainRequest {
+  url: string | URL
+  method?: string
+  headers?: Record<string, string>
+}

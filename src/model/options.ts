@@ -1,0 +1,182 @@
+import type { Priority } from '../core/call.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Duration } from '../core/duration.ts'
+import type { Locality } from '../core/endpoint.ts'
+import type { Gate } from '../core/gate.ts'
+import type { Random } from '../core/random.ts'
+import type { Source } from './source.ts'
+
+/** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
+export type EndpointOptions =
+  | string
+  | {
+      /** `host:port`; IPv6 in brackets; a name is resolved when it is dialled. */
+      address: string
+      /** Identity that outlives the address (pod uid, registry id); default: the address. */
+      id?: string
+      /** Share of traffic against its siblings, 1–1000. Default 1. */
+      weight?: number
+      locality?: Locality
+      metadata?: Record<string, string>
+      /** 0 is used first. Default 0. */
+      priority?: number
+    }
+
+/** How endpoints are chosen. Default `least-request`. */
+export interface BalancingOptions {
+  policy?: 'round-robin' | 'random' | 'least-request'
+}
+
+/** What makes a try worth repeating. */
+export type RetryCondition = '5xx' | 'gateway-error' | 'reset' | 'connect-failure' | 'refused-stream' | 'timeout'
+
+export interface RetryOptions {
+  /** Re-sends after the first try, 0–10. Default 2. */
+  attempts?: number
+  /** Default `connect-failure`, `refused-stream` always; `reset`, `gateway-error`, `timeout` for idempotent calls. */
+  on?: RetryCondition[]
+  /** Bound of one try. Default: what remains of the timeout ÷ tries left. */
+  perTryTimeout?: Duration
+  /** Full jitter between 0 and min(base × 2^n, max). Default 25ms, 250ms. */
+  backoff?: { base?: Duration; max?: Duration }
+  /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
+  budget?: { percent?: number; minPerSecond?: number }
+}
+
+/** One breaker per service; it judges whole calls after their retries and counts only what means *unavailable*. */
+export interface CircuitBreakerOptions {
+  /** Opens at this share of unavailable calls, 1–100. Default 50. */
+  failurePercent?: number
+  /** Default 10s. */
+  window?: Duration
+  /** Calls in the window before it may open. Default 20. */
+  minRequests?: number
+  /** How long it stays open before one probe is let through. Default 5s. */
+  openFor?: Duration
+}
+
+/** Takes endpoints that fail out of the balancer for a while. */
+export interface OutlierDetectionOptions {
+  /** Failures in a row that eject. Default 5. */
+  consecutiveFailures?: number
+  /** First ejection; grows by this much each time. Default 30s. */
+  ejectFor?: Duration
+  /** Longest ejection. Default 5m. */
+  maxEjectFor?: Duration
+  /** At most this share is out at once, yet always one of two. Default 50. */
+  maxEjectedPercent?: number
+  /** How often the growth of a healthy endpoint's next ejection shrinks. Default 10s. */
+  interval?: Duration
+}
+
+/** PEM text or DER bytes, or a list of them. */
+export type Pem = string | Uint8Array | readonly (string | Uint8Array)[]
+
+export interface TlsOptions {
+  /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
+  mode?: 'off' | 'simple'
+  /** Trusted issuers. Default: the system's. */
+  ca?: Pem
+  /** Client certificate chain, PEM. Goes with `key`. */
+  cert?: Pem
+  /** Private key of `cert`, PEM. */
+  key?: string | Uint8Array
+  /** Name sent as SNI and checked in the certificate. Default: the URL's host. */
+  serverName?: string
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** Everything about how a service is called; the same shape serves as `defaults`. `false` switches a section off. */
+export interface PolicyOptions {
+  balancing?: BalancingOptions
+  /** Whole call, retries and backoff included, to the last byte. Default: 15 s to the head of the answer, then `idleTimeout`. */
+  timeout?: Duration
+  /** TCP and TLS together. Default 2s. */
+  connectTimeout?: Duration
+  /** Longest silence between two pieces of a body. Default 60s. */
+  idleTimeout?: Duration
+  retry?: RetryOptions | false
+  circuitBreaker?: CircuitBreakerOptions | false
+  outlierDetection?: OutlierDetectionOptions | false
+  /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
+  panicPercent?: number
+  tls?: TlsOptions
+}
+
+/** One service in the short form. */
+export interface ServiceOptions extends PolicyOptions {
+  /** Namespace it is addressed in. Default: the mesh's. */
+  namespace?: string
+  /** Further hosts it answers to: `host`, `host:port`, `*.host`. */
+  hosts?: string[]
+  /** The only port, or ports, it answers on. Default: any. */
+  port?: number
+  ports?: number[]
+  protocol?: 'auto' | 'http1'
+  /** Where it runs. Without endpoints its first host is dialled by name. */
+  endpoints?: EndpointOptions[]
+}
+
+/** A document in the short form, as `createMesh` and `staticSource` take it. */
+export interface ConfigOptions<Name extends string = string> {
+  services?: { [name in Name]?: ServiceOptions }
+}
+
+/** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */
+export type UndiciModule = object
+
+/** Any undici dispatcher, without its types. */
+export interface DispatcherLike {
+  dispatch(options: never, handler: never): boolean
+}
+
+/** Writes what went wrong beside the calls. Whatever it throws is swallowed. */
+export interface Logger {
+  warn(message: string, detail?: unknown): void
+  error(message: string, detail?: unknown): void
+}
+
+export interface MeshOptions extends ConfigOptions {
+  /** Our own name, for peers and telemetry. */
+  service?: string
+  /** Default `default`. */
+  namespace?: string
+  locality?: Locality
+  /** What every service starts from. */
+  defaults?: PolicyOptions
+  /** Further configuration; the later replaces the earlier, these options replace them all. */
+  sources?: Source[]
+  /** What happens to hosts that are no service: `pass` (default) or `refuse`. */
+  unknownHosts?: 'pass' | 'refuse'
+  /** Addresses or CIDR ranges allowed although the address policy refuses them (link-local, metadata, multicast …). */
+  allowAddresses?: string[]
+  /** Takes what is not ours when it comes through `mesh.dispatcher`. Default: undici's own. */
+  fallback?: DispatcherLike
+  /** An undici to use instead of the one installed beside inmesh. */
+  undici?: UndiciModule
+  /** Further gates for every outbound call, asked in order after the breaker. */
+  gates?: Gate[]
+  logger?: Logger
+  clock?: Clock
+  random?: Random
+  /** Set false to do without AsyncLocalStorage; `mesh.with` is then refused. Default true. */
+  context?: boolean
+}
+
+/** Per-call wishes: `mesh.fetch(url, { mesh: … })`, `mesh.request(url, { mesh: … })`, `mesh.with(…, fn)`. */
+export interface CallOptions {
+  /** Bound of the whole call. */
+  timeout?: Duration
+  /** Says that a second execution does no harm, so that a broken try may be repeated. */
+  idempotent?: boolean
+  /** Key for balancers that hash. */
+  hashKey?: string
+  priority?: Priority
+  /** Re-sends after the first try, 0–10. */
+  retries?: number
+}
+
+type NamesIn<O> = O extends { services: infer S } ? keyof S & string : never
+
+/** Names of the services in `O`, and any other string, so that editors complete and nothing is forbidden. */
+export type ServiceName<O> = NamesIn<O> | (string & {})

@@ -1,0 +1,121 @@
+import type { EndpointSpec } from '../core/endpoint.ts'
+import type { BalancingOptions, RetryCondition } from './options.ts'
+
+/** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
+export interface Provenance {
+  readonly source: string
+  readonly kind: ResourceKind | 'defaults'
+  readonly namespace: string
+  readonly name: string
+  readonly section?: string | undefined
+}
+
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy'
+
+interface ResourceBase<Kind extends ResourceKind> {
+  readonly kind: Kind
+  readonly namespace: string
+  readonly name: string
+}
+
+/** That a service exists and how it is addressed. */
+export interface ServiceResource extends ResourceBase<'service'> {
+  readonly hosts: readonly string[]
+  /** Ports it answers on; empty: any. */
+  readonly ports: readonly number[]
+  readonly protocol: 'auto' | 'http1'
+}
+
+/** Where a service runs. */
+export interface EndpointsResource extends ResourceBase<'endpoints'> {
+  readonly endpoints: readonly EndpointSpec[]
+}
+
+/** How a service is called: only the sections that were written. */
+export interface TrafficPolicyResource extends ResourceBase<'traffic-policy'> {
+  readonly policy: PolicySections
+}
+
+export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource
+
+export interface RetrySettings {
+  readonly attempts: number
+  readonly on: readonly RetryCondition[]
+  /** Undefined: what remains ÷ tries left. */
+  readonly perTryTimeoutMs: number | undefined
+  readonly backoffBaseMs: number
+  readonly backoffMaxMs: number
+  readonly budgetPercent: number
+  readonly budgetMinPerSecond: number
+}
+
+export interface BreakerSettings {
+  readonly failurePercent: number
+  readonly windowMs: number
+  readonly minRequests: number
+  readonly openForMs: number
+}
+
+export interface OutlierSettings {
+  readonly consecutiveFailures: number
+  readonly ejectForMs: number
+  readonly maxEjectForMs: number
+  readonly maxEjectedPercent: number
+  readonly intervalMs: number
+}
+
+export interface TlsSettings {
+  readonly mode: 'off' | 'simple'
+  readonly ca: readonly (string | Uint8Array)[] | undefined
+  readonly cert: readonly (string | Uint8Array)[] | undefined
+  readonly key: Secret | undefined
+  readonly serverName: string | undefined
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** A value that prints `[redacted]` wherever it is printed; `reveal` hands it out. */
+export interface Secret {
+  reveal(): string | Uint8Array
+}
+
+/** Timeouts in force. `timeoutMs` undefined: 15 s to the head, nothing after it but `idleTimeoutMs`. */
+export interface TimeoutSettings {
+  readonly timeoutMs: number | undefined
+  readonly headTimeoutMs: number
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+}
+
+/** The complete policy of one service; a section that is `false` is switched off. */
+export interface Policy {
+  readonly balancing: Required<BalancingOptions>
+  readonly timeouts: TimeoutSettings
+  readonly retry: RetrySettings
+  readonly circuitBreaker: BreakerSettings | false
+  readonly outlierDetection: OutlierSettings | false
+  readonly panicPercent: number
+  /** Undefined: as the URL's scheme says. */
+  readonly tls: TlsSettings | undefined
+}
+
+/** Sections of a {@link Policy} as one resource wrote them: fields that were not written are absent. */
+export interface PolicySections {
+  readonly balancing?: Partial<Policy['balancing']>
+  readonly timeouts?: Partial<TimeoutSettings>
+  readonly retry?: Partial<RetrySettings>
+  readonly circuitBreaker?: Partial<BreakerSettings> | false
+  readonly outlierDetection?: Partial<OutlierSettings> | false
+  readonly panicPercent?: number
+  readonly tls?: TlsSettings
+}
+
+/** Key of a resource in the store: `kind/namespace/name`. */
+export function resourceKey(resource: { kind: ResourceKind; namespace: string; name: string }): string {
+  return `${resource.kind}/${resource.namespace}/${resource.name}`
+}
+
+/** `provenance` as it appears in `explain`, errors and events. */
+export function formatProvenance(provenance: Provenance): string {
+  const { source, kind, namespace, name, section } = provenance
+  return `${source}/${kind}/${namespace}/${name}${section === undefined ? '' : `#${section}`}`
+}

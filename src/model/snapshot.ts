@@ -1,0 +1,22 @@
+import type { EndpointSpec } from '../core/endpoint.ts'
+import type { Policy, Provenance } from './resources.ts'
+
+/** One service with everything that is in force for it, and where each part came from. Plain, immutable, printable. */
+export interface ServiceSnapshot {
+  readonly name: string
+  readonly namespace: string
+  readonly hosts: readonly string[]
+  readonly ports: readonly number[]
+  readonly protocol: 'auto' | 'http1'
+  readonly endpoints: readonly EndpointSpec[]
+  readonly policy: Policy
+  /** Who wrote the service, its endpoints, and each section of the policy. */
+  readonly from: Readonly<Record<string, Provenance>>
+}
+
+/** The configuration in force at one moment. */
+export interface Snapshot {
+  readonly version: number
+  /** Keyed `namespace/name`. */
+  readonly services: ReadonlyMap<string, ServiceSnapshot>
+}

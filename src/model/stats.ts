@@ -1,0 +1,53 @@
+import type { MeshErrorCode } from '../core/errors.ts'
+
+/** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
+export interface EndpointStats {
+  address: string
+  state: 'healthy' | 'ejected' | 'removed'
+  inflight: number
+  tries: number
+  successes: number
+  failures: number
+  ejections: number
+  /** Milliseconds until an ejected endpoint comes back; 0 when it is not ejected. */
+  ejectedForMs: number
+  /** Open sockets, and how many of them are idle. */
+  connections: number
+  idleConnections: number
+}
+
+/** One service in `mesh.stats()`. */
+export interface ServiceStats {
+  calls: number
+  inflight: number
+  successes: number
+  /** Calls that ended in a MeshError or an unavailable answer. */
+  failures: number
+  /** Tries sent to endpoints; `tries / calls` is the amplification. */
+  tries: number
+  retries: number
+  /** Re-sends that cost no budget because nothing had been sent. */
+  movedOn: number
+  /** Re-sends that the budget did not allow. */
+  budgetExhausted: number
+  /** Bodies that were too large, or too consumed, to send again. */
+  notReplayable: number
+  /** Calls that ended with each code. */
+  errors: Partial<Record<MeshErrorCode, number>>
+  breaker: { state: 'closed' | 'open' | 'half-open' | 'off'; opened: number }
+  /** Latency of calls to their head in milliseconds, over the last minute. */
+  latency: { p50: number; p90: number; p99: number; max: number }
+  panic: boolean
+  endpoints: EndpointStats[]
+}
+
+/** Plain JSON, made when asked for. */
+export interface MeshStats {
+  version: number
+  closed: boolean
+  inflight: number
+  /** Requests that were not ours and went on to the platform. */
+  passedThrough: number
+  services: Record<string, ServiceStats>
+  sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
+}

@@ -1,0 +1,256 @@
+import type { Clock, Timer } from '../core/clock.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { MeshErrorCode } from '../core/errors.ts'
+import type { FailureKind, Outcome, Verdict } from '../core/outcome.ts'
+import { codeOf, kindOf } from './failure.ts'
+import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, Pool, RawHeaders } from './handler.ts'
+import { toRawHeaders } from './headers.ts'
+import type { Dialect } from './undici.ts'
+
+/** What an attempt tells its exchange. After {@link Attempt.silence} it tells nothing more. */
+export interface AttemptOwner {
+  attemptSent(chunk: unknown): void
+  attemptRequestSent(): void
+  attemptHead(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void
+  attemptInfo(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void
+  attemptData(attempt: Attempt, chunk: Buffer): void
+  attemptEnd(attempt: Attempt, rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void
+  attemptFailed(attempt: Attempt, error: unknown): void
+  attemptUpgraded(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void
+}
+
+type State = 'queued' | 'sent' | 'answered' | 'draining' | 'over'
+
+/**
+ * One physical try of an exchange; undici sees it as the response handler, in its native dialect.
+ * It is its own {@link Outcome}, filled in as it goes, so that a try allocates one object.
+ * It must keep silent after it lost: its socket may still speak.
+ */
+export abstract class Attempt implements Outcome {
+  readonly endpoint: Endpoint
+  readonly startedAt: number
+  readonly pool: Pool
+  verdict: Verdict = 'ignored'
+  status = 0
+  kind: FailureKind | undefined = undefined
+  latencyMs = 0
+  unsent = true
+  unavailable = false
+  code: MeshErrorCode | undefined = undefined
+  retryAfterMs: number | undefined = undefined
+  /** Endpoint counters and outlier detection heard of it. */
+  observed = false
+  paused = false
+  private readonly owner: AttemptOwner
+  private state: State = 'queued'
+  private drained = 0
+  private drainTimer: Timer | undefined = undefined
+  private drainDone: (() => void) | undefined = undefined
+
+  constructor(owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number) {
+    this.owner = owner
+    this.endpoint = endpoint
+    this.pool = pool
+    this.startedAt = startedAt
+  }
+
+  /** Whether an answer's head has come. */
+  get answered(): boolean {
+    return this.state === 'answered'
+  }
+
+  get over(): boolean {
+    return this.state === 'over'
+  }
+
+  send(options: DispatchOptions): void {
+    try {
+      this.pool.dispatch(options, this.asHandler())
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  /** Ends the try without another word to the exchange; its request is torn down. */
+  cancel(reason: unknown): void {
+    if (this.state === 'over') return
+    this.finish()
+    this.tearDown(reason)
+  }
+
+  /**
+   * The exchange wants another try's answer: reads the rest of this one if it is short and quick, so that the
+   * socket can be used again, and tears it down otherwise.
+   */
+  drain(clock: Clock, done: () => void): void {
+    this.state = 'draining'
+    this.drainDone = done
+    this.drainTimer = clock.setTimer(() => this.cancel(DRAINED), DRAIN_MS)
+    this.drainTimer.unref()
+    this.resume()
+  }
+
+  abstract resume(): void
+  protected abstract tearDown(reason: unknown): void
+
+  // ---- what both dialects say -------------------------------------------------------------------------
+
+  /** undici is about to write; false when nobody wants this try any more. */
+  protected begin(): boolean {
+    if (this.state !== 'queued') return false
+    this.state = 'sent'
+    this.unsent = false
+    return true
+  }
+
+  protected head(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+    if (this.state !== 'sent') return
+    if (status < 200) {
+      this.owner.attemptInfo(this, status, raw, parsed, statusText)
+      return
+    }
+    this.state = 'answered'
+    this.owner.attemptHead(this, status, raw, parsed, statusText)
+  }
+
+  protected data(chunk: Buffer): void {
+    // undici delivers an empty piece after every resume; handing it on would make a stream that pauses
+    // and resumes spin for ever.
+    if (chunk.length === 0) return
+    if (this.state === 'answered') this.owner.attemptData(this, chunk)
+    else if (this.state === 'draining') {
+      this.drained += chunk.length
+      if (this.drained > DRAIN_BYTES) this.cancel(DRAINED)
+    }
+  }
+
+  protected ended(rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
+    const answered = this.state === 'answered'
+    this.finish()
+    if (answered) this.owner.attemptEnd(this, rawTrailers, parsed)
+  }
+
+  protected failed(error: unknown): void {
+    const silent = this.state === 'draining' || this.state === 'over'
+    this.finish()
+    if (silent) return
+    this.kind = kindOf(error, this.unsent)
+    this.code = codeOf(this.kind)
+    this.owner.attemptFailed(this, error)
+  }
+
+  protected upgraded(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void {
+    if (this.state === 'over') return
+    this.finish()
+    this.owner.attemptUpgraded(this, status, raw, parsed, socket)
+  }
+
+  // Called by undici under these names in both dialects.
+  onBodySent(chunk: unknown): void {
+    if (this.state === 'sent') this.owner.attemptSent(chunk)
+  }
+  onRequestSent(): void {
+    if (this.state === 'sent') this.owner.attemptRequestSent()
+  }
+
+  private finish(): void {
+    this.state = 'over'
+    this.drainTimer?.cancel()
+    const done = this.drainDone
+    this.drainDone = undefined
+    done?.()
+  }
+
+  private asHandler(): DispatchHandler {
+    return this as unknown as DispatchHandler
+  }
+}
+
+/** For undici 7: the old dialect is what its core speaks. */
+class LegacyAttempt extends Attempt {
+  private abortRequest: ((reason: unknown) => void) | undefined = undefined
+  private resumeParser: (() => void) | undefined = undefined
+
+  onConnect(abort: (reason: unknown) => void): void {
+    this.abortRequest = abort
+    if (!this.begin()) abort(ABANDONED)
+  }
+  onHeaders(status: number, raw: RawHeaders, resume: () => void, statusText: string): boolean {
+    this.resumeParser = resume
+    this.head(status, raw, undefined, statusText)
+    return !this.paused
+  }
+  onData(chunk: Buffer): boolean {
+    this.data(chunk)
+    return !this.paused
+  }
+  onComplete(rawTrailers: RawHeaders): void {
+    this.ended(rawTrailers, undefined)
+  }
+  onError(error: unknown): void {
+    this.failed(error)
+  }
+  onUpgrade(status: number, raw: RawHeaders, socket: unknown): void {
+    this.upgraded(status, raw, undefined, socket)
+  }
+
+  override resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.resumeParser?.()
+  }
+  protected override tearDown(reason: unknown): void {
+    this.abortRequest?.(reason)
+  }
+}
+
+/** For undici 8 and later. */
+class ModernAttempt extends Attempt {
+  private controller: DispatchController | undefined = undefined
+
+  onRequestStart(controller: DispatchController): void {
+    this.controller = controller
+    if (!this.begin()) controller.abort(ABANDONED)
+  }
+  onResponseStart(controller: DispatchController, status: number, headers: HeaderRecord, statusText: string): void {
+    this.head(status, rawOf(controller.rawHeaders, headers), headers, statusText)
+    if (this.paused) controller.pause()
+  }
+  onResponseData(controller: DispatchController, chunk: Buffer): void {
+    this.data(chunk)
+    if (this.paused) controller.pause()
+  }
+  onResponseEnd(controller: DispatchController, trailers: HeaderRecord): void {
+    this.ended(rawOf(controller.rawTrailers, trailers), trailers)
+  }
+  onResponseError(_: DispatchController | null, error: unknown): void {
+    this.failed(error)
+  }
+  onRequestUpgrade(controller: DispatchController, status: number, headers: HeaderRecord, socket: unknown): void {
+    this.upgraded(status, rawOf(controller.rawHeaders, headers), headers, socket)
+  }
+
+  override resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.controller?.resume()
+  }
+  protected override tearDown(reason: unknown): void {
+    this.controller?.abort(reason)
+  }
+}
+
+/** The attempt that speaks `dialect`. */
+export function newAttempt(dialect: Dialect, owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number): Attempt {
+  return dialect === 'legacy' ? new LegacyAttempt(owner, endpoint, pool, startedAt) : new ModernAttempt(owner, endpoint, pool, startedAt)
+}
+
+/** HTTP/2 answers have no raw pairs. */
+function rawOf(raw: RawHeaders | null, parsed: HeaderRecord | undefined): RawHeaders {
+  return Array.isArray(raw) ? raw : toRawHeaders(parsed ?? {})
+}
+
+const ABANDONED = Object.freeze(new Error('inmesh: the call no longer wants this try'))
+const DRAINED = Object.freeze(new Error('inmesh: another try answered'))
+const DRAIN_BYTES = 16 * 1024
+const DRAIN_MS = 50

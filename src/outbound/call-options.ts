@@ -1,0 +1,46 @@
+import { parseDuration } from '../core/duration.ts'
+import { MeshError } from '../core/errors.ts'
+import type { CallOptions } from '../model/options.ts'
+import { type CallSettings, NO_SETTINGS } from './engine.ts'
+
+const KNOWN: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'hashKey', 'priority', 'retries'])
+
+/**
+ * Checks per-call options; what they leave out comes from `base`.
+ * @throws MeshError `MESH_CONFIG` with every problem and its path
+ */
+export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTINGS): CallSettings {
+  if (options === undefined || options === null) return base
+  if (typeof options !== 'object' || Array.isArray(options)) throw invalid([`mesh: expected an object, got ${typeof options}`])
+  const problems: string[] = []
+  const { timeout, idempotent, hashKey, priority, retries } = options as CallOptions
+  for (const key of Object.keys(options)) if (!KNOWN.has(key)) problems.push(`mesh.${key}: unknown key`)
+  const timeoutMs = timeout === undefined ? base.timeoutMs : parseDuration(timeout)
+  if (timeout !== undefined && (timeoutMs === undefined || timeoutMs === 0)) {
+    problems.push(`mesh.timeout: expected a duration above 0 such as 250, '250ms' or '2s', at most 24 days, got ${print(timeout)}`)
+  }
+  if (idempotent !== undefined && typeof idempotent !== 'boolean') problems.push(`mesh.idempotent: expected a boolean, got ${print(idempotent)}`)
+  if (hashKey !== undefined && typeof hashKey !== 'string') problems.push(`mesh.hashKey: expected a string, got ${print(hashKey)}`)
+  if (priority !== undefined && priority !== 'low' && priority !== 'normal' && priority !== 'high') {
+    problems.push(`mesh.priority: expected low, normal or high, got ${print(priority)}`)
+  }
+  if (retries !== undefined && !(Number.isInteger(retries) && retries >= 0 && retries <= 10)) {
+    problems.push(`mesh.retries: expected an integer from 0 to 10, got ${print(retries)}`)
+  }
+  if (problems.length > 0) throw invalid(problems)
+  return {
+    timeoutMs,
+    idempotent: idempotent ?? base.idempotent,
+    hashKey: hashKey ?? base.hashKey,
+    priority: priority ?? base.priority,
+    retries: retries ?? base.retries,
+  }
+}
+
+function invalid(problems: string[]): MeshError {
+  return new MeshError('MESH_CONFIG', { reason: problems.join('\n') })
+}
+
+function print(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}

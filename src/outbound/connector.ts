@@ -1,0 +1,156 @@
+import { lookup as systemLookup } from 'node:dns'
+import { isIP, type LookupFunction, type Socket, connect as tcpConnect } from 'node:net'
+import { checkServerIdentity, createSecureContext, type SecureContext, connect as tlsConnect } from 'node:tls'
+import type { AddressPolicy } from '../core/address.ts'
+import type { Clock } from '../core/clock.ts'
+import type { EndpointSpec } from '../core/endpoint.ts'
+import type { TlsSettings } from '../model/resources.ts'
+
+/** Why a connection did not come about; undici hands it on untouched. */
+export class DialError extends Error {
+  readonly code: string
+  /** True when TCP stood and TLS did not. */
+  readonly tls: boolean
+  constructor(message: string, code: string, tls: boolean, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'DialError'
+    this.code = code
+    this.tls = tls
+  }
+}
+
+type Connected = (error: Error | null, socket: Socket | null) => void
+
+/** undici's connector signature; what undici says about the host is not used: the endpoint is dialled. */
+export type Connector = (options: { servername?: string | undefined }, connected: Connected) => void
+
+export interface DialOptions {
+  readonly endpoint: EndpointSpec
+  /** Undefined: clear text. */
+  readonly tls: { readonly settings: TlsSettings | undefined; readonly serverName: string } | undefined
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly addressPolicy: AddressPolicy
+  readonly contexts: SecureContexts
+}
+
+/**
+ * Dials one endpoint: TCP and TLS together within `timeoutMs`, counted by our own clock, since undici's
+ * connect timeout is up to a second late.
+ */
+export function connectorTo(dial: DialOptions): Connector {
+  const open = opener(dial)
+  const { endpoint, tls, timeoutMs, clock, addressPolicy } = dial
+  const ready = tls === undefined ? 'connect' : 'secureConnect'
+  return (_, connected) => {
+    const refusal = addressPolicy.refusal(endpoint.host)
+    if (refusal !== undefined) {
+      connected(new DialError(`${endpoint.address}: ${refusal}`, 'ERR_ADDRESS_REFUSED', false), null)
+      return
+    }
+    const socket = open()
+    let tcpStands = false
+    let settled = false
+    const settle = (error: DialError | null): void => {
+      if (settled) return
+      settled = true
+      timer.cancel()
+      if (error === null) {
+        socket.removeListener('error', failed)
+        connected(null, socket)
+      } else {
+        // The failed socket keeps its error listener: it may complain once more while it closes.
+        socket.destroy()
+        connected(error, null)
+      }
+    }
+    const failed = (error: NodeJS.ErrnoException): void =>
+      settle(new DialError(`${endpoint.address}: ${error.message || error.code}`, error.code ?? 'ERR_CONNECT', tcpStands, error))
+    const timer = clock.setTimer(() => {
+      const missing = tcpStands ? 'TLS handshake' : 'connection'
+      settle(new DialError(`${endpoint.address}: no ${missing} within ${timeoutMs} ms`, 'ERR_CONNECT_TIMEOUT', tcpStands))
+    }, timeoutMs)
+    if (tls !== undefined) {
+      socket.once('connect', () => {
+        tcpStands = true
+      })
+    }
+    socket.once(ready, () => settle(null))
+    socket.once('close', () => failed(new Error('closed before it stood')))
+    socket.on('error', failed)
+  }
+}
+
+/** What opens one more socket to the endpoint, keeping the TLS session between them. */
+function opener({ endpoint, tls, addressPolicy, contexts }: DialOptions): () => Socket {
+  const { host, port } = endpoint
+  const lookup = guardedLookup(addressPolicy)
+  if (tls === undefined) {
+    return () => tcpConnect({ host, port, lookup, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+  }
+  let session: Buffer | undefined
+  const { serverName, settings } = tls
+  return () => {
+    const socket = tlsConnect({
+      host,
+      port,
+      lookup,
+      session,
+      // RFC 6066 §3: an address is never sent as SNI.
+      servername: isIP(serverName) === 0 ? serverName : '',
+      checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+      secureContext: contexts.of(settings),
+      ALPNProtocols: ['http/1.1'],
+      highWaterMark: 16 * 1024,
+    })
+    socket.on('session', (ticket) => {
+      session = ticket
+    })
+    return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
+  }
+}
+
+/** Resolves a name as the system does, and refuses addresses that the policy refuses. */
+function guardedLookup(addressPolicy: AddressPolicy): LookupFunction {
+  return (hostname, options, callback) => {
+    systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) {
+        callback(error, '', 0)
+        return
+      }
+      const allowed = addresses.filter(({ address }) => addressPolicy.refusal(address) === undefined)
+      const [first] = allowed
+      if (first === undefined) {
+        const reason = addressPolicy.refusal(addresses[0]?.address ?? '') ?? 'no address'
+        callback(Object.assign(new Error(`${hostname}: ${reason}`), { code: 'ERR_ADDRESS_REFUSED' }), '', 0)
+      } else if (options.all === true) callback(null, allowed)
+      else callback(null, first.address, first.family)
+    })
+  }
+}
+
+/** One secure context per configuration: making one parses every root certificate. */
+export class SecureContexts {
+  private readonly made = new WeakMap<TlsSettings, SecureContext>()
+  private system: SecureContext | undefined = undefined
+
+  of(settings: TlsSettings | undefined): SecureContext {
+    if (settings === undefined) {
+      this.system ??= createSecureContext({ minVersion: 'TLSv1.2' })
+      return this.system
+    }
+    let context = this.made.get(settings)
+    if (context === undefined) {
+      context = createSecureContext({
+        ca: settings.ca as (string | Buffer)[] | undefined,
+        cert: settings.cert as (string | Buffer)[] | undefined,
+        key: settings.key?.reveal() as string | Buffer | undefined,
+        minVersion: settings.minVersion,
+      })
+      this.made.set(settings, context)
+    }
+    return context
+  }
+}
+
+const KEEP_ALIVE_MS = 60_000

@@ -1,0 +1,74 @@
+import { EventEmitter } from 'node:events'
+import type { DispatchHandler, Dispatcher, DispatchOptions } from './handler.ts'
+import type { PassOn } from './outbound.ts'
+import type { Undici } from './undici.ts'
+
+type Interceptor = (dispatch: (options: DispatchOptions, handler: DispatchHandler) => boolean) => (options: DispatchOptions, handler: DispatchHandler) => boolean
+
+/** What the dispatcher needs from its mesh. */
+export interface DispatcherHost {
+  dispatch(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean
+  /** undici, loaded at the first need. */
+  undici(): Promise<Undici>
+  /** Takes requests for hosts that are not ours. */
+  readonly fallback: PassOn
+  close(): Promise<void>
+}
+
+/**
+ * The mesh as an undici dispatcher: `fetch(url, { dispatcher })`, `undici.request(url, { dispatcher })`, and whatever else
+ * takes one. It needs no undici to exist, so `mesh.dispatcher` can be read before anything is loaded.
+ * Nothing in it is `#private`: `compose` and others wrap it in a Proxy, through which private fields cannot be read.
+ */
+export class MeshDispatcher extends EventEmitter implements Dispatcher {
+  private readonly host: DispatcherHost
+
+  constructor(host: DispatcherHost) {
+    super()
+    this.host = host
+  }
+
+  dispatch(options: DispatchOptions, handler: DispatchHandler): boolean {
+    if (handler === null || typeof handler !== 'object') throw new TypeError('handler must be an object')
+    return this.host.dispatch(options, handler, this.host.fallback)
+  }
+
+  request(...args: unknown[]): unknown {
+    return this.call('request', args)
+  }
+  stream(...args: unknown[]): unknown {
+    return this.call('stream', args)
+  }
+  connect(...args: unknown[]): unknown {
+    return this.call('connect', args)
+  }
+  upgrade(...args: unknown[]): unknown {
+    return this.call('upgrade', args)
+  }
+
+  /** Wraps `dispatch` in undici interceptors; the last one is the outermost. */
+  compose(...interceptors: (Interceptor | null | undefined | (Interceptor | null | undefined)[])[]): this {
+    let dispatch = this.dispatch.bind(this) as (options: DispatchOptions, handler: DispatchHandler) => boolean
+    for (const interceptor of interceptors.flat()) {
+      if (interceptor == null) continue
+      if (typeof interceptor !== 'function') throw new TypeError(`invalid interceptor, expected function received ${typeof interceptor}`)
+      dispatch = interceptor(dispatch)
+      if (typeof dispatch !== 'function') throw new TypeError('invalid interceptor')
+    }
+    return new Proxy(this, { get: (target, key) => (key === 'dispatch' ? dispatch : Reflect.get(target, key)) })
+  }
+
+  /** Closes the mesh, as undici's users expect of the dispatcher they hold. */
+  async close(): Promise<void> {
+    await this.host.close()
+  }
+  async destroy(): Promise<void> {
+    await this.host.close()
+  }
+
+  /** undici's own methods work on whatever has a `dispatch`; callers with a callback get it called. */
+  private call(name: 'request' | 'stream' | 'connect' | 'upgrade', args: unknown[]): unknown {
+    const called = this.host.undici().then((undici) => undici.api[name].apply(this, args))
+    return typeof args.at(-1) === 'function' && name !== 'stream' ? void called.catch(args.at(-1) as (error: unknown) => void) : called
+  }
+}

@@ -1,0 +1,46 @@
+import type { Classifier } from '../core/classifier.ts'
+import type { Clock } from '../core/clock.ts'
+import type { TimerWheel } from '../core/timer-wheel.ts'
+import type { MeshEvents } from '../model/events.ts'
+import type { ServicePlan } from '../plan/service-plan.ts'
+import type { Connections, Wire } from './connections.ts'
+import type { ReplayMemory } from './replay-body.ts'
+import type { Undici } from './undici.ts'
+
+/** What exchanges of one mesh share. `undici` and `connections` are there once undici was loaded. */
+export interface Engine {
+  readonly clock: Clock
+  readonly time: TimerWheel
+  readonly classifier: Classifier
+  readonly replayMemory: ReplayMemory
+  undici: Undici | undefined
+  connections: Connections | undefined
+  emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
+  /** What a gate or a hook threw; logged, never thrown on. */
+  report(what: string, error: unknown): void
+}
+
+/** Where a call goes: its service, and how endpoints of it are connected for this URL's origin. */
+export interface Target {
+  readonly plan: ServicePlan
+  readonly wire: Wire
+  /** Authority of the URL. */
+  readonly host: string
+}
+
+/** Per-call wishes, checked. */
+export interface CallSettings {
+  readonly timeoutMs: number | undefined
+  readonly idempotent: boolean | undefined
+  readonly hashKey: string | undefined
+  readonly priority: 'low' | 'normal' | 'high'
+  readonly retries: number | undefined
+}
+
+export const NO_SETTINGS: CallSettings = Object.freeze({
+  timeoutMs: undefined,
+  idempotent: undefined,
+  hashKey: undefined,
+  priority: 'normal',
+  retries: undefined,
+})

@@ -1,0 +1,521 @@
+import type { Call, Priority } from '../core/call.ts'
+import { isUnavailableStatus } from '../core/classifier.ts'
+import type { Timer } from '../core/clock.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
+import type { Permit } from '../core/gate.ts'
+import { IGNORED, type Outcome } from '../core/outcome.ts'
+import { WheelEntry } from '../core/timer-wheel.ts'
+import type { TimeoutSettings } from '../model/resources.ts'
+import type { ServicePlan } from '../plan/service-plan.ts'
+import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
+import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
+import type { Caller } from './caller.ts'
+import type { CallSettings, Engine, Target } from './engine.ts'
+import { isCallersMistake, tryTimedOut } from './failure.ts'
+import type { DispatchController, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
+import { hasRequestHeader, parseRetryAfter, rawHeader } from './headers.ts'
+import { type Body, replayBody } from './replay-body.ts'
+import { optionsForTry } from './try-options.ts'
+
+type Phase = 'waiting' | 'trying' | 'backoff' | 'streaming' | 'done'
+
+/**
+ * One logical call: what the caller sees as the controller of its request, and what gates, balancers and the retry
+ * policy see as the {@link Call}. It owns the deadline, the permits, the tries and the body. First try and re-send
+ * are the same method; after the head of an answer was handed on nothing is tried again.
+ */
+export class Exchange extends WheelEntry implements Call, DispatchController, AttemptOwner {
+  readonly service: string
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly idempotent: boolean
+  readonly priority: Priority
+  readonly hashKey: string | undefined
+  readonly startedAt: number
+  readonly deadline: number
+  tries = 0
+  moves = 0
+  aborted = false
+  reason: unknown = undefined
+  paused = false
+  rawHeaders: RawHeaders | null = null
+  rawTrailers: RawHeaders | null = null
+
+  private readonly engine: Engine
+  private readonly target: Target
+  private readonly plan: ServicePlan
+  private readonly timeouts: TimeoutSettings
+  private readonly options: DispatchOptions
+  private readonly caller: Caller
+  private readonly retries: number
+  /** The deadline holds to the last byte; otherwise only to the head. */
+  private boundToEnd: boolean
+  private phase: Phase = 'waiting'
+  private readonly permits: Permit[] = []
+  private body: Body | undefined = undefined
+  private attempt: Attempt | undefined = undefined
+  private lastEndpoint: Endpoint | undefined = undefined
+  private tried: Endpoint[] | undefined = undefined
+  private tryDeadline = 0
+  private lastByteAt = 0
+  private backoff: Timer | undefined = undefined
+
+  constructor(engine: Engine, target: Target, options: DispatchOptions, settings: CallSettings, caller: Caller) {
+    super()
+    const { plan } = target
+    const { timeouts } = plan.policy
+    const now = engine.time.read()
+    this.engine = engine
+    this.target = target
+    this.plan = plan
+    this.timeouts = timeouts
+    this.options = options
+    this.caller = caller
+    this.service = plan.name
+    this.method = options.method
+    this.host = target.host
+    this.path = options.path
+    this.priority = settings.priority
+    this.hashKey = settings.hashKey
+    this.retries = settings.retries ?? plan.policy.retry.attempts
+    this.idempotent = settings.idempotent ?? (isIdempotentMethod(options.method) || hasRequestHeader(options.headers, 'idempotency-key'))
+    this.startedAt = now
+    const bound = settings.timeoutMs ?? timeouts.timeoutMs
+    this.boundToEnd = bound !== undefined
+    this.deadline = now + (bound ?? timeouts.headTimeoutMs)
+    this.lastByteAt = now
+  }
+
+  /** Whether anything still happens in this call. */
+  get done(): boolean {
+    return this.phase === 'done'
+  }
+
+  /** Tells the caller that it may abort, and keeps the deadline from here on. */
+  open(): void {
+    const { counters } = this.plan
+    counters.calls++
+    counters.inflight++
+    this.engine.time.set(this, this.deadline)
+    try {
+      this.caller.start(this)
+    } catch (error) {
+      this.abort(error)
+    }
+  }
+
+  /** Asks the gates and sends the first try. */
+  begin(): void {
+    if (this.phase !== 'waiting') return
+    for (const gate of this.plan.gates) {
+      let verdict: ReturnType<typeof gate.admit>
+      try {
+        verdict = gate.admit(this)
+      } catch (error) {
+        this.engine.report(`gate ${gate.name}`, error)
+        continue
+      }
+      if (verdict.refused === true) {
+        this.engine.emit('refused', { service: this.service, gate: gate.name, code: verdict.code, reason: verdict.reason })
+        this.fail(verdict.code, { reason: verdict.reason, from: `${this.service}/${gate.name}` }, IGNORED)
+        return
+      }
+      this.permits.push(verdict)
+    }
+    this.plan.budget.deposit(this.engine.time.now)
+    this.body = replayBody(this.options.body, this.engine.replayMemory)
+    this.launch(this.startedAt)
+  }
+
+  /** Goes on after what the mesh waited for is there, or will not come. */
+  beginOrFail(error: unknown): void {
+    if (error === undefined) this.begin()
+    else if (this.phase === 'waiting') this.finishWithError(error, IGNORED)
+  }
+
+  hasTried(endpoint: Endpoint): boolean {
+    return this.lastEndpoint === endpoint || this.tried?.includes(endpoint) === true
+  }
+
+  // ---- the caller's side ------------------------------------------------------------------------------
+
+  pause(): void {
+    this.paused = true
+    if (this.attempt !== undefined) this.attempt.paused = true
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.lastByteAt = this.engine.time.now
+    this.attempt?.resume()
+  }
+
+  /** The caller leaves. A reason named `TimeoutError` counts against an endpoint that kept it waiting. */
+  abort(reason?: unknown): void {
+    if (this.phase === 'done' || this.aborted) return
+    this.aborted = true
+    this.reason = reason ?? this.engine.undici?.abortError() ?? new DOMException('This operation was aborted', 'AbortError')
+    const { attempt } = this
+    if (attempt !== undefined && !attempt.over) {
+      const waitedTooLong = (this.reason as { name?: unknown } | null)?.name === 'TimeoutError' && !attempt.answered
+      attempt.kind = waitedTooLong ? 'timeout' : 'aborted'
+      attempt.unavailable = waitedTooLong
+      this.observe(attempt, waitedTooLong ? 'failure' : 'ignored')
+      attempt.cancel(this.reason)
+    }
+    this.finishWithError(this.reason, attempt ?? IGNORED)
+  }
+
+  // ---- time -------------------------------------------------------------------------------------------
+
+  override onTime(now: number): void {
+    if (this.phase === 'done') return
+    if (this.phase === 'streaming') {
+      this.onStreamTime(now)
+    } else if (now >= this.deadline) {
+      this.outOfTime(now)
+    } else if (this.phase === 'trying' && now >= this.tryDeadline) {
+      this.tryOutOfTime(now)
+    } else {
+      this.engine.time.set(this, this.phase === 'trying' ? Math.min(this.deadline, this.tryDeadline) : this.deadline)
+    }
+  }
+
+  private onStreamTime(now: number): void {
+    if (this.boundToEnd && now >= this.deadline) {
+      this.outOfTime(now)
+      return
+    }
+    // A reader that paused is slow itself; nobody can be blamed for the silence.
+    const silentSince = this.paused ? now : this.lastByteAt
+    if (now - silentSince >= this.timeouts.idleTimeoutMs) this.outOfTime(now, `silent for ${this.timeouts.idleTimeoutMs} ms`)
+    else this.engine.time.set(this, this.streamWake(silentSince))
+  }
+
+  private streamWake(silentSince: number): number {
+    // `lastByteAt` is a tick old at worst; the tick is added so that silence is never cut short.
+    const idle = silentSince + this.timeouts.idleTimeoutMs + 10
+    return this.boundToEnd ? Math.min(idle, this.deadline) : idle
+  }
+
+  private outOfTime(now: number, why?: string): void {
+    const { attempt } = this
+    const reason = why ?? `no ${this.phase === 'streaming' ? 'complete ' : ''}answer within ${Math.round(this.deadline - this.startedAt)} ms`
+    const error = this.error('MESH_DEADLINE', { reason })
+    if (attempt !== undefined && !attempt.over) {
+      attempt.kind = 'timeout'
+      attempt.code = 'MESH_DEADLINE'
+      attempt.latencyMs = now - attempt.startedAt
+      attempt.unavailable = true
+      this.observe(attempt, 'failure')
+      attempt.cancel(error)
+    }
+    this.finishWithError(error, attempt ?? TIMED_OUT)
+  }
+
+  private tryOutOfTime(now: number): void {
+    const attempt = this.attempt as Attempt
+    attempt.kind = 'timeout'
+    attempt.code = 'MESH_DEADLINE'
+    attempt.latencyMs = now - attempt.startedAt
+    const error = tryTimedOut(this.service, attempt.endpoint.address, attempt.latencyMs)
+    attempt.cancel(error)
+    // The sockets beside one that swallowed a request may be just as dead.
+    this.engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
+    this.afterFailedTry(attempt, error)
+  }
+
+  // ---- tries ------------------------------------------------------------------------------------------
+
+  private launch(now: number): void {
+    const { engine, plan } = this
+    plan.outlier.restoreDue(now)
+    const endpoint = plan.set.pick(plan.balancer, this, now)
+    if (endpoint === undefined) {
+      this.fail('MESH_NO_ENDPOINT', { reason: plan.present ? 'no endpoint is configured' : 'the service was removed' }, NO_ENDPOINT)
+      return
+    }
+    const { undici, connections } = engine
+    if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
+    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, now), now)
+    if (this.lastEndpoint !== undefined) this.remember(this.lastEndpoint)
+    this.attempt = attempt
+    this.lastEndpoint = endpoint
+    this.tries++
+    this.phase = 'trying'
+    attempt.paused = this.paused
+    plan.counters.tries++
+    endpoint.tries++
+    endpoint.inflight++
+    this.tryDeadline = now + this.tryTimeout(now)
+    engine.time.set(this, Math.min(this.deadline, this.tryDeadline))
+    attempt.send(optionsForTry(this.options, this.body))
+  }
+
+  /** The configured bound of a try, or what remains shared among the tries that are left. */
+  private tryTimeout(now: number): number {
+    const configured = this.plan.policy.retry.perTryTimeoutMs
+    const remaining = this.deadline - now
+    if (configured !== undefined) return Math.min(configured, remaining)
+    const triesLeft = this.idempotent ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
+    return remaining / triesLeft
+  }
+
+  private remember(endpoint: Endpoint): void {
+    if (this.tried === undefined) this.tried = [endpoint]
+    else this.tried.push(endpoint)
+  }
+
+  private afterFailedTry(attempt: Attempt, error: unknown): void {
+    if (attempt.unsent && attempt.kind === 'connect') attempt.endpoint.connectFailedAt = this.engine.time.now
+    this.observe(attempt, this.engine.classifier.judgeFailure(attempt.kind ?? 'reset'))
+    attempt.unavailable = attempt.verdict === 'failure'
+    if (this.body?.sourceFailed === true || isCallersMistake(error)) {
+      this.finishWithError(error, IGNORED)
+      return
+    }
+    const decision = this.decide(attempt)
+    if (decision.again) this.again(attempt, decision)
+    else this.giveUp(attempt, error, decision)
+  }
+
+  private decide(attempt: Attempt): RetryDecision {
+    return this.plan.retry.next(this, attempt, {
+      now: this.engine.time.read(),
+      attempts: this.retries,
+      hasUntried: this.plan.set.hasUntried(this),
+      replayable: this.body === undefined || this.body.replayable,
+    })
+  }
+
+  private again(attempt: Attempt, decision: RetryDecision & { again: true }): void {
+    const { counters } = this.plan
+    if (decision.movedOn) {
+      this.moves++
+      counters.movedOn++
+    } else counters.retries++
+    this.engine.emit('retry', {
+      service: this.service,
+      endpoint: attempt.endpoint.address,
+      tries: this.tries,
+      status: attempt.status,
+      kind: attempt.kind,
+      delayMs: decision.delayMs,
+      movedOn: decision.movedOn,
+    })
+    if (decision.delayMs <= 0) {
+      this.launch(this.engine.time.now)
+      return
+    }
+    this.phase = 'backoff'
+    this.engine.time.set(this, this.deadline)
+    this.backoff = this.engine.clock.setTimer(() => {
+      this.backoff = undefined
+      if (this.phase === 'backoff') this.launch(this.engine.time.read())
+    }, decision.delayMs)
+  }
+
+  private giveUp(attempt: Attempt, error: unknown, decision: RetryDecision & { again: false }): void {
+    const { counters } = this.plan
+    if (decision.why === 'budget') counters.budgetExhausted++
+    let code = attempt.code ?? 'MESH_RESET'
+    if (decision.why === 'not-replayable') {
+      counters.notReplayable++
+      code = 'MESH_NOT_REPLAYABLE'
+    }
+    const said = error instanceof Error ? error.message : String(error)
+    this.finishWithError(this.error(code, { reason: `${said} (${decision.because})`, cause: error }), attempt)
+  }
+
+  // ---- what the attempt says --------------------------------------------------------------------------
+
+  attemptSent(chunk: unknown): void {
+    this.guarded(() => this.caller.bodySent(chunk))
+  }
+
+  attemptRequestSent(): void {
+    this.guarded(() => this.caller.requestSent())
+  }
+
+  attemptInfo(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+    if (attempt !== this.attempt) return
+    this.rawHeaders = raw
+    try {
+      this.caller.head(this, status, raw, parsed, statusText)
+    } catch (error) {
+      this.abort(error)
+    }
+  }
+
+  attemptHead(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+    const { engine } = this
+    const now = engine.time.read()
+    attempt.status = status
+    attempt.latencyMs = now - attempt.startedAt
+    const verdict = engine.classifier.judgeStatus(status)
+    if (verdict === 'failure') {
+      attempt.unavailable = isUnavailableStatus(status)
+      attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
+      this.observe(attempt, verdict)
+      const decision = this.decide(attempt)
+      if (decision.again) {
+        this.discard(attempt)
+        this.again(attempt, decision)
+        return
+      }
+      if (decision.why === 'budget') this.plan.counters.budgetExhausted++
+      else if (decision.why === 'not-replayable') this.plan.counters.notReplayable++
+    } else {
+      attempt.verdict = verdict
+    }
+    this.handOn(attempt, status, raw, parsed, statusText, now)
+  }
+
+  attemptData(_: Attempt, chunk: Buffer): void {
+    this.lastByteAt = this.engine.time.now
+    try {
+      this.caller.data(this, chunk)
+    } catch (error) {
+      this.abort(error)
+    }
+  }
+
+  attemptEnd(attempt: Attempt, rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
+    this.rawTrailers = rawTrailers
+    this.observe(attempt, attempt.verdict)
+    this.finish(attempt)
+    try {
+      this.caller.end(this, rawTrailers, parsed)
+    } catch (error) {
+      this.engine.report('response handler', error)
+    }
+  }
+
+  attemptFailed(attempt: Attempt, error: unknown): void {
+    const { engine } = this
+    const now = engine.time.read()
+    if (attempt.kind === 'reset') engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
+    if (this.phase === 'streaming') {
+      this.brokenAnswer(attempt, error)
+      return
+    }
+    attempt.latencyMs = now - attempt.startedAt
+    this.afterFailedTry(attempt, error)
+  }
+
+  attemptUpgraded(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void {
+    const now = this.engine.time.read()
+    attempt.status = status
+    attempt.latencyMs = now - attempt.startedAt
+    this.plan.counters.latency.add(now - this.startedAt, now)
+    this.observe(attempt, 'success')
+    this.rawHeaders = raw
+    this.finish(attempt)
+    try {
+      this.caller.upgrade(this, status, raw, parsed, socket)
+    } catch (error) {
+      this.engine.report('upgrade handler', error)
+      ;(socket as { destroy?: () => void }).destroy?.()
+    }
+  }
+
+  // ---- endings ----------------------------------------------------------------------------------------
+
+  /** The winner's head goes to the caller; from here on nothing is tried again. */
+  private handOn(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string, now: number): void {
+    this.phase = 'streaming'
+    this.rawHeaders = raw
+    this.lastByteAt = now
+    this.plan.counters.latency.add(now - this.startedAt, now)
+    // An event stream has no last byte to wait for; silence alone ends it.
+    if (this.boundToEnd && rawHeader(raw, 'content-type')?.startsWith('text/event-stream') === true) this.boundToEnd = false
+    this.engine.time.set(this, this.streamWake(now))
+    try {
+      this.caller.responseStarted()
+      this.caller.head(this, status, raw, parsed, statusText)
+    } catch (error) {
+      this.abort(error)
+    }
+  }
+
+  /** The answer broke after its head was handed on: the caller must never take it for a complete one. */
+  private brokenAnswer(attempt: Attempt, error: unknown): void {
+    const said = error instanceof Error ? error.message : String(error)
+    attempt.unavailable = true
+    this.observe(attempt, 'failure')
+    this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${said}`, cause: error }), attempt)
+  }
+
+  /** Reads a refused answer to its end in the background, so that its socket is used again. */
+  private discard(attempt: Attempt): void {
+    attempt.drain(this.engine.clock, () => {})
+  }
+
+  private fail(code: MeshErrorCode, details: MeshErrorDetails, outcome: Outcome): void {
+    this.finishWithError(this.error(code, details), outcome)
+  }
+
+  private error(code: MeshErrorCode, details: MeshErrorDetails): Error {
+    return meshErrorWithoutStack(code, { service: this.service, endpoint: this.lastEndpoint?.address, tries: this.tries, ...details })
+  }
+
+  private finishWithError(error: unknown, outcome: Outcome): void {
+    if (this.phase === 'done') return
+    const code = (error as { code?: MeshErrorCode } | null)?.code
+    if (code?.startsWith?.('MESH_') === true) this.plan.counters.countError(code)
+    this.finish(outcome)
+    try {
+      this.caller.error(this, error)
+    } catch (thrown) {
+      this.engine.report('response handler', thrown)
+    }
+  }
+
+  private finish(outcome: Outcome): void {
+    const { counters } = this.plan
+    this.phase = 'done'
+    this.engine.time.remove(this)
+    this.backoff?.cancel()
+    this.body?.release()
+    counters.inflight--
+    if (outcome.verdict === 'failure') counters.failures++
+    else if (outcome.verdict === 'success') counters.successes++
+    for (let index = this.permits.length - 1; index >= 0; index--) {
+      try {
+        ;(this.permits[index] as Permit).settle(outcome)
+      } catch (error) {
+        this.engine.report('permit', error)
+      }
+    }
+  }
+
+  /** The one place where an endpoint hears how a try ended. */
+  private observe(attempt: Attempt, verdict: Outcome['verdict']): void {
+    if (attempt.observed) return
+    const { endpoint } = attempt
+    attempt.observed = true
+    attempt.verdict = verdict
+    endpoint.inflight--
+    if (verdict === 'success') endpoint.successes++
+    else if (verdict === 'failure') endpoint.failures++
+    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now)
+  }
+
+  private guarded(hook: () => void): void {
+    try {
+      hook()
+    } catch (error) {
+      this.abort(error)
+    }
+  }
+}
+
+function ended(verdict: Outcome['verdict'], code: MeshErrorCode, kind: Outcome['kind']): Outcome {
+  return Object.freeze({ ...IGNORED, verdict, code, kind, unavailable: verdict === 'failure' })
+}
+
+const NO_ENDPOINT = ended('failure', 'MESH_NO_ENDPOINT', undefined)
+const TIMED_OUT = ended('failure', 'MESH_DEADLINE', 'timeout')

@@ -1,0 +1,53 @@
+import { type MeshErrorCode, meshErrorWithoutStack } from '../core/errors.ts'
+import type { FailureKind } from '../core/outcome.ts'
+import { DialError } from './connector.ts'
+
+/** What this process ran out of; no endpoint is to blame. */
+const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'])
+
+/** undici found the request itself unsendable; its own error says best why. */
+const CALLERS_MISTAKES: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'])
+
+const PROTOCOL_ERRORS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_RES_EXCEEDED_MAX_SIZE'])
+
+const TIMEOUTS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
+
+const CODES = {
+  connect: 'MESH_CONNECT',
+  reset: 'MESH_RESET',
+  timeout: 'MESH_DEADLINE',
+  protocol: 'MESH_PROTOCOL',
+  tls: 'MESH_TLS',
+  local: 'MESH_OVERLOADED',
+  aborted: 'MESH_RESET',
+} as const satisfies Record<FailureKind, MeshErrorCode>
+
+export function codeOf(kind: FailureKind): MeshErrorCode {
+  return CODES[kind]
+}
+
+/** What kind of failure undici's `error` is; `unsent` when it never began to write the request. */
+export function kindOf(error: unknown, unsent: boolean): FailureKind {
+  const code = errorCode(error)
+  if (CALLERS_MISTAKES.has(code)) return 'aborted'
+  if (LOCAL_SHORTAGES.has(code)) return 'local'
+  if (unsent) return error instanceof DialError && error.tls ? 'tls' : 'connect'
+  if (code.startsWith('HPE_') || PROTOCOL_ERRORS.has(code)) return 'protocol'
+  if (TIMEOUTS.has(code)) return 'timeout'
+  return 'reset'
+}
+
+/** Whether the caller should see undici's own error: it is about the request, not about the service. */
+export function isCallersMistake(error: unknown): boolean {
+  return CALLERS_MISTAKES.has(errorCode(error))
+}
+
+/** The error of a try that ran out of time. */
+export function tryTimedOut(service: string, endpoint: string, afterMs: number): Error {
+  return meshErrorWithoutStack('MESH_DEADLINE', { service, endpoint, reason: `no answer from ${endpoint} within ${Math.round(afterMs)} ms` })
+}
+
+function errorCode(error: unknown): string {
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' ? code : ''
+}

@@ -1,0 +1,78 @@
+import type { HeaderRecord, RawHeaders } from './handler.ts'
+
+const text = (part: Buffer | string): string => (typeof part === 'string' ? part : part.toString('latin1'))
+
+/** Raw pairs as an object with lower-case names; what came twice becomes an array, so `Set-Cookie` is never merged. */
+export function toHeaderRecord(raw: RawHeaders): HeaderRecord {
+  const record: HeaderRecord = {}
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = text(raw[index] as Buffer | string).toLowerCase()
+    const value = raw[index + 1] as Buffer | string | (Buffer | string)[]
+    const values = Array.isArray(value) ? value.map(text) : text(value)
+    // A header named __proto__ would otherwise change the object instead of entering it.
+    const former = Object.hasOwn(record, name) ? record[name] : undefined
+    const next = former === undefined ? values : [former, values].flat()
+    if (name === '__proto__') Object.defineProperty(record, name, { value: next, enumerable: true, configurable: true, writable: true })
+    else record[name] = next
+  }
+  return record
+}
+
+/** An object of headers as raw pairs; for HTTP/2 answers and for callers that only speak the old dialect. */
+export function toRawHeaders(record: Readonly<Record<string, unknown>>): RawHeaders {
+  const raw: Buffer[] = []
+  for (const [name, value] of Object.entries(record)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      raw.push(Buffer.from(name, 'latin1'), Buffer.from(String(each), 'latin1'))
+    }
+  }
+  return raw
+}
+
+/** The value of header `name` (lower case) in raw pairs, or undefined; the first one when it came twice. */
+export function rawHeader(raw: RawHeaders, name: string): string | undefined {
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const candidate = raw[index] as Buffer | string
+    if (candidate.length === name.length && text(candidate).toLowerCase() === name) {
+      const value = raw[index + 1] as Buffer | string
+      return text(value)
+    }
+  }
+  return undefined
+}
+
+/** Whether request headers, in any form that undici takes, contain `name` (lower case). */
+export function hasRequestHeader(headers: unknown, name: string): boolean {
+  return requestHeader(headers, name) !== undefined
+}
+
+/** The value of `name` (lower case) in request headers of any form that undici takes. */
+export function requestHeader(headers: unknown, name: string): string | undefined {
+  if (headers === null || typeof headers !== 'object') return undefined
+  if (Array.isArray(headers)) {
+    for (let index = 0; index + 1 < headers.length; index += 2) {
+      if (String(headers[index]).toLowerCase() === name) return String(headers[index + 1])
+    }
+    return undefined
+  }
+  if (typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function') {
+    for (const pair of headers as Iterable<[unknown, unknown]>) {
+      if (Array.isArray(pair) && String(pair[0]).toLowerCase() === name) return String(pair[1])
+    }
+    return undefined
+  }
+  for (const key of Object.keys(headers)) {
+    if (key.length === name.length && key.toLowerCase() === name) return String((headers as Record<string, unknown>)[key])
+  }
+  return undefined
+}
+
+const MAX_RETRY_AFTER_MS = 86_400_000
+
+/** Milliseconds that a `Retry-After` asks for (seconds or a date, RFC 9110 §10.2.3), at most a day; undefined when unusable. */
+export function parseRetryAfter(value: string | undefined, wallTimeMs: number): number | undefined {
+  if (value === undefined) return undefined
+  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1_000 : Date.parse(value) - wallTimeMs
+  if (!Number.isFinite(ms)) return undefined
+  return Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS)
+}

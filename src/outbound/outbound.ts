@@ -1,0 +1,117 @@
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
+import { parseCallOptions } from './call-options.ts'
+import { callerOf } from './caller.ts'
+import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engine.ts'
+import { Exchange } from './exchange.ts'
+import type { DispatchController, DispatchHandler, DispatchOptions } from './handler.ts'
+import type { Targets } from './targets.ts'
+
+/** Takes a request that is not ours, by the door it came in. */
+export type PassOn = (options: DispatchOptions, handler: DispatchHandler) => boolean
+
+/** What the outbound side needs from the mesh. */
+export interface OutboundHost {
+  readonly engine: Engine
+  readonly targets: Targets
+  readonly unknownHosts: 'pass' | 'refuse'
+  /** The per-call options of `mesh.with` around this moment. */
+  readonly context: AsyncLocalStorage<CallSettings> | undefined
+  readonly closed: boolean
+  /** True when undici is loaded and every source gave its first answer. */
+  readonly ready: boolean
+  /** Starts what is not started and calls back when `ready`, or when it failed for good. */
+  whenReady(then: (error: unknown) => void): void
+}
+
+/** Turns requests into exchanges, and lets strangers pass. */
+export class Outbound {
+  private readonly host: OutboundHost
+  passedThrough = 0
+
+  constructor(host: OutboundHost) {
+    this.host = host
+  }
+
+  dispatch(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
+    const { host } = this
+    const target = options.origin == null ? undefined : host.targets.find(options.origin)
+    if (target !== undefined) return this.exchange(target, options, handler)
+    if (!host.ready && !host.closed) return this.wait(options, handler, passOn)
+    if (host.unknownHosts === 'refuse') {
+      const reason = `${String(options.origin)} is no service of this mesh, and unknownHosts is 'refuse'`
+      return refuse(handler, meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
+    }
+    this.passedThrough++
+    return passOn(options, handler)
+  }
+
+  /** Whether a service answers at `origin`. */
+  serves(origin: string | URL): boolean {
+    return this.host.targets.find(origin) !== undefined
+  }
+
+  private exchange(target: Target, options: DispatchOptions, handler: DispatchHandler): boolean {
+    const { host } = this
+    if (host.closed) return refuse(handler, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+    let settings: CallSettings
+    try {
+      settings = this.settings(options)
+    } catch (error) {
+      return refuse(handler, error)
+    }
+    const exchange = new Exchange(host.engine, target, options, settings, callerOf(handler))
+    exchange.open()
+    if (host.ready) exchange.begin()
+    else host.whenReady((error) => exchange.beginOrFail(error))
+    return true
+  }
+
+  private settings(options: DispatchOptions): CallSettings {
+    const around = this.host.context?.getStore() ?? NO_SETTINGS
+    return options.mesh === undefined ? around : parseCallOptions(options.mesh, around)
+  }
+
+  /** Nobody knows yet whether the host is ours: a source may still name it. */
+  private wait(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
+    this.host.whenReady((error) => {
+      if (error !== undefined && this.host.unknownHosts === 'refuse') refuse(handler, error)
+      else this.dispatch(options, handler, passOn)
+    })
+    return true
+  }
+}
+
+/** Answers a request that never became an exchange, in the order that both dialects expect. */
+function refuse(handler: DispatchHandler, error: unknown): boolean {
+  const caller = callerOf(handler)
+  const controller: DispatchController = {
+    aborted: true,
+    reason: error,
+    paused: false,
+    rawHeaders: null,
+    rawTrailers: null,
+    pause() {},
+    resume() {},
+    abort() {},
+  }
+  caller.start(controller)
+  caller.error(controller, error)
+  return true
+}
+
+/** A URL taken apart for undici's `request` and `stream`; the defaults are undici's. */
+export function requestOptions(url: string | URL, options: Record<string, unknown>): Record<string, unknown> {
+  let parsed: URL
+  try {
+    parsed = url instanceof URL ? url : new URL(url)
+  } catch (cause) {
+    throw new MeshError('MESH_CONFIG', { reason: `expected an absolute URL, got ${JSON.stringify(String(url))}`, cause })
+  }
+  return {
+    ...options,
+    origin: parsed.origin,
+    path: options['path'] ?? `${parsed.pathname}${parsed.search}`,
+    method: options['method'] ?? (options['body'] === undefined ? 'GET' : 'PUT'),
+  }
+}

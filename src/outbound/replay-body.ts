@@ -1,0 +1,213 @@
+import { platformResponse } from './platform.ts'
+
+/** What a request body turned into: what each try sends, and whether a further try can send it again. */
+export interface Body {
+  /** The value for undici; called once per try. */
+  forTry(): unknown
+  /** False once bytes were read that were not kept. */
+  readonly replayable: boolean
+  /** The caller's own stream broke: no endpoint is to blame and no further try can help. */
+  readonly sourceFailed: boolean
+  /** Headers that the kind of body implies, added unless the caller set them. */
+  readonly headers: readonly (readonly [string, string])[]
+  /** The call is over: gives buffers back and closes a source that still has something to say. */
+  release(): void
+}
+
+/** Bytes that all buffered bodies of a mesh hold together. */
+export class ReplayMemory {
+  private held = 0
+  readonly limit: number
+  constructor(limit = 64 * 1024 * 1024) {
+    this.limit = limit
+  }
+  take(bytes: number): boolean {
+    if (this.held + bytes > this.limit) return false
+    this.held += bytes
+    return true
+  }
+  give(bytes: number): void {
+    this.held -= bytes
+  }
+}
+
+const NO_HEADERS: readonly (readonly [string, string])[] = []
+
+/** How many bytes of a streamed body are kept for a further try. */
+export const REPLAY_LIMIT = 64 * 1024
+
+/** Wraps `body` so that several tries can send it; undefined for no body. */
+export function replayBody(body: unknown, memory: ReplayMemory): Body | undefined {
+  if (body === null || body === undefined) return undefined
+  if (isConstant(body)) return new ConstantBody(body)
+  if (isBlob(body)) return blobBody(body)
+  if (isFormData(body)) return formDataBody(body, memory)
+  if (isIterable(body)) return new StreamBody(body, memory, NO_HEADERS)
+  // Anything else goes to undici as it is, whose own error names the mistake best.
+  return new ConstantBody(body)
+}
+
+class ConstantBody implements Body {
+  readonly replayable = true
+  readonly sourceFailed = false
+  readonly headers = NO_HEADERS
+  private readonly body: unknown
+  constructor(body: unknown) {
+    this.body = body
+  }
+  forTry(): unknown {
+    return this.body
+  }
+  release(): void {}
+}
+
+class BlobBody implements Body {
+  readonly replayable = true
+  readonly sourceFailed = false
+  readonly headers: readonly (readonly [string, string])[]
+  private readonly blob: Blob
+  constructor(blob: Blob, headers: readonly (readonly [string, string])[]) {
+    this.blob = blob
+    this.headers = headers
+  }
+  forTry(): unknown {
+    return this.blob.stream()
+  }
+  release(): void {}
+}
+
+function blobBody(blob: Blob): Body {
+  const length: [string, string] = ['content-length', String(blob.size)]
+  return new BlobBody(blob, blob.type ? [['content-type', blob.type], length] : [length])
+}
+
+/** The platform serialises the form (undici 8 refuses forms that it did not make). */
+function formDataBody(form: unknown, memory: ReplayMemory): Body {
+  const encoded = platformResponse(form)
+  const type = encoded.headers.get('content-type')
+  return new StreamBody(encoded.body as AsyncIterable<unknown>, memory, type === null ? NO_HEADERS : [['content-type', type]])
+}
+
+/**
+ * A stream or iterable, read once. What was read is kept up to a cap, so that a try which follows a broken one
+ * first repeats the beginning and then goes on where the source stands.
+ */
+class StreamBody implements Body {
+  readonly headers: readonly (readonly [string, string])[]
+  private readonly source: AsyncIterable<unknown> | Iterable<unknown>
+  private readonly memory: ReplayMemory
+  private iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined = undefined
+  private kept: unknown[] | undefined = []
+  private keptBytes = 0
+  private pulling: Promise<IteratorResult<unknown>> | undefined = undefined
+  private ended = false
+  sourceFailed = false
+  private released = false
+  private current = 0
+
+  constructor(source: AsyncIterable<unknown> | Iterable<unknown>, memory: ReplayMemory, headers: readonly (readonly [string, string])[]) {
+    this.source = source
+    this.memory = memory
+    this.headers = headers
+  }
+
+  get replayable(): boolean {
+    return this.kept !== undefined
+  }
+
+  forTry(): unknown {
+    const turn = ++this.current
+    let position = 0
+    const next = async (): Promise<IteratorResult<unknown>> => {
+      // The reader of an abandoned try must not steal pieces from its successor.
+      if (turn !== this.current || this.released) return { done: true, value: undefined }
+      const kept = this.kept
+      if (kept !== undefined && position < kept.length) return { done: false, value: kept[position++] }
+      if (this.ended) return { done: true, value: undefined }
+      const piece = await this.pull()
+      if (turn !== this.current) return { done: true, value: undefined }
+      position++
+      return piece
+    }
+    return { [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: undefined }) }) }
+  }
+
+  release(): void {
+    if (this.released) return
+    this.released = true
+    this.forget()
+    if (this.ended) return
+    // The source may be in the middle of a read and may refuse to be closed: nobody is interested any more.
+    try {
+      if (this.iterator === undefined) closeUnread(this.source)
+      else Promise.resolve(this.iterator.return?.()).catch(() => {})
+    } catch {}
+  }
+
+  /** One read of the source, shared by a try that waits for it and the one that takes over meanwhile. */
+  private pull(): Promise<IteratorResult<unknown>> {
+    this.pulling ??= this.read().finally(() => {
+      this.pulling = undefined
+    })
+    return this.pulling
+  }
+
+  private async read(): Promise<IteratorResult<unknown>> {
+    let piece: IteratorResult<unknown>
+    try {
+      this.iterator ??= openIterator(this.source)
+      piece = await this.iterator.next()
+    } catch (error) {
+      this.ended = true
+      this.sourceFailed = true
+      throw error
+    }
+    if (piece.done === true) this.ended = true
+    else this.keep(piece.value)
+    return piece
+  }
+
+  private keep(piece: unknown): void {
+    if (this.kept === undefined) return
+    const bytes = typeof piece === 'string' ? Buffer.byteLength(piece) : ((piece as { byteLength?: number }).byteLength ?? 0)
+    if (this.keptBytes + bytes > REPLAY_LIMIT || !this.memory.take(bytes)) {
+      this.forget()
+      return
+    }
+    this.keptBytes += bytes
+    this.kept.push(piece)
+  }
+
+  private forget(): void {
+    this.memory.give(this.keptBytes)
+    this.keptBytes = 0
+    this.kept = undefined
+  }
+}
+
+function openIterator(source: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterator<unknown> | Iterator<unknown> {
+  return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+}
+
+/** A stream nobody read still holds a file or a socket. */
+function closeUnread(source: object): void {
+  const stream = source as { destroy?: () => void; cancel?: () => Promise<void> }
+  if (typeof stream.destroy === 'function') stream.destroy()
+  else stream.cancel?.().catch(() => {})
+}
+
+function isConstant(body: unknown): boolean {
+  return typeof body === 'string' || ArrayBuffer.isView(body) || body instanceof ArrayBuffer
+}
+
+function isBlob(body: unknown): body is Blob {
+  return body instanceof Blob
+}
+
+function isFormData(body: unknown): boolean {
+  return typeof body === 'object' && Object.prototype.toString.call(body) === '[object FormData]'
+}
+
+function isIterable(body: unknown): body is AsyncIterable<unknown> | Iterable<unknown> {
+  return typeof body === 'object' && body !== null && (Symbol.asyncIterator in body || Symbol.iterator in body)
+}

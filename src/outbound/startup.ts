@@ -1,0 +1,135 @@
+import type { AddressPolicy } from '../core/address.ts'
+import { MeshError } from '../core/errors.ts'
+import type { DispatcherLike } from '../model/options.ts'
+import { Connections } from './connections.ts'
+import type { Engine } from './engine.ts'
+import { Exchange } from './exchange.ts'
+import type { DispatchHandler, Dispatcher, DispatchOptions } from './handler.ts'
+import type { Installation } from './install.ts'
+import { ReplayMemory } from './replay-body.ts'
+import { type Dialect, loadUndici, type Undici } from './undici.ts'
+
+/** What is needed to start and to stop the outbound side. */
+export interface StartupOptions {
+  readonly undici: object | undefined
+  readonly addressPolicy: AddressPolicy
+  readonly fallback: DispatcherLike | undefined
+  /** Starts the sources; called once. */
+  start(): void
+  /** True when every source answered once, or failed to. */
+  sourcesSettled(): boolean
+}
+
+type Waiting = (error: unknown) => void
+
+/**
+ * From nothing to a working engine and back: loads undici at the first need, lets calls wait for it and for the sources,
+ * and takes everything down again.
+ */
+export class Startup {
+  readonly engine: Engine
+  /** The global hooks, told when an undici was loaded that brings its own global dispatcher. */
+  installation: Installation | undefined = undefined
+  /** Everything is there that calls need. */
+  done = false
+  private readonly options: StartupOptions
+  private readonly waiting = new Set<Waiting>()
+  private readonly watching = new Set<Waiting>()
+  private loading: Promise<Undici> | undefined = undefined
+  private ownAgent: Dispatcher | undefined = undefined
+
+  constructor(shared: Omit<Engine, 'undici' | 'connections' | 'replayMemory'>, options: StartupOptions) {
+    this.engine = { ...shared, undici: undefined, connections: undefined, replayMemory: new ReplayMemory() }
+    this.options = options
+  }
+
+  begin(): void {
+    this.options.start()
+    this.undici().then(
+      () => this.check(),
+      (error: unknown) => this.fail(error),
+    )
+  }
+
+  /** Calls back when everything is there, or with what prevents it. */
+  when(then: Waiting): void {
+    this.waiting.add(then)
+    this.begin()
+  }
+
+  /** Calls back at every step of the start, until the returned function is called. */
+  onChange(watch: Waiting): () => void {
+    this.watching.add(watch)
+    return () => this.watching.delete(watch)
+  }
+
+  /** Looks whether everything is there now. */
+  check(): void {
+    if (!this.done && this.engine.undici !== undefined && this.options.sourcesSettled()) {
+      this.done = true
+      const waiting = [...this.waiting]
+      this.waiting.clear()
+      for (const then of waiting) then(undefined)
+    }
+    for (const watch of [...this.watching]) watch(undefined)
+  }
+
+  /** undici, loaded at the first need. */
+  undici(): Promise<Undici> {
+    this.loading ??= loadUndici(this.options.undici).then((undici) => {
+      const { engine, options } = this
+      engine.undici = undici
+      engine.connections = new Connections(undici, engine.clock, options.addressPolicy)
+      this.installation?.takeDispatchers()
+      return undici
+    })
+    return this.loading
+  }
+
+  /** Hands a stranger to the fallback: the configured one, or an agent of undici's own. */
+  passOn(options: DispatchOptions, handler: DispatchHandler): boolean {
+    const { fallback } = this.options
+    if (fallback !== undefined) return (fallback as Dispatcher).dispatch(options, handler)
+    const { undici } = this.engine
+    if (undici === undefined) {
+      this.undici().then(
+        () => this.passOn(options, handler),
+        (error: unknown) => handler.onResponseError?.(null, error) ?? handler.onError?.(error),
+      )
+      return true
+    }
+    this.ownAgent ??= new undici.Agent({ allowH2: false })
+    return undici.translate(this.ownAgent, dialectOf(handler)).dispatch({ ...options, dispatcher: undefined }, handler)
+  }
+
+  /** Waits until no call is under way, at most `timeoutMs`, then aborts what is left and closes every socket. */
+  async drain(timeoutMs: number): Promise<void> {
+    const { clock, time } = this.engine
+    const closed = new MeshError('MESH_CLOSED', { reason: 'the mesh was closed before the call ended' })
+    for (const then of [...this.waiting]) then(closed)
+    this.waiting.clear()
+    const endsAt = clock.now() + timeoutMs
+    while (time.size > 0 && clock.now() < endsAt) {
+      await new Promise<void>((resolve) => {
+        clock.setTimer(resolve, Math.min(DRAIN_STEP_MS, endsAt - clock.now()))
+      })
+    }
+    for (const entry of time.entries()) if (entry instanceof Exchange) entry.abort(closed)
+    await this.engine.connections?.destroy()
+    await this.ownAgent?.destroy()
+  }
+
+  private fail(error: unknown): void {
+    const failure = error instanceof MeshError ? error : new MeshError('MESH_NOT_READY', { reason: 'undici could not be loaded', cause: error })
+    const waiting = [...this.waiting]
+    this.waiting.clear()
+    for (const then of waiting) then(failure)
+    for (const watch of [...this.watching]) watch(failure)
+  }
+}
+
+function dialectOf(handler: DispatchHandler): Dialect {
+  return typeof handler.onRequestStart === 'function' ? 'modern' : 'legacy'
+}
+
+const DRAIN_STEP_MS = 5

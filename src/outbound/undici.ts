@@ -1,0 +1,57 @@
+import { MeshError } from '../core/errors.ts'
+import type { Dispatcher, Pool } from './handler.ts'
+import { wakePlatformFetch } from './platform.ts'
+
+/** Which dialect an undici's core speaks natively; handing it the other one costs a wrapper per request. */
+export type Dialect = 'legacy' | 'modern'
+
+/** The parts of undici that the mesh stands on. */
+export interface Undici {
+  readonly dialect: Dialect
+  readonly Pool: new (origin: string, options: object) => Pool
+  readonly Agent: new (options?: object) => Dispatcher
+  /** The methods `request`, `stream`, `pipeline`, `connect`, `upgrade` as they sit on every dispatcher. */
+  readonly api: Readonly<Record<'request' | 'stream' | 'pipeline' | 'connect' | 'upgrade', (...args: unknown[]) => unknown>>
+  readonly abortError: () => Error
+  /** `dispatcher` for a handler of `dialect`: undici 8 understands the old one only through its own wrapper. */
+  readonly translate: (dispatcher: Dispatcher, dialect: Dialect) => Dispatcher
+}
+
+/** Where undici 7 and the platform up to Node 24, and where undici 8 and later ones keep the global dispatcher. */
+export const GLOBAL_DISPATCHERS = [Symbol.for('undici.globalDispatcher.1'), Symbol.for('undici.globalDispatcher.2')] as const
+
+/** @internal */
+export type Globals = Record<symbol, Dispatcher | undefined>
+
+/**
+ * Loads undici at the first need. Loading it replaces the platform's global dispatcher, so the platform gets to install
+ * its own first, and what was there is put back.
+ */
+export async function loadUndici(given?: object): Promise<Undici> {
+  if (given !== undefined) return adopt(given)
+  wakePlatformFetch()
+  const globals = globalThis as unknown as Globals
+  const [legacy] = GLOBAL_DISPATCHERS
+  const before = globals[legacy]
+  const module = await import('undici')
+  if (before !== undefined && globals[legacy] !== before) globals[legacy] = before
+  return adopt(module)
+}
+
+function adopt(module: object): Undici {
+  const exported = ('default' in module && !('Pool' in module) ? module.default : module) as Record<string, unknown>
+  const { Pool: PoolClass, Agent: AgentClass, Dispatcher: DispatcherClass, errors } = exported
+  if (typeof PoolClass !== 'function' || typeof DispatcherClass !== 'function') {
+    throw new MeshError('MESH_CONFIG', { reason: 'undici: expected the module of undici 7.30 or later, 8.12 or later' })
+  }
+  // Undici 8 dropped the old dialect and exports the wrapper that translates it.
+  const Wrapper = exported['Dispatcher1Wrapper'] as (new (dispatcher: Dispatcher) => Dispatcher) | undefined
+  return {
+    dialect: Wrapper === undefined ? 'legacy' : 'modern',
+    translate: (dispatcher, dialect) => (Wrapper === undefined || dialect === 'modern' ? dispatcher : new Wrapper(dispatcher)),
+    Pool: PoolClass as Undici['Pool'],
+    Agent: AgentClass as Undici['Agent'],
+    api: DispatcherClass.prototype as Undici['api'],
+    abortError: () => new (errors as { RequestAbortedError: new () => Error }).RequestAbortedError(),
+  }
+}

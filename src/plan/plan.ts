@@ -1,0 +1,50 @@
+import type { Snapshot } from '../model/snapshot.ts'
+import { HostTable } from './host-table.ts'
+import { type PlanContext, ServicePlan } from './service-plan.ts'
+
+/**
+ * The running side of the configuration: one {@link ServicePlan} per service, and the table of hosts. A new snapshot
+ * touches only the services that changed.
+ */
+export class Plan {
+  table: HostTable
+  /** Grows when hosts or policies change (not with endpoints): what was looked up under an older one is void. */
+  version = 0
+  private readonly context: PlanContext
+  private readonly ownNamespace: string
+  private readonly plans = new Map<string, ServicePlan>()
+
+  constructor(context: PlanContext, ownNamespace: string) {
+    this.context = context
+    this.ownNamespace = ownNamespace
+    this.table = new HostTable([], ownNamespace)
+  }
+
+  apply(snapshot: Snapshot, changed: Iterable<string>): void {
+    let hostsChanged = false
+    let policyChanged = false
+    for (const key of changed) {
+      const next = snapshot.services.get(key)
+      const plan = this.plans.get(key)
+      if (next === undefined) {
+        if (plan?.present !== true) continue
+        plan.remove()
+        hostsChanged = true
+      } else if (plan === undefined) {
+        this.plans.set(key, new ServicePlan(next, this.context))
+        hostsChanged = true
+      } else {
+        hostsChanged ||= !plan.present || plan.snapshot.hosts !== next.hosts || plan.snapshot.ports !== next.ports
+        policyChanged ||= plan.policy !== next.policy
+        plan.apply(next)
+      }
+    }
+    if (hostsChanged) this.table = new HostTable(this.plans.values(), this.ownNamespace)
+    if (hostsChanged || policyChanged) this.version++
+  }
+
+  /** Every service, those that left and keep their names included. */
+  services(): Iterable<ServicePlan> {
+    return this.plans.values()
+  }
+}

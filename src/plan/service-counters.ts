@@ -1,0 +1,61 @@
+import type { MeshErrorCode } from '../core/errors.ts'
+import { SlidingWindow } from '../core/window.ts'
+import type { ServiceStats } from '../model/stats.ts'
+
+/** What one service counted; plain numbers that the hot path adds to, read by `stats()` and exporters. */
+export class ServiceCounters {
+  calls = 0
+  inflight = 0
+  successes = 0
+  failures = 0
+  tries = 0
+  retries = 0
+  movedOn = 0
+  budgetExhausted = 0
+  notReplayable = 0
+  readonly errors = new Map<MeshErrorCode, number>()
+  readonly latency: LatencyWindow
+
+  constructor(now: number) {
+    this.latency = new LatencyWindow(now)
+  }
+
+  countError(code: MeshErrorCode): void {
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
+  }
+}
+
+/**
+ * Latencies of the last minute in buckets whose bounds grow by 2^(1/4) from 0.1 ms: a quantile is right within
+ * 19 %, and a sample costs a logarithm and two additions.
+ */
+export class LatencyWindow {
+  private readonly window: SlidingWindow
+  constructor(now: number) {
+    this.window = new SlidingWindow(60_000, COLUMNS, now)
+  }
+
+  add(latencyMs: number, now: number): void {
+    const column = latencyMs <= LOWEST_MS ? 0 : Math.ceil(Math.log2(latencyMs / LOWEST_MS) * STEPS_PER_DOUBLING)
+    this.window.add(column < COLUMNS ? column : COLUMNS - 1, now)
+  }
+
+  quantiles(now: number): ServiceStats['latency'] {
+    const counts = Array.from({ length: COLUMNS }, (_, column) => this.window.sum(column, now))
+    const total = counts.reduce((sum, count) => sum + count, 0)
+    const at = (share: number): number => {
+      if (total === 0) return 0
+      let seen = 0
+      const column = counts.findIndex((count) => {
+        seen += count
+        return seen >= total * share && seen > 0
+      })
+      return Math.round(LOWEST_MS * 2 ** (column / STEPS_PER_DOUBLING) * 100) / 100
+    }
+    return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }
+  }
+}
+
+const LOWEST_MS = 0.1
+const STEPS_PER_DOUBLING = 4
+const COLUMNS = 84

@@ -1,0 +1,162 @@
+import type { Balancer } from '../balancing/balancer.ts'
+import { createBalancer } from '../balancing/create.ts'
+import { EndpointSet } from '../balancing/endpoint-set.ts'
+import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
+import type { Gate } from '../core/gate.ts'
+import type { Random } from '../core/random.ts'
+import type { TimerWheel } from '../core/timer-wheel.ts'
+import type { MeshEvents } from '../model/events.ts'
+import type { Policy } from '../model/resources.ts'
+import type { ServiceSnapshot } from '../model/snapshot.ts'
+import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import { OutlierDetector } from '../resilience/outlier-detection.ts'
+import { RetryPolicy } from '../resilience/retry.ts'
+import { RetryBudget } from '../resilience/retry-budget.ts'
+import { splitHost } from './host.ts'
+import { ServiceCounters } from './service-counters.ts'
+
+/** What a plan needs from the mesh it belongs to. */
+export interface PlanContext {
+  readonly time: TimerWheel
+  readonly random: Random
+  readonly gates: readonly Gate[]
+  emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
+  /** The endpoint is no longer dialled: its connections may close. */
+  released(endpoint: Endpoint): void
+}
+
+/**
+ * One service as it runs: the policy objects that calls meet, and the living state that outlives configuration.
+ * A push changes the former and reconfigures the latter; nothing forgets because somebody pushed.
+ */
+export class ServicePlan {
+  readonly name: string
+  readonly counters: ServiceCounters
+  readonly set: EndpointSet
+  readonly budget: RetryBudget
+  readonly retry: RetryPolicy
+  readonly outlier: OutlierDetector
+  snapshot: ServiceSnapshot
+  policy: Policy
+  balancer: Balancer
+  breaker: CircuitBreaker | undefined = undefined
+  /** Asked in this order; settled in the reverse one. */
+  gates: readonly Gate[] = []
+  /** False once the service left the configuration: its names stay ours. */
+  present = true
+  private readonly context: PlanContext
+  private readonly known = new Map<string, Endpoint>()
+
+  constructor(snapshot: ServiceSnapshot, context: PlanContext) {
+    const { policy } = snapshot
+    const { time, random } = context
+    this.name = snapshot.name
+    this.context = context
+    this.snapshot = snapshot
+    this.policy = policy
+    this.counters = new ServiceCounters(time.now)
+    this.balancer = createBalancer(policy.balancing.policy, random)
+    this.budget = new RetryBudget(policy.retry, time.now)
+    this.retry = new RetryPolicy(policy.retry, this.budget, random)
+    this.set = new EndpointSet(policy.panicPercent, random)
+    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, {
+      ejected: (endpoint, detail) => context.emit('endpointEjected', { service: this.name, endpoint: endpoint.address, ...detail }),
+      restored: (endpoint, detail) => context.emit('endpointRestored', { service: this.name, endpoint: endpoint.address, ...detail }),
+    })
+    this.applyBreaker(policy)
+    this.applyEndpoints(endpointsOf(snapshot))
+  }
+
+  /** Takes over a new configuration; state stays where its key is the same. */
+  apply(snapshot: ServiceSnapshot): void {
+    const former = this.snapshot
+    const { policy } = snapshot
+    this.snapshot = snapshot
+    this.present = true
+    if (snapshot.policy !== former.policy) {
+      if (policy.balancing.policy !== this.policy.balancing.policy) this.balancer = createBalancer(policy.balancing.policy, this.context.random)
+      this.policy = policy
+      this.budget.reconfigure(policy.retry)
+      this.retry.reconfigure(policy.retry)
+      this.set.reconfigure(policy.panicPercent)
+      this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
+      this.applyBreaker(policy)
+    }
+    if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.applyEndpoints(endpointsOf(snapshot))
+  }
+
+  /** The service left the configuration. Its names stay ours, and calls to them find no endpoint. */
+  remove(): void {
+    this.present = false
+    this.snapshot = { ...this.snapshot, endpoints: [] }
+    this.applyEndpoints([])
+  }
+
+  /** Every endpoint that still has state here, those that left within the last minute included. */
+  endpoints(): Iterable<Endpoint> {
+    return this.known.values()
+  }
+
+  private applyBreaker(policy: Policy): void {
+    if (policy.circuitBreaker === false) {
+      this.breaker = undefined
+    } else if (this.breaker === undefined) {
+      this.breaker = new CircuitBreaker(this.name, policy.circuitBreaker, this.context.time, {
+        opened: (detail) => this.context.emit('circuitOpened', { service: this.name, ...detail }),
+        closed: (detail) => this.context.emit('circuitClosed', { service: this.name, ...detail }),
+      })
+    } else {
+      this.breaker.reconfigure(policy.circuitBreaker)
+    }
+    this.gates = this.breaker === undefined ? this.context.gates : [this.breaker, ...this.context.gates]
+  }
+
+  private applyEndpoints(specs: readonly EndpointSpec[]): void {
+    const now = this.context.time.read()
+    const wanted = new Set<string>()
+    const present = specs.map((spec) => {
+      wanted.add(spec.id)
+      return this.adopt(spec)
+    })
+    for (const endpoint of this.known.values()) {
+      if (wanted.has(endpoint.id)) continue
+      if (endpoint.removedAt === undefined) {
+        endpoint.removedAt = now
+        this.context.released(endpoint)
+      } else if (now - endpoint.removedAt > FORGET_AFTER_MS && endpoint.inflight === 0) {
+        this.known.delete(endpoint.id)
+      }
+    }
+    this.set.replace(present)
+    this.outlier.endpointsChanged()
+  }
+
+  private adopt(spec: EndpointSpec): Endpoint {
+    const known = this.known.get(spec.id)
+    if (known === undefined) {
+      const endpoint = new Endpoint(this.name, spec)
+      this.known.set(spec.id, endpoint)
+      return endpoint
+    }
+    // The same workload at another address: its history holds, its sockets do not.
+    if (known.spec.address !== spec.address) this.context.released(known)
+    known.spec = spec
+    known.removedAt = undefined
+    return known
+  }
+}
+
+/**
+ * Where a service runs: what was configured, or, when nobody said anything about endpoints, its first host by name, on
+ * the port of the URL.
+ */
+function endpointsOf(snapshot: ServiceSnapshot): readonly EndpointSpec[] {
+  if (snapshot.from['endpoints'] !== undefined) return snapshot.endpoints
+  const named = snapshot.hosts.find((host) => !host.startsWith('*'))
+  if (named === undefined) return []
+  const { host, port } = splitHost(named)
+  return [{ id: named, address: named, host, port: port ?? snapshot.ports[0] ?? 0, weight: 1, priority: 0, locality: {}, metadata: {} }]
+}
+
+/** How long the state of an endpoint that left is kept, in case it comes back. */
+const FORGET_AFTER_MS = 60_000

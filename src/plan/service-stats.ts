@@ -1,0 +1,44 @@
+import type { Endpoint } from '../core/endpoint.ts'
+import type { EndpointStats, ServiceStats } from '../model/stats.ts'
+import type { ServicePlan } from './service-plan.ts'
+
+/** The plain numbers of one service. */
+export function serviceStats(
+  plan: ServicePlan,
+  now: number,
+  sockets: (endpoint: Endpoint) => { connections: number; idleConnections: number },
+): ServiceStats {
+  const { counters, breaker, set } = plan
+  const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable } = counters
+  return {
+    calls,
+    inflight,
+    successes,
+    failures,
+    tries,
+    retries,
+    movedOn,
+    budgetExhausted,
+    notReplayable,
+    errors: Object.fromEntries(counters.errors),
+    breaker: { state: breaker?.state ?? 'off', opened: breaker?.opened ?? 0 },
+    latency: counters.latency.quantiles(now),
+    panic: set.panic,
+    endpoints: Array.from(plan.endpoints(), (endpoint) => endpointStats(endpoint, now, sockets(endpoint))),
+  }
+}
+
+function endpointStats(endpoint: Endpoint, now: number, sockets: { connections: number; idleConnections: number }): EndpointStats {
+  const { address, inflight, tries, successes, failures, ejections, ejected, ejectedUntil, removedAt } = endpoint
+  return {
+    address,
+    state: removedAt !== undefined ? 'removed' : ejected ? 'ejected' : 'healthy',
+    inflight,
+    tries,
+    successes,
+    failures,
+    ejections,
+    ejectedForMs: ejected ? Math.max(0, ejectedUntil - now) : 0,
+    ...sockets,
+  }
+}

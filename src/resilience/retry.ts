@@ -1,0 +1,118 @@
+import type { Call } from '../core/call.ts'
+import { isUnavailableStatus } from '../core/classifier.ts'
+import type { Outcome } from '../core/outcome.ts'
+import type { Random } from '../core/random.ts'
+import type { RetryCondition } from '../model/options.ts'
+import type { RetrySettings } from '../model/resources.ts'
+import type { RetryBudget } from './retry-budget.ts'
+
+/** Why a call is not tried again. */
+export type NoRetryReason = 'not-retryable' | 'not-idempotent' | 'attempts' | 'budget' | 'deadline' | 'not-replayable'
+
+/** Once more, or not. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
+export type RetryDecision =
+  | { readonly again: true; readonly delayMs: number; readonly movedOn: boolean }
+  | { readonly again: false; readonly why: NoRetryReason; readonly because: string }
+
+/** What the decision depends on besides the call and its outcome. */
+export interface RetryContext {
+  readonly now: number
+  /** Re-sends allowed for this call. */
+  readonly attempts: number
+  /** An endpoint is left that this call did not try. */
+  readonly hasUntried: boolean
+  /** The body can be sent again. */
+  readonly replayable: boolean
+}
+
+/** Decides whether a call is tried again (RFC 9110 §9.2.2 for what may be). */
+export class RetryPolicy {
+  private settings: RetrySettings
+  private on: ReadonlySet<RetryCondition>
+  private readonly budget: RetryBudget
+  private readonly random: Random
+
+  constructor(settings: RetrySettings, budget: RetryBudget, random: Random) {
+    this.settings = settings
+    this.on = new Set(settings.on)
+    this.budget = budget
+    this.random = random
+  }
+
+  reconfigure(settings: RetrySettings): void {
+    this.settings = settings
+    this.on = new Set(settings.on)
+  }
+
+  next(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
+    if (outcome.verdict === 'ignored') return NOT_RETRYABLE
+    if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
+    const resends = call.tries - 1 - call.moves
+    if (!this.isRetryable(outcome)) return NOT_RETRYABLE
+    if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
+    if (resends >= context.attempts) return ATTEMPTS
+    if (!context.replayable) return NOT_REPLAYABLE
+    const delayMs = Math.max(this.backoff(resends), outcome.retryAfterMs ?? 0)
+    if (context.now + delayMs >= call.deadline) return DEADLINE
+    if (!this.budget.withdraw(context.now)) return BUDGET
+    return { again: true, delayMs, movedOn: false }
+  }
+
+  /** Full jitter: anywhere between nothing and the grown bound, so that callers who failed together return apart. */
+  private backoff(resends: number): number {
+    const { backoffBaseMs, backoffMaxMs } = this.settings
+    return this.random() * Math.min(backoffBaseMs * 2 ** resends, backoffMaxMs)
+  }
+
+  /**
+   * No connection came about, so nothing was sent and nothing is amplified: the next endpoint gets the call at once. A
+   * refusal costs nothing, so a call may meet many of them; a connect that had to time out costs its wait.
+   */
+  private mayMoveOn(call: Call, outcome: Outcome, { hasUntried, attempts }: RetryContext): boolean {
+    if (!outcome.unsent || !hasUntried || attempts === 0) return false
+    if (outcome.kind !== 'connect' && outcome.kind !== 'tls') return false
+    return call.moves < (outcome.latencyMs < QUICK_REFUSAL_MS ? MAX_QUICK_MOVES : MAX_SLOW_MOVES)
+  }
+
+  private isRetryable({ kind, status }: Outcome): boolean {
+    const { on } = this
+    const anyFailure = on.has('5xx')
+    switch (kind) {
+      case 'connect':
+      case 'tls':
+        return on.has('connect-failure') || anyFailure
+      case 'reset':
+        return on.has('reset') || anyFailure
+      case 'timeout':
+        return on.has('timeout') || anyFailure
+      case undefined:
+        return status >= 500 && (anyFailure || (on.has('gateway-error') && isUnavailableStatus(status)))
+      default:
+        return false
+    }
+  }
+}
+
+const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PUT', 'DELETE'])
+
+/** Whether a second execution of `method` does no harm by definition: the safe methods, PUT and DELETE. */
+export function isIdempotentMethod(method: string): boolean {
+  return IDEMPOTENT_METHODS.has(method)
+}
+
+const QUICK_REFUSAL_MS = 50
+const MAX_QUICK_MOVES = 16
+const MAX_SLOW_MOVES = 3
+
+const MOVE_ON: RetryDecision = Object.freeze({ again: true, delayMs: 0, movedOn: true })
+
+function no(why: NoRetryReason, because: string): RetryDecision {
+  return Object.freeze({ again: false, why, because })
+}
+
+const NOT_RETRYABLE = no('not-retryable', 'not retried: nothing in retry.on covers it')
+const NOT_IDEMPOTENT = no('not-idempotent', 'not retried: it may have been executed, and the call is not idempotent (set Idempotency-Key or idempotent: true)')
+const ATTEMPTS = no('attempts', 'retry.attempts are used up')
+const BUDGET = no('budget', 'not retried: the retry budget is used up')
+const DEADLINE = no('deadline', 'not retried: the deadline comes first')
+const NOT_REPLAYABLE = no('not-replayable', 'not retried: more of the body was sent than is kept for a re-send')
