@@ -1,6 +1,6 @@
 import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction, type Socket, connect as tcpConnect } from 'node:net'
-import { checkServerIdentity, createSecureContext, type SecureContext, connect as tlsConnect } from 'node:tls'
+import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext, connect as tlsConnect } from 'node:tls'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { EndpointSpec } from '../core/endpoint.ts'
@@ -86,23 +86,26 @@ function opener({ endpoint, tls, addressPolicy, contexts }: DialOptions): () => 
   const { host, port } = endpoint
   const lookup = guardedLookup(addressPolicy)
   if (tls === undefined) {
-    return () => tcpConnect({ host, port, lookup, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+    const options = { host, port, lookup, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+    return () => tcpConnect(options)
   }
   let session: Buffer | undefined
   const { serverName, settings } = tls
   return () => {
-    const socket = tlsConnect({
+    const options = {
       host,
       port,
       lookup,
       session,
       // RFC 6066 §3: an address is never sent as SNI.
       servername: isIP(serverName) === 0 ? serverName : '',
-      checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+      checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(serverName, certificate),
       secureContext: contexts.of(settings),
       ALPNProtocols: ['http/1.1'],
+      // A TLS record is no longer.
       highWaterMark: 16 * 1024,
-    })
+    }
+    const socket = tlsConnect(options)
     socket.on('session', (ticket) => {
       session = ticket
     })

@@ -371,7 +371,7 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     } else {
       attempt.verdict = verdict
     }
-    this.handOn(attempt, status, raw, parsed, statusText, now)
+    this.handOn(status, raw, parsed, statusText, now)
   }
 
   attemptData(_: Attempt, chunk: Buffer): void {
@@ -425,7 +425,7 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
   // ---- endings ----------------------------------------------------------------------------------------
 
   /** The winner's head goes to the caller; from here on nothing is tried again. */
-  private handOn(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string, now: number): void {
+  private handOn(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string, now: number): void {
     this.phase = 'streaming'
     this.rawHeaders = raw
     this.lastByteAt = now

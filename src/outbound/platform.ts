@@ -15,5 +15,5 @@ export function wakePlatformFetch(): void {
 
 /** A platform Response around `body`; used to serialise forms. */
 export function platformResponse(body: unknown): Response {
-  return new globalThis.Response(body as BodyInit)
+  return new globalThis.Response(body as ConstructorParameters<typeof Response>[0])
 }

@@ -27,7 +27,8 @@ type OpossumClass = new (action: (...args: never[]) => Promise<unknown>, options
 
 /** Loads opossum at the first need and makes a breaker; its defaults are replaced by ours. */
 export async function newOpossum(name: string, action: (...args: never[]) => Promise<unknown>, settings: BreakerSettings, countsNot: (error: unknown) => boolean): Promise<OpossumBreaker> {
-  const { default: Opossum } = (await import('opossum')) as unknown as { default: OpossumClass }
+  // @ts-expect-error opossum ships no types, and what is used of it is described above
+  const { default: Opossum } = (await import('opossum')) as { default: OpossumClass }
   return new Opossum(action, {
     name,
     // The caller keeps the time: opossum's timeout neither stops the work nor knows of deadlines.
@@ -119,14 +120,16 @@ class OpossumGate implements Gate {
       breaker.emit('reject', this.refusal)
       return this.refusal
     }
-    this.probing = breaker.halfOpen
-    return { settle: (outcome) => this.settle(outcome, breaker.halfOpen) }
+    const isProbe = breaker.halfOpen
+    this.probing = isProbe
+    return { settle: (outcome) => this.settle(outcome, isProbe) }
   }
 
-  private settle(outcome: Outcome, wasProbe: boolean): void {
+  private settle(outcome: Outcome, isProbe: boolean): void {
     const { breaker } = this
-    if (wasProbe) this.probing = false
-    if (outcome.verdict === 'ignored' || breaker.opened) return
+    if (isProbe) this.probing = false
+    // What was admitted before the breaker changed its state proves nothing about now.
+    if (outcome.verdict === 'ignored' || breaker.opened || breaker.halfOpen !== isProbe) return
     breaker.emit('fire', [])
     if (!outcome.unavailable) {
       breaker.emit('success', undefined, outcome.latencyMs)

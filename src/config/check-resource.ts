@@ -1,0 +1,52 @@
+import type { EndpointSpec } from '../core/endpoint.ts'
+import { isPlainObject } from './schema/blocks.ts'
+
+/**
+ * What is wrong with a resource from a source that the mesh did not write. Sources of ours validate in full before they
+ * deliver; this is the last look, which keeps a defect in somebody's source from reaching the calls.
+ */
+export function problemsOf(resource: unknown): string[] {
+  if (!isPlainObject(resource)) return ['expected a resource object']
+  const { kind, namespace, name } = resource
+  const problems: string[] = []
+  if (typeof namespace !== 'string' || namespace === '') problems.push('namespace: expected text')
+  if (typeof name !== 'string' || name === '' || name.length > 253) problems.push('name: expected text of at most 253 characters')
+  switch (kind) {
+    case 'service':
+      if (!isListOf(resource['hosts'], (host) => typeof host === 'string')) problems.push('hosts: expected a list of hosts')
+      if (!isListOf(resource['ports'], isPort)) problems.push('ports: expected a list of ports')
+      break
+    case 'endpoints':
+      problems.push(...endpointProblems(resource['endpoints']))
+      break
+    case 'traffic-policy':
+      if (!isPlainObject(resource['policy'])) problems.push('policy: expected an object')
+      break
+    default:
+      problems.push(`kind: expected service, endpoints or traffic-policy, got ${JSON.stringify(kind)}`)
+  }
+  return problems
+}
+
+function endpointProblems(endpoints: unknown): string[] {
+  if (!Array.isArray(endpoints)) return ['endpoints: expected a list']
+  const problems: string[] = []
+  const ids = new Set<string>()
+  for (const [index, endpoint] of (endpoints as Partial<EndpointSpec>[]).entries()) {
+    const { id, host, port, address, weight } = endpoint ?? {}
+    if (typeof id !== 'string' || typeof host !== 'string' || typeof address !== 'string') problems.push(`endpoints[${index}]: expected id, address and host`)
+    else if (ids.has(id)) problems.push(`endpoints[${index}]: ${id} is there twice`)
+    else ids.add(id)
+    if (!isPort(port) && port !== 0) problems.push(`endpoints[${index}].port: expected a port`)
+    if (!(typeof weight === 'number' && weight > 0 && Number.isFinite(weight))) problems.push(`endpoints[${index}].weight: expected a number above 0`)
+  }
+  return problems
+}
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65_535
+}
+
+function isListOf(value: unknown, accepts: (each: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(accepts)
+}

@@ -1,0 +1,35 @@
+import { DEFAULT_POLICY } from '../model/defaults.ts'
+import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
+
+/** One writer of policy sections, and who it is. */
+export interface PolicyLayer {
+  readonly sections: PolicySections
+  readonly from: Provenance
+}
+
+const SECTIONS = ['balancing', 'timeouts', 'retry', 'circuitBreaker', 'outlierDetection', 'panicPercent', 'tls'] as const satisfies readonly (keyof Policy)[]
+
+/**
+ * The policy in force: the defaults, overlaid by each layer, field by field inside a section; a section that is `false`
+ * is off until a later layer writes it. `from` names who wrote each section last.
+ */
+export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; from: Record<string, Provenance> } {
+  const policy: Record<string, unknown> = { ...DEFAULT_POLICY }
+  const from: Record<string, Provenance> = {}
+  for (const section of SECTIONS) {
+    from[section] = { source: 'built-in', kind: 'defaults', namespace: '', name: 'inmesh', section }
+    for (const layer of layers) {
+      const written = layer.sections[section]
+      if (written === undefined) continue
+      policy[section] = overlay(policy[section], written, DEFAULT_POLICY[section])
+      from[section] = { ...layer.from, section }
+    }
+  }
+  return { policy: Object.freeze(policy) as unknown as Policy, from }
+}
+
+function overlay(below: unknown, written: unknown, builtIn: unknown): unknown {
+  if (typeof written !== 'object' || written === null) return written
+  const base = typeof below === 'object' && below !== null ? below : builtIn
+  return Object.freeze({ ...(base as object | undefined), ...written })
+}

@@ -1,0 +1,27 @@
+import { inspect } from 'node:util'
+import type { Secret } from '../model/resources.ts'
+
+const REDACTED = '[redacted]'
+
+/** Something that must not be seen: every way of printing it says `[redacted]`. */
+export class SecretValue implements Secret {
+  // A private field, so that no walk over the object's keys finds it.
+  readonly #value: string | Uint8Array
+
+  constructor(value: string | Uint8Array) {
+    this.#value = value
+  }
+
+  reveal(): string | Uint8Array {
+    return this.#value
+  }
+  toString(): string {
+    return REDACTED
+  }
+  toJSON(): string {
+    return REDACTED
+  }
+  [inspect.custom](): string {
+    return REDACTED
+  }
+}

@@ -1,0 +1,19 @@
+import type { Resource } from '../model/resources.ts'
+import { toSections } from './schema/policy.ts'
+import type { ParsedService } from './schema/service.ts'
+
+/** Unfolds one service of the short form into resources of separate kinds. */
+export function unfoldService(name: string, service: ParsedService, defaultNamespace: string): Resource[] {
+  const namespace = service.namespace ?? defaultNamespace
+  const { hosts, port, ports = port === undefined ? [] : [port], protocol, endpoints } = service
+  const resources: Resource[] = [{ kind: 'service', namespace, name, hosts, ports, protocol }]
+  if (endpoints !== undefined) resources.push({ kind: 'endpoints', namespace, name, endpoints })
+  const policy = toSections(service)
+  if (Object.keys(policy).length > 0) resources.push({ kind: 'traffic-policy', namespace, name, policy })
+  return resources
+}
+
+/** Unfolds `services: { … }`. */
+export function unfoldServices(services: ReadonlyMap<string, ParsedService>, defaultNamespace: string): Resource[] {
+  return [...services].flatMap(([name, service]) => unfoldService(name, service, defaultNamespace))
+}

@@ -1,0 +1,51 @@
+import * as v from 'valibot'
+import { AddressPolicy } from '../../core/address.ts'
+import type { ConfigOptions } from '../../model/options.ts'
+import type { Resource } from '../../model/resources.ts'
+import type { Rejection, ResourceDelta, Sink, Source } from '../../model/source.ts'
+import { record } from '../schema/blocks.ts'
+import { configError, parse } from '../schema/problems.ts'
+import { servicesSchema } from '../schema/service.ts'
+import { unfoldServices } from '../short-form.ts'
+
+/** A source whose content the program sets. */
+export interface StaticSource extends Source {
+  /** Replaces the content. What is wrong is returned, and then the former content stays in force, whole. */
+  update(config: ConfigOptions): Rejection[]
+}
+
+/**
+ * A source from a document in the short form, changed by {@link StaticSource.update}; for tests, and for configuration that the
+ * program computes. It holds no handle and may serve several meshes.
+ * @throws MeshError `MESH_CONFIG` with every problem and its path
+ */
+export function staticSource(config: ConfigOptions, options: { name?: string; namespace?: string; allowAddresses?: string[] } = {}): StaticSource {
+  const { name = 'static', namespace = 'default', allowAddresses = [] } = options
+  const policy = new AddressPolicy(allowAddresses)
+  const schema = record({ services: v.optional(servicesSchema(policy), () => new Map()) })
+  const read = (document: unknown) => parse(schema as v.GenericSchema<unknown, v.InferOutput<typeof schema>>, document)
+  const first = read(config)
+  if ('problems' in first) throw configError(first.problems)
+
+  const sinks = new Set<Sink>()
+  let version = 1
+  let resources: readonly Resource[] = unfoldServices(first.output.services, namespace)
+  const delta = (): ResourceDelta => ({ version: String(version), upserts: resources, removals: [], complete: true })
+  return {
+    name,
+    watch(sink) {
+      sinks.add(sink)
+      sink.update(delta())
+      return () => {
+        sinks.delete(sink)
+      }
+    },
+    update(document) {
+      const next = read(document)
+      if ('problems' in next) return [{ kind: 'document', namespace, name, problems: next.problems }]
+      version++
+      resources = unfoldServices(next.output.services, namespace)
+      return [...sinks].flatMap((sink) => sink.update(delta()))
+    },
+  }
+}

@@ -1,0 +1,167 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { EndpointsResource, PolicySections, Provenance, Resource, ServiceResource, TrafficPolicyResource } from '../model/resources.ts'
+import { resourceKey } from '../model/resources.ts'
+import type { ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
+import type { Rejection, ResourceDelta } from '../model/source.ts'
+import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
+import { problemsOf } from './check-resource.ts'
+
+/** What a store starts from, and whom it tells. */
+export interface StoreOptions {
+  readonly namespace: string
+  /** What every service starts from. */
+  readonly defaults: PolicySections
+  /** Resources of the options; they win over every source. */
+  readonly resources: readonly Resource[]
+  /** `changed` holds the keys (`namespace/name`) of services whose content is different now. */
+  onChange(snapshot: Snapshot, changed: ReadonlySet<string>, source: string): void
+}
+
+/** Name of the layer that the options of `createMesh` form. */
+const OPTIONS = 'options'
+
+/** The versions of one resource, by the source that gave them. */
+type Versions = Map<string, Resource>
+
+/**
+ * All configuration of a mesh: resources from many sources, of which the options win and then the later source. Each delta
+ * is checked resource by resource: the good ones apply, the bad ones are returned and their former version stays.
+ * Work follows what changed, not what is there.
+ */
+export class ConfigStore {
+  snapshot: Snapshot
+  private readonly options: StoreOptions
+  private readonly resources = new Map<string, Versions>()
+  private readonly services = new Map<string, ServiceSnapshot>()
+  /** Sources in order of precedence, the weakest first. */
+  private readonly order: string[] = []
+
+  constructor(options: StoreOptions) {
+    this.options = options
+    const touched = new Set<string>()
+    for (const resource of options.resources) this.put(OPTIONS, resource, touched)
+    this.rebuild(touched)
+    this.snapshot = { version: 1, services: new Map(this.services) }
+  }
+
+  /** Makes a source known, stronger than those before it; returns what takes its deltas. */
+  register(source: string): (delta: ResourceDelta) => Rejection[] {
+    this.order.push(source)
+    return (delta) => this.apply(source, delta)
+  }
+
+  private apply(source: string, delta: ResourceDelta): Rejection[] {
+    const rejections: Rejection[] = []
+    const touched = new Set<string>()
+    const named = new Set<string>()
+    for (const resource of delta.upserts) {
+      const problems = problemsOf(resource)
+      if (problems.length === 0) {
+        named.add(resourceKey(resource))
+        this.put(source, resource, touched)
+      } else {
+        rejections.push(rejectionOf(resource, problems))
+        // What cannot be read is not gone: its former version stays.
+        if (isNamed(resource)) named.add(resourceKey(resource))
+      }
+    }
+    for (const removal of delta.removals) if (isNamed(removal)) this.drop(source, resourceKey(removal), touched)
+    if (delta.complete) {
+      for (const [key, versions] of this.resources) if (versions.has(source) && !named.has(key)) this.drop(source, key, touched)
+    }
+    const changed = this.rebuild(touched)
+    if (changed.size > 0) {
+      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services) }
+      this.options.onChange(this.snapshot, changed, source)
+    }
+    return rejections
+  }
+
+  private put(source: string, resource: Resource, touched: Set<string>): void {
+    const key = resourceKey(resource)
+    const versions = this.resources.get(key)
+    if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
+    else versions.set(source, resource)
+    touched.add(`${resource.namespace}/${resource.name}`)
+  }
+
+  private drop(source: string, key: string, touched: Set<string>): void {
+    const versions = this.resources.get(key)
+    if (versions?.delete(source) !== true) return
+    if (versions.size === 0) this.resources.delete(key)
+    touched.add(key.slice(key.indexOf('/') + 1))
+  }
+
+  /** Works the touched services out anew; those whose content is the same keep their object. */
+  private rebuild(touched: ReadonlySet<string>): ReadonlySet<string> {
+    const changed = new Set<string>()
+    for (const key of touched) {
+      const former = this.services.get(key)
+      const next = this.compose(key, former)
+      if (next === former) continue
+      changed.add(key)
+      if (next === undefined) this.services.delete(key)
+      else this.services.set(key, next)
+    }
+    return changed
+  }
+
+  private compose(key: string, former: ServiceSnapshot | undefined): ServiceSnapshot | undefined {
+    const service = this.winner<ServiceResource>(`service/${key}`)
+    if (service === undefined) return undefined
+    const endpoints = this.winner<EndpointsResource>(`endpoints/${key}`)
+    const { policy, from } = mergePolicy(this.policyLayers(key))
+    const { name, namespace, hosts, ports, protocol } = service.resource
+    const parts = { hosts, ports, policy, endpoints: endpoints?.resource.endpoints ?? NO_ENDPOINTS }
+    const next: ServiceSnapshot = {
+      name,
+      namespace,
+      protocol,
+      // A part that says the same keeps its identity: what runs compares by it.
+      ...(former === undefined ? parts : keepEqual(parts, former)),
+      from: { service: service.from, ...(endpoints === undefined ? {} : { endpoints: endpoints.from }), ...from },
+    }
+    return former !== undefined && isDeepStrictEqual(former, next) ? former : Object.freeze(next)
+  }
+
+  private policyLayers(key: string): PolicyLayer[] {
+    const { defaults, namespace } = this.options
+    const layers: PolicyLayer[] = [{ sections: defaults, from: { source: OPTIONS, kind: 'defaults', namespace, name: 'defaults' } }]
+    const written = this.winner<TrafficPolicyResource>(`traffic-policy/${key}`)
+    if (written !== undefined) layers.push({ sections: written.resource.policy, from: written.from })
+    return layers
+  }
+
+  /** The version that counts: the options', else the latest source's. */
+  private winner<T extends Resource>(key: string): { resource: T; from: Provenance } | undefined {
+    const versions = this.resources.get(key)
+    if (versions === undefined) return undefined
+    const source = versions.has(OPTIONS) ? OPTIONS : this.order.findLast((each) => versions.has(each))
+    const resource = source === undefined ? undefined : (versions.get(source) as T | undefined)
+    if (source === undefined || resource === undefined) return undefined
+    const { kind, namespace, name } = resource
+    return { resource, from: { source, kind, namespace, name } }
+  }
+}
+
+function keepEqual<T extends object>(parts: T, former: T): T {
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(parts)) {
+    const before = (former as Record<string, unknown>)[key]
+    kept[key] = value === before || isDeepStrictEqual(value, before) ? before : value
+  }
+  return kept as T
+}
+
+function isNamed(value: unknown): value is Resource {
+  const { kind, namespace, name } = (value ?? {}) as Record<string, unknown>
+  return typeof kind === 'string' && typeof namespace === 'string' && typeof name === 'string'
+}
+
+function rejectionOf(resource: unknown, problems: readonly string[]): Rejection {
+  if (!isNamed(resource)) return { kind: 'document', namespace: '', name: '', problems }
+  const { kind, namespace, name } = resource
+  return { kind, namespace, name, problems }
+}
+
+const NO_ENDPOINTS: readonly never[] = Object.freeze([])

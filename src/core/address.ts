@@ -1,0 +1,90 @@
+import { BlockList, isIP, isIPv6 } from 'node:net'
+
+/** A `host:port` taken apart; `host` is lower case, IPv6 compressed and without brackets. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+  /** As it is printed: IPv6 in brackets. */
+  readonly text: string
+}
+
+const NAME = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
+
+/** Takes `host:port` apart, or says in words what is wrong with it. */
+export function parseAddress(written: string): Address | { readonly problem: string } {
+  const bracketed = /^\[([^\]]*)\]:(\d+)$/.exec(written)
+  const plain = bracketed ?? /^([^:[\]]*):(\d+)$/.exec(written)
+  if (plain === null) return { problem: /^[^:]*$/.test(written) ? 'the port is missing' : 'expected host:port, or [IPv6]:port' }
+  const port = Number(plain[2])
+  if (port < 1 || port > 65_535) return { problem: `port ${plain[2]} is not between 1 and 65535` }
+  const host = (plain[1] as string).toLowerCase().replace(/\.$/, '')
+  if (bracketed !== null) {
+    if (!isIPv6(host) || host.includes('%')) return { problem: `${host} is not an IPv6 address` }
+    const canonical = new URL(`http://[${host}]/`).hostname
+    return { host: canonical.slice(1, -1), port, text: `${canonical}:${port}` }
+  }
+  if (isIP(host) === 4) return { host, port, text: `${host}:${port}` }
+  if (isNumericHost(host)) return { problem: `${host} is a number that some resolvers read as an address: write the address itself` }
+  if (!NAME.test(host)) return { problem: `${JSON.stringify(host)} is neither an address nor a DNS name` }
+  return { host, port, text: `${host}:${port}` }
+}
+
+/** `2130706433`, `0x7f.1`, `127.1`: spellings of addresses that a name check lets through and a resolver dials. */
+function isNumericHost(host: string): boolean {
+  const last = host.slice(host.lastIndexOf('.') + 1)
+  return /^(?:\d+|0x[0-9a-f]*)$/.test(last)
+}
+
+/** What an address is refused for; the first that holds. */
+const REFUSED: readonly (readonly [reason: string, ranges: readonly string[]])[] = [
+  ['the unspecified address', ['0.0.0.0/8', '::/128']],
+  ['a link-local or cloud metadata address', ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254/128', '100.100.100.200/32']],
+  ['a multicast address', ['224.0.0.0/4', 'ff00::/8']],
+  ['a reserved or broadcast address', ['240.0.0.0/4']],
+]
+
+/**
+ * Which addresses may be dialled. Link-local and metadata addresses, the unspecified address, multicast and broadcast are
+ * refused unless allowed by name: configuration from outside must not turn a service into a way to them.
+ */
+export class AddressPolicy {
+  private readonly allowed: BlockList
+  private readonly refused: readonly (readonly [string, BlockList])[]
+
+  /** @param allow addresses, or ranges such as `169.254.1.0/24`, that are dialled all the same; checked by {@link isAddressRange} */
+  constructor(allow: readonly string[] = []) {
+    this.allowed = blockList(allow)
+    this.refused = REFUSED.map(([reason, ranges]) => [reason, blockList(ranges)])
+  }
+
+  /** Why `host` may not be dialled, or undefined when it may. Names are judged by what they resolve to. */
+  refusal(host: string): string | undefined {
+    const family = familyOf(host)
+    if (family === undefined || this.allowed.check(host, family)) return undefined
+    const found = this.refused.find(([, list]) => list.check(host, family))
+    return found === undefined ? undefined : `${host} is ${found[0]}, which the address policy refuses (allowAddresses lifts it)`
+  }
+}
+
+/** Whether `text` is an address or a range in CIDR form. */
+export function isAddressRange(text: string): boolean {
+  const [address = '', prefix, more] = text.split('/')
+  const bits = isIP(address) === 6 ? 128 : 32
+  return isIP(address) !== 0 && more === undefined && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+}
+
+function blockList(ranges: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/')
+    const family = familyOf(address) ?? 'ipv4'
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(prefix), family)
+  }
+  return list
+}
+
+function familyOf(host: string): 'ipv4' | 'ipv6' | undefined {
+  const version = isIP(host)
+  return version === 4 ? 'ipv4' : version === 6 ? 'ipv6' : undefined
+}
