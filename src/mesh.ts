@@ -17,7 +17,7 @@ import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import { MeshDispatcher } from './outbound/dispatcher.ts'
 import { type CallSettings, NO_SETTINGS } from './outbound/engine.ts'
-import { meshFetch, urlOf } from './outbound/fetch.ts'
+import { type FetchHost, meshFetch, type Ownership, urlOf } from './outbound/fetch.ts'
 import { Installation } from './outbound/install.ts'
 import { Outbound, requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
@@ -49,6 +49,7 @@ export class Mesh<Name extends string = string> {
   private readonly outbound: Outbound
   private readonly sources: SourceRunner
   private readonly executor: Executor
+  private readonly fetchHost: FetchHost
   private readonly platform: typeof globalThis.fetch
   private context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private installation: Installation | undefined = undefined
@@ -113,6 +114,12 @@ export class Mesh<Name extends string = string> {
       close: () => this.close(),
     }) as MeshDispatcher & DispatcherLike
     this.executor = new Executor({ clock: this.clock, random, emit })
+    this.fetchHost = {
+      owner: (input) => this.owner(input),
+      settled: () => new Promise((resolve) => this.startup.when(() => resolve())),
+      dispatcher: this.dispatcher,
+      context: () => this.contextStorage(),
+    }
   }
 
   /**
@@ -179,7 +186,7 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     this.installation ??= new Installation({
       dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
-      wants: (input) => this.wants(input),
+      wants: (input) => this.owner(input) !== 'theirs',
       fetchThrough: (former, input, init) => this.fetchThrough(former, input, init),
     })
     const { installation } = this
@@ -257,16 +264,17 @@ export class Mesh<Name extends string = string> {
     await this.startup.drain(timeoutMs)
   }
 
-  private wants(input: unknown): boolean {
+  private owner(input: unknown): Ownership {
     const url = urlOf(input)
-    if (url === undefined) return false
-    const origin = url instanceof URL ? url.origin : originOf(url)
-    if (origin === undefined) return false
-    return this.outbound.serves(origin) || this.options.unknownHosts === 'refuse' || !this.sources.settled
+    const origin = url === undefined || url instanceof URL ? url?.origin : originOf(url)
+    if (origin === undefined) return 'theirs'
+    if (this.outbound.serves(origin)) return 'ours'
+    if (this.closing === undefined && !this.sources.settled) return 'unknown'
+    return this.options.unknownHosts === 'refuse' ? 'ours' : 'theirs'
   }
 
   private fetchThrough(former: typeof globalThis.fetch, input: unknown, init: unknown): Promise<Response> {
-    return meshFetch({ wants: (url) => this.wants(url), dispatcher: this.dispatcher, context: () => this.contextStorage() }, former, input, init as RequestInit)
+    return meshFetch(this.fetchHost, former, input, init as RequestInit | undefined)
   }
 
   /** Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */

@@ -48,7 +48,7 @@ function optionsSchema(policy: AddressPolicy) {
       namespace: v.optional(namespaceName, 'default'),
       locality: v.optional(localitySchema, {}),
       defaults: v.optional(record(policyEntries, LATER_POLICY_KEYS), {}),
-      services: v.optional(servicesSchema(policy), () => new Map()),
+      services: v.optional(servicesSchema(policy)),
       sources: v.optional(sources, []),
       gates: v.optional(v.array(withMethods<Gate>('a gate', 'admit')), []),
       unknownHosts: v.optional(oneOf(['pass', 'refuse']), 'pass'),
@@ -89,7 +89,7 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     random,
     addressPolicy,
     defaults: toSections(defaults),
-    resources: unfoldServices(services, rest.namespace),
+    resources: unfoldServices(services ?? new Map(), rest.namespace),
   }
 }
 

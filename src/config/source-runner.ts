@@ -36,7 +36,7 @@ export class SourceRunner {
 
   /** True when no source is still at its first attempt. */
   get settled(): boolean {
-    return this.started && this.running.every(({ state }) => state !== 'starting')
+    return this.running.every(({ state }) => state !== 'starting')
   }
 
   get states(): Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }> {

@@ -270,13 +270,14 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
   }
 
   private afterFailedTry(attempt: Attempt, error: unknown): void {
-    if (attempt.unsent && attempt.kind === 'connect') attempt.endpoint.connectFailedAt = this.engine.time.now
-    this.observe(attempt, this.engine.classifier.judgeFailure(attempt.kind ?? 'reset'))
-    attempt.unavailable = attempt.verdict === 'failure'
     if (this.body?.sourceFailed === true || isCallersMistake(error)) {
+      this.observe(attempt, 'ignored')
       this.finishWithError(error, IGNORED)
       return
     }
+    if (attempt.unsent && attempt.kind === 'connect') attempt.endpoint.connectFailedAt = this.engine.time.now
+    this.observe(attempt, this.engine.classifier.judgeFailure(attempt.kind ?? 'reset'))
+    attempt.unavailable = attempt.verdict === 'failure'
     const decision = this.decide(attempt)
     if (decision.again) this.again(attempt, decision)
     else this.giveUp(attempt, error, decision)

@@ -8,7 +8,8 @@ const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDR
 /** undici found the request itself unsendable; its own error says best why. */
 const CALLERS_MISTAKES: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'])
 
-const PROTOCOL_ERRORS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_RES_EXCEEDED_MAX_SIZE'])
+/** The last one is what undici's own sanity checks throw at a head such as `HTTP/1.1 000`. */
+const PROTOCOL_ERRORS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_RES_EXCEEDED_MAX_SIZE', 'ERR_ASSERTION'])
 
 const TIMEOUTS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
@@ -32,7 +33,7 @@ export function kindOf(error: unknown, unsent: boolean): FailureKind {
   if (CALLERS_MISTAKES.has(code)) return 'aborted'
   if (LOCAL_SHORTAGES.has(code)) return 'local'
   if (unsent) return error instanceof DialError && error.tls ? 'tls' : 'connect'
-  if (code.startsWith('HPE_') || PROTOCOL_ERRORS.has(code)) return 'protocol'
+  if (code.startsWith('HPE_') || PROTOCOL_ERRORS.has(code) || (error as { name?: unknown }).name === 'HTTPParserError') return 'protocol'
   if (TIMEOUTS.has(code)) return 'timeout'
   return 'reset'
 }

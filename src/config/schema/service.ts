@@ -55,10 +55,12 @@ function endpoint(policy: AddressPolicy): v.GenericSchema<unknown, EndpointSpec>
     locality: v.optional(locality, {}),
     metadata: v.optional(metadata, {}),
   })
+  const short = v.pipe(
+    address(policy),
+    v.transform((written) => ({ address: written, id: undefined, weight: 1, priority: 0, locality: {}, metadata: Object.freeze({}) })),
+  )
   return v.pipe(
-    v.unknown(),
-    v.transform((input) => (typeof input === 'string' ? { address: input } : input)),
-    fields,
+    v.lazy((input) => (typeof input === 'string' ? short : fields)) as v.GenericSchema<unknown, v.InferOutput<typeof fields>>,
     v.transform(
       (written): EndpointSpec =>
         Object.freeze({

@@ -22,14 +22,14 @@ export interface StaticSource extends Source {
 export function staticSource(config: ConfigOptions, options: { name?: string; namespace?: string; allowAddresses?: string[] } = {}): StaticSource {
   const { name = 'static', namespace = 'default', allowAddresses = [] } = options
   const policy = new AddressPolicy(allowAddresses)
-  const schema = record({ services: v.optional(servicesSchema(policy), () => new Map()) })
+  const schema = record({ services: v.optional(servicesSchema(policy)) })
   const read = (document: unknown) => parse(schema as v.GenericSchema<unknown, v.InferOutput<typeof schema>>, document)
   const first = read(config)
   if ('problems' in first) throw configError(first.problems)
 
   const sinks = new Set<Sink>()
   let version = 1
-  let resources: readonly Resource[] = unfoldServices(first.output.services, namespace)
+  let resources: readonly Resource[] = unfoldServices(first.output.services ?? new Map(), namespace)
   const delta = (): ResourceDelta => ({ version: String(version), upserts: resources, removals: [], complete: true })
   return {
     name,
@@ -44,7 +44,7 @@ export function staticSource(config: ConfigOptions, options: { name?: string; na
       const next = read(document)
       if ('problems' in next) return [{ kind: 'document', namespace, name, problems: next.problems }]
       version++
-      resources = unfoldServices(next.output.services, namespace)
+      resources = unfoldServices(next.output.services ?? new Map(), namespace)
       return [...sinks].flatMap((sink) => sink.update(delta()))
     },
   }

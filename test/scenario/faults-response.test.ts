@@ -1,0 +1,181 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
+import { FaultServer, type Step } from '../support/fault-server.ts'
+import { meshErrorIn, scenario } from '../support/scenario.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup()
+})
+
+async function start(service: ServiceOptions, ...script: Step[]): Promise<{ mesh: Mesh; server: FaultServer }> {
+  const server = await FaultServer.start(...script)
+  const mesh = createMesh({ services: { orders: { endpoints: [server.address], ...service } } })
+  cleanups.push(
+    () => mesh.close({ timeout: 0 }),
+    () => server.close(),
+  )
+  return { mesh, server }
+}
+
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+
+describe('what happens to an answer', () => {
+  it('a slow head arrives', () => scenario().upstream('slow-head').call().expect({ status: 200, body: 'ok' }))
+
+  it.each(['endless-head', 'endless-103', 'head-then-stall', 'byte-by-byte', 'silent'] as const)('%s ends at the deadline', (fault) =>
+    scenario().upstream(fault).call('/', { mesh: { timeout: 300 } }).expect({ error: 'MESH_DEADLINE', notBeforeMs: 300, withinMs: 450 }))
+
+  it('a body that falls silent ends after idleTimeout', () => scenario().upstream('head-then-stall').options({ idleTimeout: 200 }).call().expect({ error: 'MESH_DEADLINE', notBeforeMs: 200, withinMs: 400 }))
+
+  it('a body that drips outlives idleTimeout and the default timeout alike', async () => {
+    const { mesh } = await start({ idleTimeout: 300 }, 'byte-by-byte')
+    const response = await mesh.fetch('http://orders/')
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    const startedAt = performance.now()
+    while (performance.now() - startedAt < 800) await reader.read()
+    await reader.cancel()
+  })
+
+  it('an event stream is not cut by a timeout that somebody wrote', () => scenario().upstream('event-stream').options({ timeout: 200 }).call().expect({ status: 200, body: 'data: 1\n'.repeat(6), notBeforeMs: 250 }))
+
+  it.each(['rst-in-body', 'fin-in-body', 'truncated-chunk', 'missing-last-chunk'] as const)('%s is an error, never a short success', (fault) => scenario().upstream(fault).call().expect({ error: 'MESH_RESET', attempts: 1 }))
+
+  it('a broken chunk is a protocol error', () => scenario().upstream('bad-chunk-size').call().expect({ error: 'MESH_PROTOCOL' }))
+  it('garbage is a protocol error', () => scenario().upstream('garbage').call().expect({ error: 'MESH_PROTOCOL' }))
+  it('5,000 headers are refused', () => scenario().upstream('many-headers').call().expect({ error: 'MESH_PROTOCOL' }))
+  it('status 000 is refused', () => scenario().upstream('status-000').call('/', { mesh: { timeout: 1_000 } }).expect({ error: 'MESH_PROTOCOL' }))
+
+  it('TLS on a plain port fails in the handshake', () => scenario().upstream('ok').options({ tls: { mode: 'simple' }, connectTimeout: 500 }).call().expect({ error: 'MESH_TLS', attempts: 0 }))
+
+  it('a truncated gzip body reaches request as it came', async () => {
+    const { mesh } = await start({}, 'truncated-gzip')
+    const { body, headers } = await mesh.request('http://orders/')
+    expect((await body.bytes()).length).toBe(Number(headers['content-length']))
+  })
+
+  it('bytes after the end never reach another call', async () => {
+    const { mesh } = await start({}, 'bytes-after-end')
+    for (let call = 0; call < 10; call++) {
+      const { statusCode, body } = await mesh.request('http://orders/')
+      expect([statusCode, await body.text()]).toEqual([200, 'ok'])
+    }
+  })
+
+  it('Set-Cookie twice stays two', async () => {
+    const { mesh } = await start({}, 'two-cookies')
+    const cookies = ['a=1; Path=/', 'b=2, with comma']
+    expect((await mesh.fetch('http://orders/')).headers.getSetCookie()).toEqual(cookies)
+    const response = await fetch('http://orders/', { dispatcher: mesh.dispatcher } as RequestInit)
+    expect(response.headers.getSetCookie()).toEqual(cookies)
+    expect((await mesh.request('http://orders/')).headers['set-cookie']).toEqual(cookies)
+  })
+
+  it('early hints pass and commit nothing', async () => {
+    const { mesh } = await start({}, 'early-hints')
+    const seen: number[] = []
+    const { statusCode } = await mesh.request('http://orders/', { onInfo: ({ statusCode: status }: { statusCode: number }) => seen.push(status) })
+    expect([seen, statusCode]).toEqual([[103], 200])
+  })
+
+  it('trailers arrive', async () => {
+    const { mesh } = await start({}, 'trailers')
+    const answer = await mesh.request('http://orders/')
+    expect(await answer.body.text()).toBe('ok')
+    expect(answer.trailers).toEqual({ 'x-checksum': 'abc' })
+  })
+
+  it('an answer before the upload is done is delivered, and the upload stops', async () => {
+    const { mesh } = await start({}, 'early-answer')
+    let sent = 0
+    let stopped = false
+    const upload = (async function* () {
+      try {
+        for (;;) {
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          sent++
+          yield Buffer.alloc(1_000)
+        }
+      } finally {
+        stopped = true
+      }
+    })()
+    const { statusCode, body } = await mesh.request('http://orders/', { method: 'POST', body: upload })
+    expect([statusCode, await body.text()]).toEqual([413, 'too large'])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const then = sent
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect(sent).toBe(then)
+    expect(stopped).toBe(true)
+  })
+
+  it('13 MB down with a slow reader stays in flat memory', async () => {
+    const { mesh } = await start({}, 'large-body')
+    const { body } = await mesh.request('http://orders/')
+    let bytes = 0
+    let most = 0
+    for await (const chunk of body) {
+      bytes += (chunk as Buffer).length
+      most = Math.max(most, body.readableLength)
+      if (bytes % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    expect(bytes).toBe(13 * 1024 * 1024)
+    expect(most).toBeLessThan(1024 * 1024)
+  })
+
+  it('an endless body with a reader that stopped is not buffered', async () => {
+    const { mesh } = await start({ idleTimeout: 100 }, 'endless-body')
+    const { body } = await mesh.request('http://orders/')
+    await new Promise((resolve) => body.once('readable', resolve))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    // Nobody is timed out for the reader's own pause.
+    expect(body.destroyed).toBe(false)
+    expect(body.readableLength).toBeLessThan(1024 * 1024)
+    body.destroy()
+  })
+
+  it('an upgrade goes through, both ways', async () => {
+    const { mesh } = await start({}, 503, 'upgrade-echo')
+    const { socket } = (await mesh.dispatcher.upgrade({ origin: 'http://orders', path: '/', method: 'GET', protocol: 'echo' })) as { socket: import('node:net').Socket }
+    socket.write('ping')
+    expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('ping')
+    socket.destroy()
+  })
+
+  it('CONNECT goes through', async () => {
+    const { mesh } = await start({}, 'connect-echo')
+    const { socket, statusCode } = (await mesh.dispatcher.connect({ origin: 'http://orders', path: 'example.com:443' })) as { socket: import('node:net').Socket; statusCode: number }
+    expect(statusCode).toBe(200)
+    socket.write('ping')
+    expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('ping')
+    socket.destroy()
+  })
+
+  it('Expect is refused as undici refuses it', async () => {
+    const { mesh, server } = await start({}, 'ok')
+    const error = await failureOf(mesh.request('http://orders/', { headers: { expect: '100-continue' } }))
+    expect((error as { code?: string }).code).toBe('UND_ERR_NOT_SUPPORTED')
+    expect(mesh.stats().services['orders']?.endpoints[0]?.failures).toBe(0)
+    expect(server.requests.length).toBe(0)
+  })
+
+  it('a refused answer is read to its end, so that its socket serves the next try', async () => {
+    const { mesh, server } = await start({}, 503, 200)
+    expect((await mesh.request('http://orders/')).statusCode).toBe(200)
+    expect(server.connections).toBeLessThanOrEqual(2)
+    await new Promise((resolve) => setTimeout(resolve, 80))
+    expect(mesh.stats().services['orders']?.endpoints[0]?.inflight).toBe(0)
+  })
+
+  it('a MeshError is recognised wherever it surfaces', async () => {
+    const { mesh } = await start({}, 'rst-in-body')
+    const response = await mesh.fetch('http://orders/')
+    const error = await failureOf(response.text())
+    expect(meshErrorIn(error)).toMatchObject({ code: 'MESH_RESET', service: 'orders', tries: 1 })
+  })
+})
+
