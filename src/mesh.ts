@@ -10,12 +10,12 @@ import { Events } from './core/event.ts'
 import { systemRandom } from './core/random.ts'
 import { TimerWheel } from './core/timer-wheel.ts'
 import type { MeshEvents } from './model/events.ts'
-import type { Explanation, ExplainRequest } from './model/explanation.ts'
-import type { CallOptions, DispatcherLike, MeshOptions, ServiceName } from './model/options.ts'
+import type { ExplainRequest, Explanation } from './model/explanation.ts'
+import type { CallOptions, MeshOptions, ServiceName } from './model/options.ts'
 import type { ServiceSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
-import { MeshDispatcher } from './outbound/dispatcher.ts'
+import { MeshDispatcher, type UniversalDispatcher } from './outbound/dispatcher.ts'
 import { type CallSettings, NO_SETTINGS } from './outbound/engine.ts'
 import { type FetchHost, meshFetch, type Ownership, urlOf } from './outbound/fetch.ts'
 import { Installation } from './outbound/install.ts'
@@ -37,7 +37,7 @@ const DEFAULT_WAIT_MS = 10_000
  */
 export class Mesh<Name extends string = string> {
   /** For `fetch(url, { dispatcher })` and every undici call that takes a dispatcher. */
-  readonly dispatcher: MeshDispatcher & DispatcherLike
+  readonly dispatcher: UniversalDispatcher
   private readonly options: ParsedOptions
   private readonly clock: Clock
   private readonly events: Events<MeshEvents>
@@ -72,7 +72,13 @@ export class Mesh<Name extends string = string> {
     this.targets = new Targets(this.plan)
     this.startup = new Startup(
       { clock: this.clock, time: this.time, classifier: defaultClassifier, emit, report: (what, error) => this.report(what, error) },
-      { undici: parsed.undici, addressPolicy: parsed.addressPolicy, fallback: parsed.fallback, sourcesSettled: () => this.sources.settled, start: () => this.start() },
+      {
+        undici: parsed.undici,
+        addressPolicy: parsed.addressPolicy,
+        fallback: parsed.fallback,
+        sourcesSettled: () => this.sources.settled,
+        start: () => this.start(),
+      },
     )
     this.store = new ConfigStore({
       namespace: parsed.namespace,
@@ -112,7 +118,13 @@ export class Mesh<Name extends string = string> {
       undici: () => this.startup.undici(),
       fallback: (request, handler) => this.startup.passOn(request, handler),
       close: () => this.close(),
-    }) as MeshDispatcher & DispatcherLike
+      get loaded() {
+        return mesh.startup.engine.undici
+      },
+      get closed() {
+        return mesh.closing !== undefined
+      },
+    }) as unknown as UniversalDispatcher
     this.executor = new Executor({ clock: this.clock, random, emit })
     this.fetchHost = {
       owner: (input) => this.owner(input),
@@ -140,7 +152,12 @@ export class Mesh<Name extends string = string> {
         else reject(error)
       }
       const aborted = (): void => end(options.signal?.reason)
-      const late = (): void => end(new MeshError('MESH_NOT_READY', { reason: `no answer within ${timeoutMs} ms from: ${this.sources.missing.join(', ') || 'undici'}` }))
+      const late = (): void =>
+        end(
+          new MeshError('MESH_NOT_READY', {
+            reason: `no answer within ${timeoutMs} ms from: ${this.sources.missing.join(', ') || 'undici'}`,
+          }),
+        )
       const timer = this.clock.setTimer(late, timeoutMs)
       options.signal?.addEventListener('abort', aborted, { once: true })
       const stop = this.startup.onChange((error) => {
@@ -161,7 +178,11 @@ export class Mesh<Name extends string = string> {
   }
 
   /** `undici.stream`: writes the body into what `factory` returns. */
-  stream(url: string | URL, options: RequestOptions, factory: (head: { statusCode: number; headers: Record<string, string | string[] | undefined> }) => NodeJS.WritableStream): Promise<unknown> {
+  stream(
+    url: string | URL,
+    options: RequestOptions,
+    factory: (head: { statusCode: number; headers: Record<string, string | string[] | undefined> }) => NodeJS.WritableStream,
+  ): Promise<unknown> {
     return this.dispatcher.stream(requestOptions(url, options), factory) as Promise<unknown>
   }
 
@@ -171,7 +192,8 @@ export class Mesh<Name extends string = string> {
    */
   with<T>(options: CallOptions, task: () => T): T {
     const context = this.contextStorage()
-    if (context === undefined) throw new MeshError('MESH_CONFIG', { reason: 'mesh.with needs AsyncLocalStorage, and this mesh was made with context: false' })
+    if (context === undefined)
+      throw new MeshError('MESH_CONFIG', { reason: 'mesh.with needs AsyncLocalStorage, and this mesh was made with context: false' })
     return context.run(parseCallOptions(options, context.getStore() ?? NO_SETTINGS), task)
   }
 
@@ -200,7 +222,10 @@ export class Mesh<Name extends string = string> {
   /** What would happen now to a request, and which resource says so. Sends nothing. */
   explain(request: ExplainRequest): Explanation {
     const origin = parseOrigin(request.url instanceof URL ? request.url : String(request.url))
-    if (origin === undefined) throw new MeshError('MESH_CONFIG', { reason: `explain.url: expected an http or https URL, got ${JSON.stringify(String(request.url))}` })
+    if (origin === undefined)
+      throw new MeshError('MESH_CONFIG', {
+        reason: `explain.url: expected an http or https URL, got ${JSON.stringify(String(request.url))}`,
+      })
     const found = this.targets.match(origin)
     if (found === undefined) return explainStranger(origin.authority, this.options.unknownHosts)
     const { method = 'GET', headers = {} } = request
@@ -211,7 +236,10 @@ export class Mesh<Name extends string = string> {
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
   snapshot(): { version: number; services: Record<string, ServiceSnapshot> } {
     const { version, services } = this.store.snapshot
-    return JSON.parse(JSON.stringify({ version, services: Object.fromEntries(services) })) as { version: number; services: Record<string, ServiceSnapshot> }
+    return JSON.parse(JSON.stringify({ version, services: Object.fromEntries(services) })) as {
+      version: number
+      services: Record<string, ServiceSnapshot>
+    }
   }
 
   /** Counters and states now, as plain JSON. */
@@ -221,10 +249,21 @@ export class Mesh<Name extends string = string> {
     let inflight = 0
     for (const plan of this.plan.services()) {
       plan.outlier.restoreDue(now)
-      services[plan.name] = serviceStats(plan, now, (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 })
+      services[plan.name] = serviceStats(
+        plan,
+        now,
+        (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 },
+      )
       inflight += plan.counters.inflight
     }
-    return { version: this.store.snapshot.version, closed: this.closing !== undefined, inflight, passedThrough: this.outbound.passedThrough, services, sources: this.sources.states }
+    return {
+      version: this.store.snapshot.version,
+      closed: this.closing !== undefined,
+      inflight,
+      passedThrough: this.outbound.passedThrough,
+      services,
+      sources: this.sources.states,
+    }
   }
 
   /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */
@@ -330,7 +369,10 @@ export function createMesh<const O extends MeshOptions>(options: O = {} as O): M
 function waitMs(path: string, timeout: Duration | undefined): number {
   if (timeout === undefined) return DEFAULT_WAIT_MS
   const ms = parseDuration(timeout)
-  if (ms === undefined) throw new MeshError('MESH_CONFIG', { reason: `${path}: expected a duration such as 250, '250ms' or '2s', at most 24 days, got ${String(timeout)}` })
+  if (ms === undefined)
+    throw new MeshError('MESH_CONFIG', {
+      reason: `${path}: expected a duration such as 250, '250ms' or '2s', at most 24 days, got ${String(timeout)}`,
+    })
   return ms
 }
 

@@ -1,12 +1,12 @@
 import type { Random } from '../core/random.ts'
-import type { BalancingOptions } from '../model/options.ts'
+import type { BalancingPolicy } from '../model/names.ts'
 import type { Balancer } from './balancer.ts'
 import { LeastRequest } from './least-request.ts'
 import { RandomBalancer } from './random.ts'
 import { RoundRobin } from './round-robin.ts'
 
 /** The balancer that configuration names. */
-export function createBalancer(policy: Required<BalancingOptions>['policy'], random: Random): Balancer {
+export function createBalancer(policy: BalancingPolicy, random: Random): Balancer {
   switch (policy) {
     case 'round-robin':
       return new RoundRobin(random)

@@ -55,7 +55,8 @@ export class EndpointSet implements EndpointGroup {
   pick(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
     if (call.tries > 0) return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call)
     const picked = balancer.pick(this.candidates, call)
-    if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return this.search((endpoint) => !refusedLately(endpoint, now)) ?? picked
+    if (this.inPanic && picked !== undefined && refusedLately(picked, now))
+      return this.search((endpoint) => !refusedLately(endpoint, now)) ?? picked
     return picked
   }
 

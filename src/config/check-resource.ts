@@ -34,11 +34,13 @@ function endpointProblems(endpoints: unknown): string[] {
   const ids = new Set<string>()
   for (const [index, endpoint] of (endpoints as Partial<EndpointSpec>[]).entries()) {
     const { id, host, port, address, weight } = endpoint ?? {}
-    if (typeof id !== 'string' || typeof host !== 'string' || typeof address !== 'string') problems.push(`endpoints[${index}]: expected id, address and host`)
+    if (typeof id !== 'string' || typeof host !== 'string' || typeof address !== 'string')
+      problems.push(`endpoints[${index}]: expected id, address and host`)
     else if (ids.has(id)) problems.push(`endpoints[${index}]: ${id} is there twice`)
     else ids.add(id)
     if (!isPort(port) && port !== 0) problems.push(`endpoints[${index}].port: expected a port`)
-    if (!(typeof weight === 'number' && weight > 0 && Number.isFinite(weight))) problems.push(`endpoints[${index}].weight: expected a number above 0`)
+    if (!(typeof weight === 'number' && weight > 0 && Number.isFinite(weight)))
+      problems.push(`endpoints[${index}].weight: expected a number above 0`)
   }
   return problems
 }

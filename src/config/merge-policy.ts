@@ -7,7 +7,15 @@ export interface PolicyLayer {
   readonly from: Provenance
 }
 
-const SECTIONS = ['balancing', 'timeouts', 'retry', 'circuitBreaker', 'outlierDetection', 'panicPercent', 'tls'] as const satisfies readonly (keyof Policy)[]
+const SECTIONS = [
+  'balancing',
+  'timeouts',
+  'retry',
+  'circuitBreaker',
+  'outlierDetection',
+  'panicPercent',
+  'tls',
+] as const satisfies readonly (keyof Policy)[]
 
 /**
  * The policy in force: the defaults, overlaid by each layer, field by field inside a section; a section that is `false`

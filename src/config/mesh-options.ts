@@ -53,13 +53,23 @@ function optionsSchema(policy: AddressPolicy) {
       gates: v.optional(v.array(withMethods<Gate>('a gate', 'admit')), []),
       unknownHosts: v.optional(oneOf(['pass', 'refuse']), 'pass'),
       allowAddresses: v.optional(
-        v.array(checked('an address or a range such as 169.254.1.0/24', (input) => (typeof input === 'string' && isAddressRange(input) ? input : undefined))),
+        v.array(
+          checked('an address or a range such as 169.254.1.0/24', (input) =>
+            typeof input === 'string' && isAddressRange(input) ? input : undefined,
+          ),
+        ),
       ),
       fallback: v.optional(withMethods<DispatcherLike>('a dispatcher', 'dispatch')),
-      undici: v.optional(checked<UndiciModule>("undici's module", (input) => (typeof input === 'object' && input !== null ? input : undefined))),
+      undici: v.optional(
+        checked<UndiciModule>("undici's module", (input) => (typeof input === 'object' && input !== null ? input : undefined)),
+      ),
       logger: v.optional(withMethods<Logger>('a logger', 'warn', 'error')),
       clock: v.optional(withMethods<Clock>('a clock', 'now', 'wallTime', 'setTimer', 'afterPoll')),
-      random: v.optional(checked<Random>('a function that gives numbers in [0, 1)', (input) => (typeof input === 'function' ? (input as Random) : undefined))),
+      random: v.optional(
+        checked<Random>('a function that gives numbers in [0, 1)', (input) =>
+          typeof input === 'function' ? (input as Random) : undefined,
+        ),
+      ),
       context: v.optional(
         checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),
         true,

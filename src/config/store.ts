@@ -3,8 +3,8 @@ import type { EndpointsResource, PolicySections, Provenance, Resource, ServiceRe
 import { resourceKey } from '../model/resources.ts'
 import type { ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
 import type { Rejection, ResourceDelta } from '../model/source.ts'
-import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { problemsOf } from './check-resource.ts'
+import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 
 /** What a store starts from, and whom it tells. */
 export interface StoreOptions {

@@ -24,8 +24,7 @@ export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** A delay that a platform timer bears: NaN and negatives become 0, everything too large the maximum. */
 export function clampDelay(delayMs: number): number {
-  if (!(delayMs > 0)) return 0
-  return delayMs < MAX_TIMER_MS ? delayMs : MAX_TIMER_MS
+  return delayMs > 0 ? Math.min(delayMs, MAX_TIMER_MS) : 0
 }
 
 class SystemTimer implements Timer {

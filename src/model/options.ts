@@ -4,6 +4,7 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { BalancingPolicy, RetryCondition } from './names.ts'
 import type { Source } from './source.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
@@ -24,11 +25,8 @@ export type EndpointOptions =
 
 /** How endpoints are chosen. Default `least-request`. */
 export interface BalancingOptions {
-  policy?: 'round-robin' | 'random' | 'least-request'
+  policy?: BalancingPolicy
 }
-
-/** What makes a try worth repeating. */
-export type RetryCondition = '5xx' | 'gateway-error' | 'reset' | 'connect-failure' | 'refused-stream' | 'timeout'
 
 export interface RetryOptions {
   /** Re-sends after the first try, 0–10. Default 2. */

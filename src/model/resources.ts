@@ -1,5 +1,5 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
-import type { BalancingOptions, RetryCondition } from './options.ts'
+import type { BalancingPolicy, RetryCondition } from './names.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
 export interface Provenance {
@@ -88,7 +88,7 @@ export interface TimeoutSettings {
 
 /** The complete policy of one service; a section that is `false` is switched off. */
 export interface Policy {
-  readonly balancing: Required<BalancingOptions>
+  readonly balancing: { readonly policy: BalancingPolicy }
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
   readonly circuitBreaker: BreakerSettings | false

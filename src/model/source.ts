@@ -11,6 +11,7 @@ export interface Source {
   watch(sink: Sink): Stop
 }
 
+/** Ends a source and releases its handles. */
 export type Stop = () => void | Promise<void>
 
 /** Where a source delivers. */
@@ -21,6 +22,7 @@ export interface Sink {
   failed(error: unknown): void
 }
 
+/** What changed at a source; `complete` makes it the whole of what the source has. */
 export interface ResourceDelta {
   readonly version: string
   readonly upserts: readonly Resource[]

@@ -45,7 +45,6 @@ export abstract class Attempt implements Outcome {
   private state: State = 'queued'
   private drained = 0
   private drainTimer: Timer | undefined = undefined
-  private drainDone: (() => void) | undefined = undefined
 
   constructor(owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number) {
     this.owner = owner
@@ -71,6 +70,14 @@ export abstract class Attempt implements Outcome {
     }
   }
 
+  /** Its time, or the whole call's, ran out. */
+  timedOut(now: number): void {
+    this.kind = 'timeout'
+    this.code = 'MESH_DEADLINE'
+    this.latencyMs = now - this.startedAt
+    this.unavailable = true
+  }
+
   /** Ends the try without another word to the exchange; its request is torn down. */
   cancel(reason: unknown): void {
     if (this.state === 'over') return
@@ -82,9 +89,8 @@ export abstract class Attempt implements Outcome {
    * The exchange wants another try's answer: reads the rest of this one if it is short and quick, so that the
    * socket can be used again, and tears it down otherwise.
    */
-  drain(clock: Clock, done: () => void): void {
+  drain(clock: Clock): void {
     this.state = 'draining'
-    this.drainDone = done
     this.drainTimer = clock.setTimer(() => this.cancel(DRAINED), DRAIN_MS)
     this.drainTimer.unref()
     this.resume()
@@ -156,9 +162,6 @@ export abstract class Attempt implements Outcome {
   private finish(): void {
     this.state = 'over'
     this.drainTimer?.cancel()
-    const done = this.drainDone
-    this.drainDone = undefined
-    done?.()
   }
 
   private asHandler(): DispatchHandler {

@@ -19,7 +19,8 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
   if (timeout !== undefined && (timeoutMs === undefined || timeoutMs === 0)) {
     problems.push(`mesh.timeout: expected a duration above 0 such as 250, '250ms' or '2s', at most 24 days, got ${print(timeout)}`)
   }
-  if (idempotent !== undefined && typeof idempotent !== 'boolean') problems.push(`mesh.idempotent: expected a boolean, got ${print(idempotent)}`)
+  if (idempotent !== undefined && typeof idempotent !== 'boolean')
+    problems.push(`mesh.idempotent: expected a boolean, got ${print(idempotent)}`)
   if (hashKey !== undefined && typeof hashKey !== 'string') problems.push(`mesh.hashKey: expected a string, got ${print(hashKey)}`)
   if (priority !== undefined && priority !== 'low' && priority !== 'normal' && priority !== 'high') {
     problems.push(`mesh.priority: expected low, normal or high, got ${print(priority)}`)

@@ -1,15 +1,33 @@
 import { EventEmitter } from 'node:events'
-import type { DispatchHandler, Dispatcher, DispatchOptions } from './handler.ts'
+import { MeshError } from '../core/errors.ts'
+import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { PassOn } from './outbound.ts'
 import type { Undici } from './undici.ts'
 
-type Interceptor = (dispatch: (options: DispatchOptions, handler: DispatchHandler) => boolean) => (options: DispatchOptions, handler: DispatchHandler) => boolean
+type Interceptor = (
+  dispatch: (options: DispatchOptions, handler: DispatchHandler) => boolean,
+) => (options: DispatchOptions, handler: DispatchHandler) => boolean
+
+/**
+ * The shape of `mesh.dispatcher` for the type checker: its methods take anything, so that it fits wherever a `Dispatcher` of any
+ * undici, or of any `@types/node`, is asked for, and the mesh's types name none of them.
+ */
+export type UniversalDispatcher = { readonly closed: boolean; readonly destroyed: boolean } & Record<
+  keyof EventEmitter | 'dispatch' | 'request' | 'stream' | 'pipeline' | 'connect' | 'upgrade' | 'compose' | 'close' | 'destroy',
+  AnyMethod
+>
+
+// biome-ignore lint/suspicious/noExplicitAny: only any is assignable to the method types of every undici
+type AnyMethod = (...args: any[]) => any
 
 /** What the dispatcher needs from its mesh. */
 export interface DispatcherHost {
   dispatch(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean
   /** undici, loaded at the first need. */
   undici(): Promise<Undici>
+  /** undici, when it is loaded already. */
+  readonly loaded: Undici | undefined
+  readonly closed: boolean
   /** Takes requests for hosts that are not ours. */
   readonly fallback: PassOn
   close(): Promise<void>
@@ -44,6 +62,21 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
   }
   upgrade(...args: unknown[]): unknown {
     return this.call('upgrade', args)
+  }
+
+  /** Returns a stream at once, so undici must be there: await `mesh.ready()` first. */
+  pipeline(...args: unknown[]): unknown {
+    const { loaded } = this.host
+    if (loaded === undefined)
+      throw new MeshError('MESH_NOT_READY', { reason: 'pipeline returns a stream at once: await mesh.ready() first' })
+    return loaded.api.pipeline.apply(this, args)
+  }
+
+  get closed(): boolean {
+    return this.host.closed
+  }
+  get destroyed(): boolean {
+    return this.host.closed
   }
 
   /** Wraps `dispatch` in undici interceptors; the last one is the outermost. */

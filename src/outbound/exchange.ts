@@ -1,20 +1,17 @@
-import type { Call, Priority } from '../core/call.ts'
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Timer } from '../core/clock.ts'
-import type { Endpoint } from '../core/endpoint.ts'
-import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
+import type { MeshErrorCode, MeshErrorDetails } from '../core/errors.ts'
 import type { Permit } from '../core/gate.ts'
 import { IGNORED, type Outcome } from '../core/outcome.ts'
-import { WheelEntry } from '../core/timer-wheel.ts'
-import type { TimeoutSettings } from '../model/resources.ts'
-import type { ServicePlan } from '../plan/service-plan.ts'
-import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
+import type { RetryDecision } from '../resilience/retry.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import { isCallersMistake, tryTimedOut } from './failure.ts'
 import type { DispatchController, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
-import { hasRequestHeader, parseRetryAfter, rawHeader } from './headers.ts'
+import { parseRetryAfter, rawHeader } from './headers.ts'
+import { OutboundCall } from './outbound-call.ts'
+import { askGates, settlePermits } from './permits.ts'
 import { type Body, replayBody } from './replay-body.ts'
 import { optionsForTry } from './try-options.ts'
 
@@ -25,18 +22,7 @@ type Phase = 'waiting' | 'trying' | 'backoff' | 'streaming' | 'done'
  * policy see as the {@link Call}. It owns the deadline, the permits, the tries and the body. First try and re-send
  * are the same method; after the head of an answer was handed on nothing is tried again.
  */
-export class Exchange extends WheelEntry implements Call, DispatchController, AttemptOwner {
-  readonly service: string
-  readonly method: string
-  readonly host: string
-  readonly path: string
-  readonly idempotent: boolean
-  readonly priority: Priority
-  readonly hashKey: string | undefined
-  readonly startedAt: number
-  readonly deadline: number
-  tries = 0
-  moves = 0
+export class Exchange extends OutboundCall implements DispatchController, AttemptOwner {
   aborted = false
   reason: unknown = undefined
   paused = false
@@ -45,52 +31,23 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
 
   private readonly engine: Engine
   private readonly target: Target
-  private readonly plan: ServicePlan
-  private readonly timeouts: TimeoutSettings
   private readonly options: DispatchOptions
   private readonly caller: Caller
-  private readonly retries: number
-  /** The deadline holds to the last byte; otherwise only to the head. */
-  private boundToEnd: boolean
   private phase: Phase = 'waiting'
   private readonly permits: Permit[] = []
   private body: Body | undefined = undefined
   private attempt: Attempt | undefined = undefined
-  private lastEndpoint: Endpoint | undefined = undefined
-  private tried: Endpoint[] | undefined = undefined
   private tryDeadline = 0
   private lastByteAt = 0
   private backoff: Timer | undefined = undefined
 
   constructor(engine: Engine, target: Target, options: DispatchOptions, settings: CallSettings, caller: Caller) {
-    super()
-    const { plan } = target
-    const { timeouts } = plan.policy
-    const now = engine.time.read()
+    super(engine, target, options, settings)
     this.engine = engine
     this.target = target
-    this.plan = plan
-    this.timeouts = timeouts
     this.options = options
     this.caller = caller
-    this.service = plan.name
-    this.method = options.method
-    this.host = target.host
-    this.path = options.path
-    this.priority = settings.priority
-    this.hashKey = settings.hashKey
-    this.retries = settings.retries ?? plan.policy.retry.attempts
-    this.idempotent = settings.idempotent ?? (isIdempotentMethod(options.method) || hasRequestHeader(options.headers, 'idempotency-key'))
-    this.startedAt = now
-    const bound = settings.timeoutMs ?? timeouts.timeoutMs
-    this.boundToEnd = bound !== undefined
-    this.deadline = now + (bound ?? timeouts.headTimeoutMs)
-    this.lastByteAt = now
-  }
-
-  /** Whether anything still happens in this call. */
-  get done(): boolean {
-    return this.phase === 'done'
+    this.lastByteAt = this.startedAt
   }
 
   /** Tells the caller that it may abort, and keeps the deadline from here on. */
@@ -109,37 +66,24 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
   /** Asks the gates and sends the first try. */
   begin(): void {
     if (this.phase !== 'waiting') return
-    for (const gate of this.plan.gates) {
-      let verdict: ReturnType<typeof gate.admit>
-      try {
-        verdict = gate.admit(this)
-      } catch (error) {
-        this.engine.report(`gate ${gate.name}`, error)
-        continue
-      }
-      if (verdict.refused === true) {
-        this.engine.emit('refused', { service: this.service, gate: gate.name, code: verdict.code, reason: verdict.reason })
-        this.fail(verdict.code, { reason: verdict.reason, from: `${this.service}/${gate.name}` }, IGNORED)
-        return
-      }
-      this.permits.push(verdict)
+    const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
+    if (refused !== undefined) {
+      const { gate, refusal } = refused
+      this.engine.emit('refused', { service: this.service, gate: gate.name, code: refusal.code, reason: refusal.reason })
+      this.fail(refusal.code, { reason: refusal.reason, from: `${this.service}/${gate.name}` }, IGNORED)
+      return
     }
     this.plan.budget.deposit(this.engine.time.now)
     this.body = replayBody(this.options.body, this.engine.replayMemory)
-    this.launch(this.startedAt)
+    this.launch(this.engine.time.now)
   }
 
   /** Goes on after what the mesh waited for is there, or will not come. */
   beginOrFail(error: unknown): void {
+    this.engine.time.read()
     if (error === undefined) this.begin()
     else if (this.phase === 'waiting') this.finishWithError(error, IGNORED)
   }
-
-  hasTried(endpoint: Endpoint): boolean {
-    return this.lastEndpoint === endpoint || this.tried?.includes(endpoint) === true
-  }
-
-  // ---- the caller's side ------------------------------------------------------------------------------
 
   pause(): void {
     this.paused = true
@@ -169,8 +113,6 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     this.finishWithError(this.reason, attempt ?? IGNORED)
   }
 
-  // ---- time -------------------------------------------------------------------------------------------
-
   override onTime(now: number): void {
     if (this.phase === 'done') return
     if (this.phase === 'streaming') {
@@ -185,7 +127,7 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
   }
 
   private onStreamTime(now: number): void {
-    if (this.boundToEnd && now >= this.deadline) {
+    if (this.overdue(now)) {
       this.outOfTime(now)
       return
     }
@@ -195,21 +137,13 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     else this.engine.time.set(this, this.streamWake(silentSince))
   }
 
-  private streamWake(silentSince: number): number {
-    // `lastByteAt` is a tick old at worst; the tick is added so that silence is never cut short.
-    const idle = silentSince + this.timeouts.idleTimeoutMs + 10
-    return this.boundToEnd ? Math.min(idle, this.deadline) : idle
-  }
-
   private outOfTime(now: number, why?: string): void {
     const { attempt } = this
-    const reason = why ?? `no ${this.phase === 'streaming' ? 'complete ' : ''}answer within ${Math.round(this.deadline - this.startedAt)} ms`
+    const reason =
+      why ?? `no ${this.phase === 'streaming' ? 'complete ' : ''}answer within ${Math.round(this.deadline - this.startedAt)} ms`
     const error = this.error('MESH_DEADLINE', { reason })
     if (attempt !== undefined && !attempt.over) {
-      attempt.kind = 'timeout'
-      attempt.code = 'MESH_DEADLINE'
-      attempt.latencyMs = now - attempt.startedAt
-      attempt.unavailable = true
+      attempt.timedOut(now)
       this.observe(attempt, 'failure')
       attempt.cancel(error)
     }
@@ -218,17 +152,13 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
 
   private tryOutOfTime(now: number): void {
     const attempt = this.attempt as Attempt
-    attempt.kind = 'timeout'
-    attempt.code = 'MESH_DEADLINE'
-    attempt.latencyMs = now - attempt.startedAt
+    attempt.timedOut(now)
     const error = tryTimedOut(this.service, attempt.endpoint.address, attempt.latencyMs)
     attempt.cancel(error)
     // The sockets beside one that swallowed a request may be just as dead.
     this.engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
     this.afterFailedTry(attempt, error)
   }
-
-  // ---- tries ------------------------------------------------------------------------------------------
 
   private launch(now: number): void {
     const { engine, plan } = this
@@ -241,32 +171,13 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     const { undici, connections } = engine
     if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
     const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, now), now)
-    if (this.lastEndpoint !== undefined) this.remember(this.lastEndpoint)
     this.attempt = attempt
-    this.lastEndpoint = endpoint
-    this.tries++
     this.phase = 'trying'
     attempt.paused = this.paused
-    plan.counters.tries++
-    endpoint.tries++
-    endpoint.inflight++
+    this.countTry(endpoint)
     this.tryDeadline = now + this.tryTimeout(now)
     engine.time.set(this, Math.min(this.deadline, this.tryDeadline))
     attempt.send(optionsForTry(this.options, this.body))
-  }
-
-  /** The configured bound of a try, or what remains shared among the tries that are left. */
-  private tryTimeout(now: number): number {
-    const configured = this.plan.policy.retry.perTryTimeoutMs
-    const remaining = this.deadline - now
-    if (configured !== undefined) return Math.min(configured, remaining)
-    const triesLeft = this.idempotent ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
-    return remaining / triesLeft
-  }
-
-  private remember(endpoint: Endpoint): void {
-    if (this.tried === undefined) this.tried = [endpoint]
-    else this.tried.push(endpoint)
   }
 
   private afterFailedTry(attempt: Attempt, error: unknown): void {
@@ -331,14 +242,20 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     this.finishWithError(this.error(code, { reason: `${said} (${decision.because})`, cause: error }), attempt)
   }
 
-  // ---- what the attempt says --------------------------------------------------------------------------
-
   attemptSent(chunk: unknown): void {
-    this.guarded(() => this.caller.bodySent(chunk))
+    try {
+      this.caller.bodySent(chunk)
+    } catch (error) {
+      this.abort(error)
+    }
   }
 
   attemptRequestSent(): void {
-    this.guarded(() => this.caller.requestSent())
+    try {
+      this.caller.requestSent()
+    } catch (error) {
+      this.abort(error)
+    }
   }
 
   attemptInfo(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
@@ -363,7 +280,7 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
       this.observe(attempt, verdict)
       const decision = this.decide(attempt)
       if (decision.again) {
-        this.discard(attempt)
+        attempt.drain(this.engine.clock)
         this.again(attempt, decision)
         return
       }
@@ -423,16 +340,13 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     }
   }
 
-  // ---- endings ----------------------------------------------------------------------------------------
-
   /** The winner's head goes to the caller; from here on nothing is tried again. */
   private handOn(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string, now: number): void {
     this.phase = 'streaming'
     this.rawHeaders = raw
     this.lastByteAt = now
     this.plan.counters.latency.add(now - this.startedAt, now)
-    // An event stream has no last byte to wait for; silence alone ends it.
-    if (this.boundToEnd && rawHeader(raw, 'content-type')?.startsWith('text/event-stream') === true) this.boundToEnd = false
+    if (rawHeader(raw, 'content-type')?.startsWith('text/event-stream') === true) this.unbind()
     this.engine.time.set(this, this.streamWake(now))
     try {
       this.caller.responseStarted()
@@ -450,17 +364,8 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${said}`, cause: error }), attempt)
   }
 
-  /** Reads a refused answer to its end in the background, so that its socket is used again. */
-  private discard(attempt: Attempt): void {
-    attempt.drain(this.engine.clock, () => {})
-  }
-
   private fail(code: MeshErrorCode, details: MeshErrorDetails, outcome: Outcome): void {
     this.finishWithError(this.error(code, details), outcome)
-  }
-
-  private error(code: MeshErrorCode, details: MeshErrorDetails): Error {
-    return meshErrorWithoutStack(code, { service: this.service, endpoint: this.lastEndpoint?.address, tries: this.tries, ...details })
   }
 
   private finishWithError(error: unknown, outcome: Outcome): void {
@@ -484,33 +389,7 @@ export class Exchange extends WheelEntry implements Call, DispatchController, At
     counters.inflight--
     if (outcome.verdict === 'failure') counters.failures++
     else if (outcome.verdict === 'success') counters.successes++
-    for (let index = this.permits.length - 1; index >= 0; index--) {
-      try {
-        ;(this.permits[index] as Permit).settle(outcome)
-      } catch (error) {
-        this.engine.report('permit', error)
-      }
-    }
-  }
-
-  /** The one place where an endpoint hears how a try ended. */
-  private observe(attempt: Attempt, verdict: Outcome['verdict']): void {
-    if (attempt.observed) return
-    const { endpoint } = attempt
-    attempt.observed = true
-    attempt.verdict = verdict
-    endpoint.inflight--
-    if (verdict === 'success') endpoint.successes++
-    else if (verdict === 'failure') endpoint.failures++
-    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now)
-  }
-
-  private guarded(hook: () => void): void {
-    try {
-      hook()
-    } catch (error) {
-      this.abort(error)
-    }
+    settlePermits(this.permits, outcome, this.engine.report)
   }
 }
 

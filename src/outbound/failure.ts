@@ -6,10 +6,19 @@ import { DialError } from './connector.ts'
 const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'])
 
 /** undici found the request itself unsendable; its own error says best why. */
-const CALLERS_MISTAKES: ReadonlySet<string> = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'])
+const CALLERS_MISTAKES: ReadonlySet<string> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+])
 
 /** The last one is what undici's own sanity checks throw at a head such as `HTTP/1.1 000`. */
-const PROTOCOL_ERRORS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_RES_EXCEEDED_MAX_SIZE', 'ERR_ASSERTION'])
+const PROTOCOL_ERRORS: ReadonlySet<string> = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+  'ERR_ASSERTION',
+])
 
 const TIMEOUTS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
@@ -45,7 +54,11 @@ export function isCallersMistake(error: unknown): boolean {
 
 /** The error of a try that ran out of time. */
 export function tryTimedOut(service: string, endpoint: string, afterMs: number): Error {
-  return meshErrorWithoutStack('MESH_DEADLINE', { service, endpoint, reason: `no answer from ${endpoint} within ${Math.round(afterMs)} ms` })
+  return meshErrorWithoutStack('MESH_DEADLINE', {
+    service,
+    endpoint,
+    reason: `no answer from ${endpoint} within ${Math.round(afterMs)} ms`,
+  })
 }
 
 function errorCode(error: unknown): string {

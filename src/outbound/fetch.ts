@@ -35,6 +35,9 @@ export async function meshFetch(host: FetchHost, platform: Fetch, input: unknown
   const send = (): Promise<Response> => platform(input as string, { ...rest, dispatcher: host.dispatcher } as RequestInit)
   if (mesh === undefined) return send()
   const context = host.context()
-  if (context === undefined) throw new MeshError('MESH_CONFIG', { reason: 'the mesh option of fetch needs AsyncLocalStorage, and this mesh was made with context: false' })
+  if (context === undefined)
+    throw new MeshError('MESH_CONFIG', {
+      reason: 'the mesh option of fetch needs AsyncLocalStorage, and this mesh was made with context: false',
+    })
   return context.run(parseCallOptions(mesh, context.getStore() ?? NO_SETTINGS), send)
 }

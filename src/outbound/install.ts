@@ -1,4 +1,4 @@
-import type { DispatchHandler, Dispatcher, DispatchOptions } from './handler.ts'
+import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { PassOn } from './outbound.ts'
 import { wakePlatformFetch } from './platform.ts'
 import { GLOBAL_DISPATCHERS, type Globals } from './undici.ts'
@@ -66,8 +66,7 @@ export class Installation {
   /** The former dispatcher with our `dispatch` in front; all else about it stays its own. */
   private wrap(former: Dispatcher): Dispatcher {
     const passOn: PassOn = (options, handler) => former.dispatch(options, handler)
-    const dispatch: PassOn = (options, handler) =>
-      this.active ? this.host.dispatch(options, handler, passOn) : passOn(options, handler)
+    const dispatch: PassOn = (options, handler) => (this.active ? this.host.dispatch(options, handler, passOn) : passOn(options, handler))
     return new Proxy(former, {
       get: (target, key) => {
         if (key === 'dispatch') return dispatch

@@ -53,7 +53,8 @@ export class Outbound {
 
   private exchange(target: Target, options: DispatchOptions, handler: DispatchHandler): boolean {
     const { host } = this
-    if (host.closed) return refuse(handler, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+    if (host.closed)
+      return refuse(handler, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
     let settings: CallSettings
     try {
       settings = this.settings(options)

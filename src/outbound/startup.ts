@@ -4,7 +4,7 @@ import type { DispatcherLike } from '../model/options.ts'
 import { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import { Exchange } from './exchange.ts'
-import type { DispatchHandler, Dispatcher, DispatchOptions } from './handler.ts'
+import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { Installation } from './install.ts'
 import { ReplayMemory } from './replay-body.ts'
 import { type Dialect, loadUndici, type Undici } from './undici.ts'
@@ -120,7 +120,8 @@ export class Startup {
   }
 
   private fail(error: unknown): void {
-    const failure = error instanceof MeshError ? error : new MeshError('MESH_NOT_READY', { reason: 'undici could not be loaded', cause: error })
+    const failure =
+      error instanceof MeshError ? error : new MeshError('MESH_NOT_READY', { reason: 'undici could not be loaded', cause: error })
     const waiting = [...this.waiting]
     this.waiting.clear()
     for (const then of waiting) then(failure)

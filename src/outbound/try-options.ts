@@ -17,6 +17,7 @@ export function optionsForTry(options: DispatchOptions, body: Body | undefined):
 function withHeaders(headers: unknown, added: readonly (readonly [string, string])[]): unknown {
   if (headers === null || headers === undefined) return Object.fromEntries(added)
   if (Array.isArray(headers)) return [...headers, ...added.flat()]
-  if (typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function') return [...(headers as Iterable<unknown>), ...added]
+  if (typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function')
+    return [...(headers as Iterable<unknown>), ...added]
   return { ...headers, ...Object.fromEntries(added) }
 }

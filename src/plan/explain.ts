@@ -1,13 +1,20 @@
-import { isIdempotentMethod } from '../resilience/retry.ts'
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
+import { isIdempotentMethod } from '../resilience/retry.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /** Says what would happen now to a request for `host`, served by `plan` under the name `match`. */
-export function explainService(plan: ServicePlan, match: string, request: { host: string; method: string; headers: Readonly<Record<string, string>>; secure: boolean }): Explanation {
+export function explainService(
+  plan: ServicePlan,
+  match: string,
+  request: { host: string; method: string; headers: Readonly<Record<string, string>>; secure: boolean },
+): Explanation {
   const { policy, snapshot } = plan
-  const from = Object.fromEntries(Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]))
-  const idempotent = isIdempotentMethod(request.method) || Object.keys(request.headers).some((name) => name.toLowerCase() === 'idempotency-key')
+  const from = Object.fromEntries(
+    Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]),
+  )
+  const idempotent =
+    isIdempotentMethod(request.method) || Object.keys(request.headers).some((name) => name.toLowerCase() === 'idempotency-key')
   return {
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
@@ -61,10 +68,13 @@ function candidates(plan: ServicePlan): Explanation['candidates'] {
 
 function because({ set, balancer }: ServicePlan, ejected: boolean): string {
   if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancer.name} chooses among all`
-  return ejected ? 'ejected by outlier detection; a further try may still take it when all others were tried' : `chosen among the usable by ${balancer.name}`
+  return ejected
+    ? 'ejected by outlier detection; a further try may still take it when all others were tried'
+    : `chosen among the usable by ${balancer.name}`
 }
 
 function tlsOf({ policy }: ServicePlan, secure: boolean): string {
-  if (policy.tls?.mode === 'simple') return `TLS, name ${policy.tls.serverName ?? "of the URL's host"}, ${policy.tls.ca === undefined ? 'system roots' : 'configured roots'}`
+  if (policy.tls?.mode === 'simple')
+    return `TLS, name ${policy.tls.serverName ?? "of the URL's host"}, ${policy.tls.ca === undefined ? 'system roots' : 'configured roots'}`
   return secure ? "TLS, name of the URL's host, system roots" : 'clear text'
 }

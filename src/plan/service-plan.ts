@@ -74,7 +74,8 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      if (policy.balancing.policy !== this.policy.balancing.policy) this.balancer = createBalancer(policy.balancing.policy, this.context.random)
+      if (policy.balancing.policy !== this.policy.balancing.policy)
+        this.balancer = createBalancer(policy.balancing.policy, this.context.random)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
       this.retry.reconfigure(policy.retry)

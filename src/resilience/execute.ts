@@ -88,7 +88,8 @@ export class Executor {
     const { timeoutMs, retries } = checked(name, task, options)
     const execution = new Execution()
     const timer = this.host.clock.setTimer(
-      () => execution.end(new MeshError('MESH_DEADLINE', { service: name, tries: execution.tries, reason: `not done within ${timeoutMs} ms` })),
+      () =>
+        execution.end(new MeshError('MESH_DEADLINE', { service: name, tries: execution.tries, reason: `not done within ${timeoutMs} ms` })),
       timeoutMs,
     )
     const aborted = (): void => execution.end(options.signal?.reason)
@@ -180,11 +181,21 @@ export class Executor {
   private async makeBreaker(name: string, options: CircuitBreakerOptions): Promise<OpossumBreaker> {
     const settings = breakerSettings(options)
     let openedAt = 0
-    const breaker: OpossumBreaker = await newOpossum(name, ((run: () => Promise<unknown>) => run()) as never, settings, (error) => !breaker.halfOpen && isCallersDoing(error))
+    const breaker: OpossumBreaker = await newOpossum(
+      name,
+      ((run: () => Promise<unknown>) => run()) as never,
+      settings,
+      (error) => !breaker.halfOpen && isCallersDoing(error),
+    )
     breaker.on('open', () => {
       openedAt = this.host.clock.now()
       const { fires, failures } = breaker.stats
-      this.host.emit('circuitOpened', { service: name, failurePercent: fires === 0 ? 100 : (failures * 100) / fires, requests: fires, openForMs: settings.openForMs })
+      this.host.emit('circuitOpened', {
+        service: name,
+        failurePercent: fires === 0 ? 100 : (failures * 100) / fires,
+        requests: fires,
+        openForMs: settings.openForMs,
+      })
     })
     breaker.on('close', () => this.host.emit('circuitClosed', { service: name, afterMs: this.host.clock.now() - openedAt }))
     if (this.closed) breaker.shutdown()
@@ -206,8 +217,10 @@ function checked(name: unknown, task: unknown, options: ExecuteOptions): { timeo
   if (typeof task !== 'function') problems.push('execute: expected a function')
   const { timeout = DEFAULT_POLICY.timeouts.headTimeoutMs, retries = DEFAULT_POLICY.retry.attempts, idempotent = false } = options
   const timeoutMs = parseDuration(timeout)
-  if (timeoutMs === undefined || timeoutMs === 0) problems.push(`execute.timeout: expected a duration above 0, at most 24 days, got ${String(timeout)}`)
-  if (!(Number.isInteger(retries) && retries >= 0 && retries <= 10)) problems.push(`execute.retries: expected an integer from 0 to 10, got ${String(retries)}`)
+  if (timeoutMs === undefined || timeoutMs === 0)
+    problems.push(`execute.timeout: expected a duration above 0, at most 24 days, got ${String(timeout)}`)
+  if (!(Number.isInteger(retries) && retries >= 0 && retries <= 10))
+    problems.push(`execute.retries: expected an integer from 0 to 10, got ${String(retries)}`)
   if (problems.length > 0) throw new MeshError('MESH_CONFIG', { reason: problems.join('\n') })
   return { timeoutMs: timeoutMs as number, retries: idempotent ? retries : 0 }
 }

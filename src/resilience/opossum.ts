@@ -1,9 +1,9 @@
-import type { Gate, Permit, Refusal } from '../core/gate.ts'
-import type { Outcome } from '../core/outcome.ts'
 import { parseDuration } from '../core/duration.ts'
 import { MeshError } from '../core/errors.ts'
-import type { CircuitBreakerOptions } from '../model/options.ts'
+import type { Gate, Permit, Refusal } from '../core/gate.ts'
+import type { Outcome } from '../core/outcome.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
+import type { CircuitBreakerOptions } from '../model/options.ts'
 import type { BreakerSettings } from '../model/resources.ts'
 
 /** What the mesh uses of an opossum breaker (8 and later), described by shape so that no opossum types are needed. */
@@ -26,7 +26,12 @@ export interface OpossumBreaker {
 type OpossumClass = new (action: (...args: never[]) => Promise<unknown>, options: object) => OpossumBreaker
 
 /** Loads opossum at the first need and makes a breaker; its defaults are replaced by ours. */
-export async function newOpossum(name: string, action: (...args: never[]) => Promise<unknown>, settings: BreakerSettings, countsNot: (error: unknown) => boolean): Promise<OpossumBreaker> {
+export async function newOpossum(
+  name: string,
+  action: (...args: never[]) => Promise<unknown>,
+  settings: BreakerSettings,
+  countsNot: (error: unknown) => boolean,
+): Promise<OpossumBreaker> {
   // @ts-expect-error opossum ships no types, and what is used of it is described above
   const { default: Opossum } = (await import('opossum')) as { default: OpossumClass }
   return new Opossum(action, {
@@ -56,7 +61,10 @@ export interface GuardedFunction<Args extends unknown[], T> {
  * 10 s, for 5 s. While it is open calls reject with MeshError `MESH_CIRCUIT_OPEN`.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function circuitBreaker<Args extends unknown[], T>(fn: (...args: Args) => Promise<T>, options: CircuitBreakerOptions & { name?: string } = {}): GuardedFunction<Args, T> {
+export function circuitBreaker<Args extends unknown[], T>(
+  fn: (...args: Args) => Promise<T>,
+  options: CircuitBreakerOptions & { name?: string } = {},
+): GuardedFunction<Args, T> {
   const { name = fn.name || 'circuit-breaker', ...rest } = options
   const settings = breakerSettings(rest)
   let breaker: OpossumBreaker | undefined
@@ -83,7 +91,11 @@ export function stateOf(breaker: OpossumBreaker): 'closed' | 'open' | 'half-open
 export function translateOpen(name: string, error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code
   return code === 'EOPENBREAKER' || code === 'ESHUTDOWN'
-    ? new MeshError(code === 'ESHUTDOWN' ? 'MESH_CLOSED' : 'MESH_CIRCUIT_OPEN', { service: name, reason: code === 'ESHUTDOWN' ? 'the breaker was shut down' : 'the circuit is open', cause: error })
+    ? new MeshError(code === 'ESHUTDOWN' ? 'MESH_CLOSED' : 'MESH_CIRCUIT_OPEN', {
+        service: name,
+        reason: code === 'ESHUTDOWN' ? 'the breaker was shut down' : 'the circuit is open',
+        cause: error,
+      })
     : error
 }
 
@@ -149,13 +161,21 @@ export function breakerSettings(options: CircuitBreakerOptions): BreakerSettings
   const duration = (key: 'window' | 'openFor', fallback: number): number => {
     const given = options[key]
     const ms = given === undefined ? fallback : parseDuration(given)
-    if (ms === undefined || ms === 0) problems.push(`circuitBreaker.${key}: expected a duration above 0, at most 24 days, got ${String(given)}`)
+    if (ms === undefined || ms === 0)
+      problems.push(`circuitBreaker.${key}: expected a duration above 0, at most 24 days, got ${String(given)}`)
     return ms ?? fallback
   }
   const { failurePercent = defaults.failurePercent, minRequests = defaults.minRequests } = options
-  if (!(failurePercent >= 1 && failurePercent <= 100)) problems.push(`circuitBreaker.failurePercent: expected a number from 1 to 100, got ${String(failurePercent)}`)
-  if (!(Number.isInteger(minRequests) && minRequests >= 1)) problems.push(`circuitBreaker.minRequests: expected an integer from 1, got ${String(minRequests)}`)
-  const settings = { failurePercent, minRequests, windowMs: duration('window', defaults.windowMs), openForMs: duration('openFor', defaults.openForMs) }
+  if (!(failurePercent >= 1 && failurePercent <= 100))
+    problems.push(`circuitBreaker.failurePercent: expected a number from 1 to 100, got ${String(failurePercent)}`)
+  if (!(Number.isInteger(minRequests) && minRequests >= 1))
+    problems.push(`circuitBreaker.minRequests: expected an integer from 1, got ${String(minRequests)}`)
+  const settings = {
+    failurePercent,
+    minRequests,
+    windowMs: duration('window', defaults.windowMs),
+    openForMs: duration('openFor', defaults.openForMs),
+  }
   if (problems.length > 0) throw new MeshError('MESH_CONFIG', { reason: problems.join('\n') })
   return settings
 }

@@ -2,7 +2,7 @@ import type { Call } from '../core/call.ts'
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
-import type { RetryCondition } from '../model/options.ts'
+import type { RetryCondition } from '../model/names.ts'
 import type { RetrySettings } from '../model/resources.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
@@ -111,7 +111,10 @@ function no(why: NoRetryReason, because: string): RetryDecision {
 }
 
 const NOT_RETRYABLE = no('not-retryable', 'not retried: nothing in retry.on covers it')
-const NOT_IDEMPOTENT = no('not-idempotent', 'not retried: it may have been executed, and the call is not idempotent (set Idempotency-Key or idempotent: true)')
+const NOT_IDEMPOTENT = no(
+  'not-idempotent',
+  'not retried: it may have been executed, and the call is not idempotent (set Idempotency-Key or idempotent: true)',
+)
 const ATTEMPTS = no('attempts', 'retry.attempts are used up')
 const BUDGET = no('budget', 'not retried: the retry budget is used up')
 const DEADLINE = no('deadline', 'not retried: the deadline comes first')

@@ -106,18 +106,21 @@ describe('a caller that breaks', () => {
     await mesh.ready()
     const heard: string[] = []
     const error = await new Promise((resolve) => {
-      mesh.dispatcher.dispatch({ origin: 'http://orders', path: '/', method: 'GET' } as never, {
-        onRequestStart: () => heard.push('start'),
-        onResponseStart: () => {
-          throw new Error('my own mistake')
-        },
-        onResponseData: () => heard.push('data'),
-        onResponseEnd: () => heard.push('end'),
-        onResponseError: (_: unknown, thrown: unknown) => {
-          heard.push('error')
-          resolve(thrown)
-        },
-      } as never)
+      mesh.dispatcher.dispatch(
+        { origin: 'http://orders', path: '/', method: 'GET' } as never,
+        {
+          onRequestStart: () => heard.push('start'),
+          onResponseStart: () => {
+            throw new Error('my own mistake')
+          },
+          onResponseData: () => heard.push('data'),
+          onResponseEnd: () => heard.push('end'),
+          onResponseError: (_: unknown, thrown: unknown) => {
+            heard.push('error')
+            resolve(thrown)
+          },
+        } as never,
+      )
     })
     expect((error as Error).message).toBe('my own mistake')
     await pause(30)

@@ -28,7 +28,10 @@ async function accepting(act: (socket: Socket) => void): Promise<string> {
 
 /** An address whose connects are never answered: a stopped process with a full accept queue. */
 async function blackHole(): Promise<string> {
-  const child = spawn(process.execPath, ['-e', "const s=require('net').createServer();s.listen({port:0,host:'127.0.0.1',backlog:1},()=>process.stdout.write(String(s.address().port)))"])
+  const child = spawn(process.execPath, [
+    '-e',
+    "const s=require('net').createServer();s.listen({port:0,host:'127.0.0.1',backlog:1},()=>process.stdout.write(String(s.address().port)))",
+  ])
   cleanups.push(() => child.kill('SIGKILL'))
   const port = await new Promise<number>((resolve) => child.stdout.once('data', (text) => resolve(Number(text))))
   child.kill('SIGSTOP')
@@ -57,10 +60,19 @@ describe('connecting', () => {
   })
 
   it('a POST moves on from a refused endpoint: nothing of it was sent', () =>
-    scenario().refused().upstream('ok').call('/', { method: 'POST', body: 'order' }).expect({ status: 200, seen: [0, 1] }))
+    scenario()
+      .refused()
+      .upstream('ok')
+      .call('/', { method: 'POST', body: 'order' })
+      .expect({ status: 200, seen: [0, 1] }))
 
   it('retries switched off: a refused connect goes to the caller', () =>
-    scenario().refused().upstream('ok').options({ retry: false }).call().expect({ error: 'MESH_CONNECT', seen: [0, 0] }))
+    scenario()
+      .refused()
+      .upstream('ok')
+      .options({ retry: false })
+      .call()
+      .expect({ error: 'MESH_CONNECT', seen: [0, 0] }))
 
   for (const [name, act] of [
     ['a reset', (socket: Socket) => socket.resetAndDestroy()],
@@ -79,7 +91,10 @@ describe('connecting', () => {
   it('a black hole times out as set, and the next endpoint answers', async () => {
     const good = await FaultServer.start('ok')
     cleanups.push(() => good.close())
-    const mesh = createMesh({ random: () => 0, services: { orders: { balancing: { policy: 'round-robin' }, connectTimeout: 300, endpoints: [await blackHole(), good.address] } } })
+    const mesh = createMesh({
+      random: () => 0,
+      services: { orders: { balancing: { policy: 'round-robin' }, connectTimeout: 300, endpoints: [await blackHole(), good.address] } },
+    })
     cleanups.push(() => mesh.close())
     const startedAt = performance.now()
     expect(await (await mesh.fetch('http://orders/', { method: 'POST', body: 'x' })).text()).toBe('ok')

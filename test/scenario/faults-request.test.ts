@@ -15,10 +15,7 @@ async function start(service: ServiceOptions, ...scripts: Step[][]): Promise<{ m
     random: () => 0,
     services: { orders: { balancing: { policy: 'round-robin' }, endpoints: servers.map(({ address }) => address), ...service } },
   })
-  cleanups.push(
-    () => mesh.close({ timeout: 0 }),
-    ...servers.map((server) => () => server.close()),
-  )
+  cleanups.push(() => mesh.close({ timeout: 0 }), ...servers.map((server) => () => server.close()))
   return { mesh, servers }
 }
 
@@ -26,22 +23,43 @@ const total = (servers: FaultServer[]): number => servers.reduce((sum, { request
 
 describe('what happens to a request', () => {
   it('read and never answered: the per-try timeout, then the next endpoint', () =>
-    scenario().upstream('silent').upstream('ok').options({ retry: { perTryTimeout: 150 } }).call().expect({ status: 200, notBeforeMs: 150, withinMs: 400 }))
+    scenario()
+      .upstream('silent')
+      .upstream('ok')
+      .options({ retry: { perTryTimeout: 150 } })
+      .call()
+      .expect({ status: 200, notBeforeMs: 150, withinMs: 400 }))
 
-  it.each(['rst-after-request', 'fin-after-request'] as const)('%s: a GET is repeated elsewhere', (fault) => scenario().upstream(fault).upstream('ok').call().expect({ status: 200, seen: [1, 1] }))
+  it.each(['rst-after-request', 'fin-after-request'] as const)('%s: a GET is repeated elsewhere', (fault) =>
+    scenario()
+      .upstream(fault)
+      .upstream('ok')
+      .call()
+      .expect({ status: 200, seen: [1, 1] }),
+  )
 
   it.each(['rst-after-request', 'fin-after-request'] as const)('%s: a POST is sent once', (fault) =>
-    scenario().upstream(fault).upstream('ok').call('/', { method: 'POST', body: 'order' }).expect({ error: 'MESH_RESET', seen: [1, 0] }))
+    scenario()
+      .upstream(fault)
+      .upstream('ok')
+      .call('/', { method: 'POST', body: 'order' })
+      .expect({ error: 'MESH_RESET', seen: [1, 0] }),
+  )
 
   it.each(['rst-after-request', 'fin-after-request'] as const)('%s: a POST with an idempotency key is repeated', (fault) =>
     scenario()
       .upstream(fault)
       .upstream('echo')
       .call('/', { method: 'POST', body: 'order', headers: { 'Idempotency-Key': 'k' } })
-      .expect({ status: 200, seen: [1, 1] }))
+      .expect({ status: 200, seen: [1, 1] }),
+  )
 
   it('a call that says idempotent is repeated', () =>
-    scenario().upstream('rst-after-request').upstream('ok').call('/', { method: 'POST', body: 'order', mesh: { idempotent: true } }).expect({ status: 200, seen: [1, 1] }))
+    scenario()
+      .upstream('rst-after-request')
+      .upstream('ok')
+      .call('/', { method: 'POST', body: 'order', mesh: { idempotent: true } })
+      .expect({ status: 200, seen: [1, 1] }))
 
   it('an idle socket that is closed at the moment of reuse loses no GET', async () => {
     const { mesh, servers } = await start({}, ['ok'])
@@ -58,7 +76,10 @@ describe('what happens to a request', () => {
     const [server] = servers as [FaultServer]
     const sent = new Map<string, number>()
     for (let call = 0; call < 150; call++) {
-      await mesh.fetch(`http://orders/${call}`, { method: 'POST', body: 'order' }).then((response) => response.text(), () => {})
+      await mesh.fetch(`http://orders/${call}`, { method: 'POST', body: 'order' }).then(
+        (response) => response.text(),
+        () => {},
+      )
       server.dropConnections(call % 2 === 0 ? 'fin' : 'rst')
     }
     for (const { path } of server.requests) sent.set(path, (sent.get(path) ?? 0) + 1)
@@ -73,7 +94,9 @@ describe('what happens to a request', () => {
     expect(open).toBeGreaterThan(1)
     // From here on what comes over the old connections is read and never answered.
     const before = server.connections
-    server.behave(({ request, answer, bodyRead }) => void (request.connection > before ? bodyRead.then(() => answer(200, 'ok')) : undefined))
+    server.behave(
+      ({ request, answer, bodyRead }) => void (request.connection > before ? bodyRead.then(() => answer(200, 'ok')) : undefined),
+    )
     expect(await (await mesh.fetch('http://orders/')).text()).toBe('ok')
     expect(server.requests.filter(({ connection }, index) => index >= 10 && connection <= before).length).toBe(1)
   })

@@ -28,9 +28,18 @@ describe('what happens to an answer', () => {
   it('a slow head arrives', () => scenario().upstream('slow-head').call().expect({ status: 200, body: 'ok' }))
 
   it.each(['endless-head', 'endless-103', 'head-then-stall', 'byte-by-byte', 'silent'] as const)('%s ends at the deadline', (fault) =>
-    scenario().upstream(fault).call('/', { mesh: { timeout: 300 } }).expect({ error: 'MESH_DEADLINE', notBeforeMs: 300, withinMs: 450 }))
+    scenario()
+      .upstream(fault)
+      .call('/', { mesh: { timeout: 300 } })
+      .expect({ error: 'MESH_DEADLINE', notBeforeMs: 300, withinMs: 450 }),
+  )
 
-  it('a body that falls silent ends after idleTimeout', () => scenario().upstream('head-then-stall').options({ idleTimeout: 200 }).call().expect({ error: 'MESH_DEADLINE', notBeforeMs: 200, withinMs: 400 }))
+  it('a body that falls silent ends after idleTimeout', () =>
+    scenario()
+      .upstream('head-then-stall')
+      .options({ idleTimeout: 200 })
+      .call()
+      .expect({ error: 'MESH_DEADLINE', notBeforeMs: 200, withinMs: 400 }))
 
   it('a body that drips outlives idleTimeout and the default timeout alike', async () => {
     const { mesh } = await start({ idleTimeout: 300 }, 'byte-by-byte')
@@ -41,16 +50,33 @@ describe('what happens to an answer', () => {
     await reader.cancel()
   })
 
-  it('an event stream is not cut by a timeout that somebody wrote', () => scenario().upstream('event-stream').options({ timeout: 200 }).call().expect({ status: 200, body: 'data: 1\n'.repeat(6), notBeforeMs: 250 }))
+  it('an event stream is not cut by a timeout that somebody wrote', () =>
+    scenario()
+      .upstream('event-stream')
+      .options({ timeout: 200 })
+      .call()
+      .expect({ status: 200, body: 'data: 1\n'.repeat(6), notBeforeMs: 250 }))
 
-  it.each(['rst-in-body', 'fin-in-body', 'truncated-chunk', 'missing-last-chunk'] as const)('%s is an error, never a short success', (fault) => scenario().upstream(fault).call().expect({ error: 'MESH_RESET', attempts: 1 }))
+  it.each(['rst-in-body', 'fin-in-body', 'truncated-chunk', 'missing-last-chunk'] as const)(
+    '%s is an error, never a short success',
+    (fault) => scenario().upstream(fault).call().expect({ error: 'MESH_RESET', attempts: 1 }),
+  )
 
   it('a broken chunk is a protocol error', () => scenario().upstream('bad-chunk-size').call().expect({ error: 'MESH_PROTOCOL' }))
   it('garbage is a protocol error', () => scenario().upstream('garbage').call().expect({ error: 'MESH_PROTOCOL' }))
   it('5,000 headers are refused', () => scenario().upstream('many-headers').call().expect({ error: 'MESH_PROTOCOL' }))
-  it('status 000 is refused', () => scenario().upstream('status-000').call('/', { mesh: { timeout: 1_000 } }).expect({ error: 'MESH_PROTOCOL' }))
+  it('status 000 is refused', () =>
+    scenario()
+      .upstream('status-000')
+      .call('/', { mesh: { timeout: 1_000 } })
+      .expect({ error: 'MESH_PROTOCOL' }))
 
-  it('TLS on a plain port fails in the handshake', () => scenario().upstream('ok').options({ tls: { mode: 'simple' }, connectTimeout: 500 }).call().expect({ error: 'MESH_TLS', attempts: 0 }))
+  it('TLS on a plain port fails in the handshake', () =>
+    scenario()
+      .upstream('ok')
+      .options({ tls: { mode: 'simple' }, connectTimeout: 500 })
+      .call()
+      .expect({ error: 'MESH_TLS', attempts: 0 }))
 
   it('a truncated gzip body reaches request as it came', async () => {
     const { mesh } = await start({}, 'truncated-gzip')
@@ -70,7 +96,7 @@ describe('what happens to an answer', () => {
     const { mesh } = await start({}, 'two-cookies')
     const cookies = ['a=1; Path=/', 'b=2, with comma']
     expect((await mesh.fetch('http://orders/')).headers.getSetCookie()).toEqual(cookies)
-    const response = await fetch('http://orders/', { dispatcher: mesh.dispatcher } as RequestInit)
+    const response = await fetch('http://orders/', { dispatcher: mesh.dispatcher })
     expect(response.headers.getSetCookie()).toEqual(cookies)
     expect((await mesh.request('http://orders/')).headers['set-cookie']).toEqual(cookies)
   })
@@ -78,7 +104,9 @@ describe('what happens to an answer', () => {
   it('early hints pass and commit nothing', async () => {
     const { mesh } = await start({}, 'early-hints')
     const seen: number[] = []
-    const { statusCode } = await mesh.request('http://orders/', { onInfo: ({ statusCode: status }: { statusCode: number }) => seen.push(status) })
+    const { statusCode } = await mesh.request('http://orders/', {
+      onInfo: ({ statusCode: status }: { statusCode: number }) => seen.push(status),
+    })
     expect([seen, statusCode]).toEqual([[103], 200])
   })
 
@@ -140,7 +168,9 @@ describe('what happens to an answer', () => {
 
   it('an upgrade goes through, both ways', async () => {
     const { mesh } = await start({}, 503, 'upgrade-echo')
-    const { socket } = (await mesh.dispatcher.upgrade({ origin: 'http://orders', path: '/', method: 'GET', protocol: 'echo' })) as { socket: import('node:net').Socket }
+    const { socket } = (await mesh.dispatcher.upgrade({ origin: 'http://orders', path: '/', method: 'GET', protocol: 'echo' })) as {
+      socket: import('node:net').Socket
+    }
     socket.write('ping')
     expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('ping')
     socket.destroy()
@@ -148,7 +178,10 @@ describe('what happens to an answer', () => {
 
   it('CONNECT goes through', async () => {
     const { mesh } = await start({}, 'connect-echo')
-    const { socket, statusCode } = (await mesh.dispatcher.connect({ origin: 'http://orders', path: 'example.com:443' })) as { socket: import('node:net').Socket; statusCode: number }
+    const { socket, statusCode } = (await mesh.dispatcher.connect({ origin: 'http://orders', path: 'example.com:443' })) as {
+      socket: import('node:net').Socket
+      statusCode: number
+    }
     expect(statusCode).toBe(200)
     socket.write('ping')
     expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('ping')
@@ -178,4 +211,3 @@ describe('what happens to an answer', () => {
     expect(meshErrorIn(error)).toMatchObject({ code: 'MESH_RESET', service: 'orders', tries: 1 })
   })
 })
-

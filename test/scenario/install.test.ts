@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest'
 import * as undici from 'undici'
+import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Mesh } from '../../src/index.ts'
 import { FaultServer } from '../support/fault-server.ts'
 
@@ -135,7 +135,7 @@ describe('strangers', () => {
     const url = `http://${stranger.address}/`
     expect(await mesh.fetch(url).then(text)).toBe('ok')
     expect((await mesh.request(url)).statusCode).toBe(200)
-    expect(await fetch(url, { dispatcher: mesh.dispatcher } as RequestInit).then(text)).toBe('ok')
+    expect(await fetch(url, { dispatcher: mesh.dispatcher }).then(text)).toBe('ok')
     expect(mesh.stats().passedThrough).toBe(2)
   })
 
@@ -168,10 +168,14 @@ describe('strangers', () => {
   it('interceptors compose around the mesh', async () => {
     const { mesh, server } = await start()
     const paths: string[] = []
-    const composed = mesh.dispatcher.compose((dispatch) => (options, handler) => {
-      paths.push(options.path)
-      return dispatch({ ...options, path: '/rewritten' }, handler)
-    })
+    type Dispatch = (options: { path: string }, handler: object) => boolean
+    const composed = mesh.dispatcher.compose(
+      (dispatch: Dispatch): Dispatch =>
+        (options, handler) => {
+          paths.push(options.path)
+          return dispatch({ ...options, path: '/rewritten' }, handler)
+        },
+    )
     const { statusCode } = (await composed.request({ origin: 'http://orders', path: '/asked', method: 'GET' })) as { statusCode: number }
     expect([statusCode, paths, server.requests[0]?.path]).toEqual([200, ['/asked'], '/rewritten'])
   })

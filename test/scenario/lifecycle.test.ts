@@ -145,7 +145,8 @@ describe('configuration that changes', () => {
     cleanups.push(() => mesh.close())
     await mesh.fetch('http://orders/')
     source.update({ services: {} })
-    for (const url of ['http://orders/', 'http://localhost:81/']) expect(meshErrorIn(await failureOf(mesh.fetch(url)))?.code).toBe('MESH_NO_ENDPOINT')
+    for (const url of ['http://orders/', 'http://localhost:81/'])
+      expect(meshErrorIn(await failureOf(mesh.fetch(url)))?.code).toBe('MESH_NO_ENDPOINT')
   })
 
   it('a bad update is rejected whole, with its paths, and the last good state stays', async () => {

@@ -26,11 +26,13 @@ export const doors = {
   fetch: async (mesh, url, init) => readResponse(await mesh.fetch(url, init)),
   'platform-fetch': async (mesh, url, init) => {
     const { mesh: options, ...rest } = init
-    return mesh.with((options ?? {}) as object, async () => readResponse(await fetch(url, { ...rest, dispatcher: mesh.dispatcher } as RequestInit)))
+    return mesh.with((options ?? {}) as object, async () => readResponse(await fetch(url, { ...rest, dispatcher: mesh.dispatcher })))
   },
   'undici-fetch': async (mesh, url, init) => {
     const { mesh: options, ...rest } = init
-    return mesh.with((options ?? {}) as object, async () => readResponse((await undici.fetch(url, { ...rest, dispatcher: mesh.dispatcher } as never)) as unknown as Response))
+    return mesh.with((options ?? {}) as object, async () =>
+      readResponse((await undici.fetch(url, { ...rest, dispatcher: mesh.dispatcher } as never)) as unknown as Response),
+    )
   },
   request: async (mesh, url, init) => {
     const { statusCode, headers, body } = await mesh.request(url, { ...init, method: (init['method'] as string | undefined) ?? 'GET' })

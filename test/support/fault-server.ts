@@ -131,7 +131,13 @@ export class FaultServer {
     }
     const answer: Exchange['answer'] = (status, body = `status ${status}`, headers = []) => {
       const hasBody = request.method !== 'HEAD' && status !== 204 && status !== 304
-      const lines = [`HTTP/1.1 ${status} Status`, ...headers, ...(status === 204 ? [] : [`content-length: ${Buffer.byteLength(body)}`]), '', '']
+      const lines = [
+        `HTTP/1.1 ${status} Status`,
+        ...headers,
+        ...(status === 204 ? [] : [`content-length: ${Buffer.byteLength(body)}`]),
+        '',
+        '',
+      ]
       write(lines.join('\r\n') + (hasBody ? body : ''))
     }
     const exchange: Exchange = { socket, request, server: this, bodyRead, write, answer }

@@ -15,7 +15,8 @@ function drip(write: (text: string) => void, socket: { destroyed: boolean }, pie
 /** Every fault that a request may meet, by name. */
 export const faults = {
   ok: ({ answer, bodyRead }) => void bodyRead.then(() => answer(200, 'ok')),
-  echo: ({ answer, request, bodyRead }) => void bodyRead.then(() => answer(200, JSON.stringify(request), ['content-type: application/json'])),
+  echo: ({ answer, request, bodyRead }) =>
+    void bodyRead.then(() => answer(200, JSON.stringify(request), ['content-type: application/json'])),
   // request
   silent: () => {},
   'rst-after-request': ({ socket, bodyRead }) => void bodyRead.then(() => socket.resetAndDestroy()),
@@ -40,7 +41,10 @@ export const faults = {
     socket.end()
   },
   'status-000': ({ write }) => write('HTTP/1.1 000 Nothing\r\ncontent-length: 0\r\n\r\n'),
-  'many-headers': ({ write }) => write(`${OK}${Array.from({ length: 5_000 }, (_, index) => `x-header-${index}: ${'y'.repeat(20)}\r\n`).join('')}content-length: 2\r\n\r\nok`),
+  'many-headers': ({ write }) =>
+    write(
+      `${OK}${Array.from({ length: 5_000 }, (_, index) => `x-header-${index}: ${'y'.repeat(20)}\r\n`).join('')}content-length: 2\r\n\r\nok`,
+    ),
   'two-cookies': ({ answer }) => answer(200, 'ok', ['set-cookie: a=1; Path=/', 'set-cookie: b=2, with comma']),
   // body
   'head-then-stall': ({ write }) => write(`${OK}content-length: 10\r\n\r\n`),

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { createMesh, isMeshError, type MeshError, type ServiceOptions } from '../../src/index.ts'
-import { FaultServer, type Step } from './fault-server.ts'
 import { type Door, doors } from './doors.ts'
+import { FaultServer, type Step } from './fault-server.ts'
 
 /** What a test expects of one call; what it does not name is not looked at. */
 export interface Expectation {

@@ -36,7 +36,9 @@ export function percent(from = 0): v.GenericSchema<unknown, number> {
     v.unknown(),
     v.rawTransform<unknown, number>(({ dataset: { value }, addIssue, NEVER }) => {
       if (typeof value === 'number' && value > 0 && value < 1) {
-        addIssue({ message: `expected a percentage from ${from} to 100, got ${value}; did you mean ${Number((value * 100).toPrecision(6))}?` })
+        addIssue({
+          message: `expected a percentage from ${from} to 100, got ${value}; did you mean ${Number((value * 100).toPrecision(6))}?`,
+        })
         return NEVER
       }
       if (typeof value === 'number' && value >= from && value <= 100) return value
@@ -47,7 +49,9 @@ export function percent(from = 0): v.GenericSchema<unknown, number> {
 }
 
 export function integer(from: number, to: number): v.GenericSchema<unknown, number> {
-  return checked(`an integer from ${from} to ${to}`, (input) => (Number.isInteger(input) && (input as number) >= from && (input as number) <= to ? (input as number) : undefined))
+  return checked(`an integer from ${from} to ${to}`, (input) =>
+    Number.isInteger(input) && (input as number) >= from && (input as number) <= to ? (input as number) : undefined,
+  )
 }
 
 export function oneOf<const T extends string>(known: readonly T[], later: readonly string[] = []): v.GenericSchema<unknown, T> {
@@ -56,7 +60,9 @@ export function oneOf<const T extends string>(known: readonly T[], later: readon
     v.rawTransform<unknown, T>(({ dataset: { value }, addIssue, NEVER }) => {
       if (known.includes(value as T)) return value as T
       const notYet = later.includes(value as string)
-      addIssue({ message: notYet ? `${print(value)} is not available in this version` : `expected ${known.join(', ')}, got ${print(value)}` })
+      addIssue({
+        message: notYet ? `${print(value)} is not available in this version` : `expected ${known.join(', ')}, got ${print(value)}`,
+      })
       return NEVER
     }),
   ) as v.GenericSchema<unknown, T>
@@ -72,7 +78,11 @@ export function text(max: number): v.GenericSchema<unknown, string> {
 /** Keeps what only code can give (a clock, a logger) and checks that it has the methods it needs. */
 export function withMethods<T>(what: string, ...methods: string[]): v.GenericSchema<unknown, T> {
   return checked(`${what} (an object with ${methods.join(', ')})`, (input) =>
-    typeof input === 'object' && input !== null && methods.every((method) => typeof (input as Record<string, unknown>)[method] === 'function') ? (input as T) : undefined,
+    typeof input === 'object' &&
+    input !== null &&
+    methods.every((method) => typeof (input as Record<string, unknown>)[method] === 'function')
+      ? (input as T)
+      : undefined,
   )
 }
 
@@ -92,7 +102,10 @@ export function record<const Entries extends v.ObjectEntries>(entries: Entries, 
 }
 
 /** A record from free names to values, as a Map: names such as `constructor` are names like any other. */
-export function mapOf<T>(name: v.GenericSchema<unknown, string>, value: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, ReadonlyMap<string, T>> {
+export function mapOf<T>(
+  name: v.GenericSchema<unknown, string>,
+  value: v.GenericSchema<unknown, T>,
+): v.GenericSchema<unknown, ReadonlyMap<string, T>> {
   return v.pipe(
     v.custom<Record<string, unknown>>(isPlainObject, (issue) => `expected an object, got ${print(issue.input)}`),
     v.rawTransform<Record<string, unknown>, ReadonlyMap<string, T>>(({ dataset, addIssue }) => {
@@ -103,7 +116,9 @@ export function mapOf<T>(name: v.GenericSchema<unknown, string>, value: v.Generi
         const parsed = v.safeParse(value, dataset.value[key])
         if (!named.success) for (const { message } of named.issues) addIssue({ message: `name: ${message}`, path: [item] })
         if (parsed.success) map.set(key, parsed.output)
-        else for (const { message, path } of parsed.issues) addIssue({ message, path: [item, ...((path ?? []) as v.IssuePathItem[])] as never })
+        else
+          for (const { message, path } of parsed.issues)
+            addIssue({ message, path: [item, ...((path ?? []) as v.IssuePathItem[])] as never })
       }
       return map
     }),
@@ -123,8 +138,12 @@ function pathItem(input: Record<string, unknown>, key: string): v.ObjectPathItem
 
 function unknownKey(key: string, known: readonly string[], later: readonly string[]): string {
   if (later.includes(key)) return 'not available in this version'
-  const near = known.map((candidate) => ({ candidate, distance: editDistance(key.toLowerCase(), candidate.toLowerCase()) })).sort((a, b) => a.distance - b.distance)[0]
-  return near !== undefined && near.distance <= Math.max(1, Math.floor(key.length / 3)) ? `unknown key, did you mean "${near.candidate}"?` : 'unknown key'
+  const near = known
+    .map((candidate) => ({ candidate, distance: editDistance(key.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)[0]
+  return near !== undefined && near.distance <= Math.max(1, Math.floor(key.length / 3))
+    ? `unknown key, did you mean "${near.candidate}"?`
+    : 'unknown key'
 }
 
 /** Levenshtein distance; keys are short, so the plain table will do. */

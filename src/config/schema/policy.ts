@@ -1,12 +1,19 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
-import type { RetryCondition } from '../../model/options.ts'
+import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections, TlsSettings } from '../../model/resources.ts'
 import { SecretValue } from '../secret.ts'
 import { checked, duration, integer, oneOf, percent, record, text } from './blocks.ts'
 
-const CONDITIONS = ['5xx', 'gateway-error', 'reset', 'connect-failure', 'refused-stream', 'timeout'] as const satisfies readonly RetryCondition[]
+const CONDITIONS = [
+  '5xx',
+  'gateway-error',
+  'reset',
+  'connect-failure',
+  'refused-stream',
+  'timeout',
+] as const satisfies readonly RetryCondition[]
 
 /** `false` switches a section off. */
 function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSchema<unknown, Output | false> {
@@ -26,7 +33,10 @@ const retry = v.pipe(
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
   }),
   v.forward(
-    v.check(({ backoff }) => backoff?.base === undefined || backoff.max === undefined || backoff.max >= backoff.base, 'expected at least backoff.base'),
+    v.check(
+      ({ backoff }) => backoff?.base === undefined || backoff.max === undefined || backoff.max >= backoff.base,
+      'expected at least backoff.base',
+    ),
     ['backoff', 'max'] as never,
   ),
   v.transform(({ attempts, on, perTryTimeout, backoff, budget }) =>
@@ -49,7 +59,9 @@ const circuitBreaker = v.pipe(
     minRequests: v.optional(integer(1, 1_000_000_000)),
     openFor: v.optional(duration()),
   }),
-  v.transform(({ failurePercent, window, minRequests, openFor }) => compact({ failurePercent, windowMs: window, minRequests, openForMs: openFor })),
+  v.transform(({ failurePercent, window, minRequests, openFor }) =>
+    compact({ failurePercent, windowMs: window, minRequests, openForMs: openFor }),
+  ),
 )
 
 const outlierDetection = v.pipe(
@@ -64,7 +76,10 @@ const outlierDetection = v.pipe(
     ['failurePercent', 'latency', 'compare'],
   ),
   v.forward(
-    v.check(({ ejectFor, maxEjectFor }) => ejectFor === undefined || maxEjectFor === undefined || maxEjectFor >= ejectFor, 'expected at least ejectFor'),
+    v.check(
+      ({ ejectFor, maxEjectFor }) => ejectFor === undefined || maxEjectFor === undefined || maxEjectFor >= ejectFor,
+      'expected at least ejectFor',
+    ),
     ['maxEjectFor'] as never,
   ),
   v.transform(({ consecutiveFailures, ejectFor, maxEjectFor, maxEjectedPercent, interval }) =>
@@ -75,15 +90,25 @@ const outlierDetection = v.pipe(
 /** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */
 const pem = checked('PEM text or bytes, or a list of them', (input) => {
   const parts = Array.isArray(input) ? (input as unknown[]) : [input]
-  const usable = parts.length > 0 && parts.every((part) => (typeof part === 'string' && part !== '') || (part instanceof Uint8Array && part.length > 0))
+  const usable =
+    parts.length > 0 && parts.every((part) => (typeof part === 'string' && part !== '') || (part instanceof Uint8Array && part.length > 0))
   return usable ? (parts as (string | Uint8Array)[]).map((part) => (typeof part === 'string' ? part : Buffer.from(part))) : undefined
 })
 
-const certificates = v.pipe(pem, v.check((parts) => parts.every((part) => attempt(() => new X509Certificate(part as string | Buffer))), 'no certificate can be read from it'))
+const certificates = v.pipe(
+  pem,
+  v.check(
+    (parts) => parts.every((part) => attempt(() => new X509Certificate(part as string | Buffer))),
+    'no certificate can be read from it',
+  ),
+)
 
 const privateKey = v.pipe(
   pem,
-  v.check((parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)), 'no private key can be read from it'),
+  v.check(
+    (parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)),
+    'no private key can be read from it',
+  ),
   v.transform((parts) => new SecretValue(parts[0] as string | Uint8Array)),
 )
 
@@ -101,7 +126,10 @@ const tls = v.pipe(
   ),
   v.check(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key go together'),
   v.check(
-    ({ cert, key }) => cert === undefined || key === undefined || attempt(() => createSecureContext({ cert: cert as Buffer[], key: key.reveal() as Buffer })),
+    ({ cert, key }) =>
+      cert === undefined ||
+      key === undefined ||
+      attempt(() => createSecureContext({ cert: cert as Buffer[], key: key.reveal() as Buffer })),
     'key is not the key of cert',
   ),
   v.transform(({ mode, ca, cert, key, serverName, minVersion }): TlsSettings => ({ mode, ca, cert, key, serverName, minVersion })),

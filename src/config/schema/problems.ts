@@ -13,12 +13,16 @@ export function parse<T>(schema: v.GenericSchema<unknown, T>, input: unknown): {
     // A getter of the input threw, or the input is deeper than the stack.
     return { problems: [`the options cannot be read: ${error instanceof Error ? error.message : String(error)}`] }
   }
-  return result.success ? { output: result.output } : { problems: result.issues.map(({ path, message }) => withPath(path as readonly { key: unknown }[] | undefined, message)) }
+  return result.success
+    ? { output: result.output }
+    : { problems: result.issues.map(({ path, message }) => withPath(path as readonly { key: unknown }[] | undefined, message)) }
 }
 
 /** One error with every problem on a line of its own. */
 export function configError(problems: readonly string[]): MeshError {
-  return new MeshError('MESH_CONFIG', { reason: problems.length === 1 ? (problems[0] as string) : `${problems.length} problems\n${problems.join('\n')}` })
+  return new MeshError('MESH_CONFIG', {
+    reason: problems.length === 1 ? (problems[0] as string) : `${problems.length} problems\n${problems.join('\n')}`,
+  })
 }
 
 function withPath(path: readonly { key: unknown }[] | undefined, message: string): string {

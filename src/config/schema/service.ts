@@ -4,7 +4,8 @@ import type { EndpointSpec, Locality } from '../../core/endpoint.ts'
 import { checked, integer, isPlainObject, mapOf, oneOf, print, record, text } from './blocks.ts'
 import { LATER_POLICY_KEYS, policyEntries } from './policy.ts'
 
-const HOST = /^(?:\*\.)?(?=.{1,253}(?::\d+)?$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?(?::\d{1,5})?$/i
+const HOST =
+  /^(?:\*\.)?(?=.{1,253}(?::\d+)?$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?(?::\d{1,5})?$/i
 
 const host = checked('a host such as orders.example.com, orders:8080 or *.example.com', (input) => {
   if (typeof input !== 'string' || !HOST.test(input)) return undefined
@@ -16,7 +17,9 @@ const host = checked('a host such as orders.example.com, orders:8080 or *.exampl
 export const serviceName = text(253)
 
 /** A DNS label, as Kubernetes namespaces are. */
-export const namespaceName = checked('a namespace: letters, digits and dashes, at most 63', (input) => (typeof input === 'string' && /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(input) ? input : undefined))
+export const namespaceName = checked('a namespace: letters, digits and dashes, at most 63', (input) =>
+  typeof input === 'string' && /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(input) ? input : undefined,
+)
 
 const locality = record({ region: v.optional(text(253)), zone: v.optional(text(253)), subZone: v.optional(text(253)) })
 
@@ -87,7 +90,11 @@ function endpoints(policy: AddressPolicy) {
       for (const [index, { id }] of dataset.value.entries()) {
         const first = seen.get(id)
         if (first === undefined) seen.set(id, index)
-        else addIssue({ message: `${id} is already endpoints[${first}]`, path: [{ type: 'array', origin: 'value', input: dataset.value, key: index, value: id }] })
+        else
+          addIssue({
+            message: `${id} is already endpoints[${first}]`,
+            path: [{ type: 'array', origin: 'value', input: dataset.value, key: index, value: id }],
+          })
       }
     }),
   )
@@ -99,7 +106,10 @@ export function serviceSchema(policy: AddressPolicy) {
     record(
       {
         namespace: v.optional(namespaceName),
-        hosts: v.optional(v.array(host, (issue) => `expected a list of hosts, got ${print(issue.input)}`), []),
+        hosts: v.optional(
+          v.array(host, (issue) => `expected a list of hosts, got ${print(issue.input)}`),
+          [],
+        ),
         port: v.optional(integer(1, 65_535)),
         ports: v.optional(v.array(integer(1, 65_535), (issue) => `expected a list of ports, got ${print(issue.input)}`)),
         protocol: v.optional(oneOf(['auto', 'http1'], ['http2']), 'auto'),

@@ -19,7 +19,10 @@ export interface StaticSource extends Source {
  * program computes. It holds no handle and may serve several meshes.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function staticSource(config: ConfigOptions, options: { name?: string; namespace?: string; allowAddresses?: string[] } = {}): StaticSource {
+export function staticSource(
+  config: ConfigOptions,
+  options: { name?: string; namespace?: string; allowAddresses?: string[] } = {},
+): StaticSource {
   const { name = 'static', namespace = 'default', allowAddresses = [] } = options
   const policy = new AddressPolicy(allowAddresses)
   const schema = record({ services: v.optional(servicesSchema(policy)) })

@@ -1,0 +1,5 @@
+/** What makes a try worth repeating. */
+export type RetryCondition = '5xx' | 'gateway-error' | 'reset' | 'connect-failure' | 'refused-stream' | 'timeout'
+
+/** How endpoints are chosen. */
+export type BalancingPolicy = 'round-robin' | 'random' | 'least-request'

@@ -1,0 +1,120 @@
+import type { Call, Priority } from '../core/call.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
+import type { Outcome } from '../core/outcome.ts'
+import { WheelEntry } from '../core/timer-wheel.ts'
+import type { TimeoutSettings } from '../model/resources.ts'
+import type { ServicePlan } from '../plan/service-plan.ts'
+import { isIdempotentMethod } from '../resilience/retry.ts'
+import type { Attempt } from './attempt.ts'
+import type { CallSettings, Engine, Target } from './engine.ts'
+import type { DispatchOptions } from './handler.ts'
+import { hasRequestHeader } from './headers.ts'
+
+/**
+ * The facts of one outbound call: what gates, balancers and the retry policy ask about, and how long everything may take. It sits in
+ * the wheel of deadlines itself, so that a call is one object.
+ */
+export abstract class OutboundCall extends WheelEntry implements Call {
+  readonly service: string
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly idempotent: boolean
+  readonly priority: Priority
+  readonly hashKey: string | undefined
+  readonly startedAt: number
+  readonly deadline: number
+  tries = 0
+  moves = 0
+  protected readonly plan: ServicePlan
+  private readonly time: { readonly now: number }
+  protected readonly timeouts: TimeoutSettings
+  /** Re-sends allowed after the first try. */
+  protected readonly retries: number
+  protected lastEndpoint: Endpoint | undefined = undefined
+  /** The deadline holds to the last byte; otherwise only to the head. */
+  private boundToEnd: boolean
+  private tried: Endpoint[] | undefined = undefined
+
+  constructor(engine: Engine, { plan, host }: Target, options: DispatchOptions, settings: CallSettings) {
+    super()
+    const { policy } = plan
+    this.plan = plan
+    this.time = engine.time
+    this.timeouts = policy.timeouts
+    this.service = plan.name
+    this.method = options.method
+    this.host = host
+    this.path = options.path
+    this.priority = settings.priority
+    this.hashKey = settings.hashKey
+    this.retries = settings.retries ?? policy.retry.attempts
+    this.idempotent = settings.idempotent ?? (isIdempotentMethod(options.method) || hasRequestHeader(options.headers, 'idempotency-key'))
+    this.startedAt = engine.time.read()
+    const bound = settings.timeoutMs ?? policy.timeouts.timeoutMs
+    this.boundToEnd = bound !== undefined
+    this.deadline = this.startedAt + (bound ?? policy.timeouts.headTimeoutMs)
+  }
+
+  hasTried(endpoint: Endpoint): boolean {
+    return this.lastEndpoint === endpoint || this.tried?.includes(endpoint) === true
+  }
+
+  /** One more try goes to `endpoint`. */
+  protected countTry(endpoint: Endpoint): void {
+    if (this.lastEndpoint !== undefined) {
+      if (this.tried === undefined) this.tried = [this.lastEndpoint]
+      else this.tried.push(this.lastEndpoint)
+    }
+    this.lastEndpoint = endpoint
+    this.tries++
+    this.plan.counters.tries++
+    endpoint.tries++
+    endpoint.inflight++
+  }
+
+  /** The one place where an endpoint hears how a try ended. */
+  protected observe(attempt: Attempt, verdict: Outcome['verdict']): void {
+    if (attempt.observed) return
+    const { endpoint } = attempt
+    attempt.observed = true
+    attempt.verdict = verdict
+    endpoint.inflight--
+    if (verdict === 'success') endpoint.successes++
+    else if (verdict === 'failure') endpoint.failures++
+    this.plan.outlier.observe(endpoint, attempt, this.time.now)
+  }
+
+  protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {
+    return meshErrorWithoutStack(code, { service: this.service, endpoint: this.lastEndpoint?.address, tries: this.tries, ...details })
+  }
+
+  /** How long a try that starts now may take: the configured bound, or what remains shared among the tries that are left. */
+  protected tryTimeout(now: number): number {
+    const remaining = this.deadline - now
+    const configured = this.plan.policy.retry.perTryTimeoutMs
+    if (configured !== undefined) return Math.min(configured, remaining)
+    const triesLeft = this.idempotent ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
+    return remaining / triesLeft
+  }
+
+  /** Whether the deadline still ends the call while its body streams. */
+  protected overdue(now: number): boolean {
+    return this.boundToEnd && now >= this.deadline
+  }
+
+  /** An event stream has no last byte to wait for; silence alone ends it. */
+  protected unbind(): void {
+    this.boundToEnd = false
+  }
+
+  /** When to look again at a body of which nothing came since `silentSince`. */
+  protected streamWake(silentSince: number): number {
+    const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
+    return this.boundToEnd ? Math.min(idle, this.deadline) : idle
+  }
+}
+
+/** The time of the last byte is a tick old at worst; this keeps silence from being cut short. */
+const TICK_SLACK_MS = 10

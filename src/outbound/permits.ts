@@ -1,0 +1,38 @@
+import type { Call } from '../core/call.ts'
+import type { Gate, Permit, Refusal } from '../core/gate.ts'
+import type { Outcome } from '../core/outcome.ts'
+
+type Report = (what: string, error: unknown) => void
+
+/**
+ * Asks `gates` in their order and collects the permits. Returns the gate that refused and its refusal; whoever admitted before it is
+ * settled by the caller as usual. A gate that throws is passed over: a defect in it must not stop the calls.
+ */
+export function askGates(
+  gates: readonly Gate[],
+  call: Call,
+  permits: Permit[],
+  report: Report,
+): { gate: Gate; refusal: Refusal } | undefined {
+  for (const gate of gates) {
+    try {
+      const verdict = gate.admit(call)
+      if (verdict.refused === true) return { gate, refusal: verdict }
+      permits.push(verdict)
+    } catch (error) {
+      report(`gate ${gate.name}`, error)
+    }
+  }
+  return undefined
+}
+
+/** Tells every permit how the call ended, last first. */
+export function settlePermits(permits: readonly Permit[], outcome: Outcome, report: Report): void {
+  for (let index = permits.length - 1; index >= 0; index--) {
+    try {
+      ;(permits[index] as Permit).settle(outcome)
+    } catch (error) {
+      report('permit', error)
+    }
+  }
+}
