@@ -28,7 +28,6 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   paused = false
   rawHeaders: RawHeaders | null = null
   rawTrailers: RawHeaders | null = null
-
   private readonly engine: Engine
   private readonly target: Target
   private readonly options: DispatchOptions

@@ -1,0 +1,121 @@
+// Prices of the parts of a call, in nanoseconds.
+import { do_not_optimize, measure } from 'mitata'
+import * as parts from '../node_modules/.cache/inmesh-bench/parts.js'
+
+const {
+  ConfigStore,
+  CircuitBreaker,
+  Endpoint,
+  EndpointSet,
+  LeastRequest,
+  OutlierDetector,
+  parseMeshOptions,
+  Plan,
+  RoundRobin,
+  systemClock,
+  Targets,
+  TimerWheel,
+  WheelEntry,
+} = parts
+
+const SUCCESS = {
+  verdict: 'success',
+  status: 200,
+  kind: undefined,
+  latencyMs: 1,
+  endpoint: undefined,
+  unsent: false,
+  unavailable: false,
+  code: undefined,
+  retryAfterMs: undefined,
+}
+const FAILURE = { ...SUCCESS, verdict: 'failure', status: 503, unavailable: true }
+const CALL = { tries: 0, moves: 0, hasTried: () => false, deadline: Infinity, idempotent: true }
+
+const settings = { failurePercent: 50, windowMs: 10_000, minRequests: 20, openForMs: 5_000 }
+const outlierSettings = { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectForMs: 300_000, maxEjectedPercent: 50, intervalMs: 10_000 }
+const quiet = { opened() {}, closed() {}, ejected() {}, restored() {} }
+
+function planOf(services, endpoints) {
+  const time = new TimerWheel(systemClock)
+  const names = Array.from({ length: services }, (_, index) => `service-${index}`)
+  const addresses = Array.from({ length: endpoints }, (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}:80`)
+  const { namespace, defaults, resources } = parseMeshOptions({
+    services: Object.fromEntries(names.map((name) => [name, { endpoints: addresses }])),
+  })
+  const plan = new Plan({ time, random: Math.random, gates: [], emit() {}, released() {} }, namespace)
+  const store = new ConfigStore({ namespace, defaults, resources, onChange() {} })
+  plan.apply(store.snapshot, store.snapshot.services.keys())
+  return { plan, time, targets: new Targets(plan) }
+}
+
+function setOf(count) {
+  const set = new EndpointSet(50, Math.random)
+  const spec = (index) => ({
+    id: `e${index}`,
+    address: `10.0.0.1:${index}`,
+    host: '10.0.0.1',
+    port: index,
+    weight: 1,
+    priority: 0,
+    locality: {},
+    metadata: {},
+  })
+  set.replace(Array.from({ length: count }, (_, index) => new Endpoint('orders', spec(index + 1))))
+  return set
+}
+
+async function price(operation) {
+  const { p50 } = await measure(operation, { batch_samples: 4_096, min_cpu_time: 200e6 })
+  return p50
+}
+
+export async function micro() {
+  const figures = {}
+  const one = planOf(1, 10)
+  const { plan: service } = one.targets.find('http://service-0')
+  figures['route (one of 1)'] = await price(() => do_not_optimize(one.targets.find('http://service-0')))
+  const many = planOf(10_000, 1)
+  let turn = 0
+  const origins = Array.from({ length: 1_000 }, (_, index) => `http://service-${index * 10}`)
+  figures['route (1,000 of 10,000)'] = await price(() => do_not_optimize(many.targets.find(origins[turn++ % 1_000])))
+  for (const count of [10, 10_000]) {
+    const set = setOf(count)
+    const leastRequest = new LeastRequest(Math.random)
+    const roundRobin = new RoundRobin(Math.random)
+    figures[`pick least-request of ${count}`] = await price(() => do_not_optimize(set.pick(leastRequest, CALL, 0)))
+    figures[`pick round-robin of ${count}`] = await price(() => do_not_optimize(set.pick(roundRobin, CALL, 0)))
+  }
+  const breaker = new CircuitBreaker('orders', settings, one.time, quiet)
+  figures['breaker admit + settle'] = await price(() => breaker.admit(CALL).settle(SUCCESS))
+  figures['route + pick + admit + settle'] = await price(() => {
+    const target = one.targets.find('http://service-0')
+    const permit = breaker.admit(CALL)
+    do_not_optimize(target.plan.set.pick(service.balancer, CALL, 0))
+    permit.settle(SUCCESS)
+  })
+  class Wait extends WheelEntry {
+    onTime() {}
+  }
+  const wait = new Wait()
+  figures['deadline set + remove'] = await price(() => {
+    one.time.set(wait, one.time.now + 5_000)
+    one.time.remove(wait)
+  })
+  const set = setOf(10)
+  const never = new CircuitBreaker('orders', { ...settings, minRequests: Number.MAX_SAFE_INTEGER }, one.time, quiet)
+  const detector = new OutlierDetector({ ...outlierSettings, consecutiveFailures: Number.MAX_SAFE_INTEGER }, set, quiet)
+  const [endpoint] = set.all
+  figures['storm: breaker + outlier, a failure, closed'] = await price(() => {
+    never.admit(CALL).settle(FAILURE)
+    detector.observe(endpoint, FAILURE, one.time.now)
+  })
+  const storm = new CircuitBreaker('orders', settings, one.time, quiet)
+  const ejecting = new OutlierDetector(outlierSettings, set, quiet)
+  figures['storm: breaker + outlier, a failure, open'] = await price(() => {
+    const permit = storm.admit(CALL)
+    if (permit.refused !== true) permit.settle(FAILURE)
+    ejecting.observe(endpoint, FAILURE, one.time.now)
+  })
+  return figures
+}

@@ -1,0 +1,13 @@
+// What the micro-benchmarks take apart, bundled from the sources since the package does not export it.
+export { EndpointSet } from '../src/balancing/endpoint-set.ts'
+export { LeastRequest } from '../src/balancing/least-request.ts'
+export { RoundRobin } from '../src/balancing/round-robin.ts'
+export { parseMeshOptions } from '../src/config/mesh-options.ts'
+export { ConfigStore } from '../src/config/store.ts'
+export { systemClock } from '../src/core/clock.ts'
+export { Endpoint } from '../src/core/endpoint.ts'
+export { TimerWheel, WheelEntry } from '../src/core/timer-wheel.ts'
+export { Targets } from '../src/outbound/targets.ts'
+export { Plan } from '../src/plan/plan.ts'
+export { CircuitBreaker } from '../src/resilience/circuit-breaker.ts'
+export { OutlierDetector } from '../src/resilience/outlier-detection.ts'
