@@ -2,7 +2,7 @@
 import { interval, median, shuffled } from './statistics.mjs'
 import { makeSubjects, PAIRS } from './subjects.mjs'
 
-const { ports, rounds, calls, concurrency, only } = JSON.parse(process.argv[2])
+const { ports, rounds, sampleMs, concurrency, only } = JSON.parse(process.argv[2])
 
 async function run(subject, count) {
   let left = count
@@ -15,13 +15,20 @@ async function run(subject, count) {
   await Promise.all(Array.from({ length: concurrency }, worker))
 }
 
-async function measure(subject) {
+async function measure(subject, calls) {
   const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
   await run(subject, calls)
   const wallMs = performance.now() - startedAt
   const { user, system } = process.cpuUsage(cpuBefore)
   return { cpuMicros: (user + system) / calls, perSecond: (calls * 1_000) / wallMs }
+}
+
+/** Warms `subject` up and says how many calls fill one sample. */
+async function warmUp(subject) {
+  await run(subject, 5_000)
+  const { perSecond } = await measure(subject, 5_000)
+  return Math.max(500, Math.round((perSecond * sampleMs) / 1_000))
 }
 
 const undici = await import('undici')
@@ -33,12 +40,12 @@ const control = names.find((name) => name.endsWith('bare')) ?? names[0]
 const all = [...names, `${control} again`]
 const subjectOf = (name) => subjects[name.replace(/ again$/, '')]
 
-for (const name of shuffled(all)) await run(subjectOf(name), calls)
+const calls = {}
+for (const name of shuffled(all)) calls[name] = await warmUp(subjectOf(name))
 const samples = Object.fromEntries(all.map((name) => [name, []]))
 for (let round = 0; round < rounds; round++) {
   for (const name of shuffled(all)) {
-    globalThis.gc?.()
-    samples[name].push(await measure(subjectOf(name)))
+    samples[name].push(await measure(subjectOf(name), calls[name]))
   }
 }
 await close()

@@ -20,8 +20,8 @@ async function run(endpoints, concurrency) {
   const server = fork(here('./server.mjs'), [String(endpoints)])
   const [{ ports }] = await once(server, 'message')
   if (pinned) spawnSync('taskset', ['-cp', '1', String(server.pid)])
-  const settings = { ports, rounds: quick ? 5 : 21, calls: quick ? 1_000 : 3_000, concurrency, only: value('only') }
-  const [command, ...args] = pin(0, [process.execPath, '--expose-gc', here('./client.mjs'), JSON.stringify(settings)])
+  const settings = { ports, rounds: quick ? 5 : 21, sampleMs: quick ? 100 : 300, concurrency, only: value('only') }
+  const [command, ...args] = pin(0, [process.execPath, here('./client.mjs'), JSON.stringify(settings)])
   const client = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   client.stdout.on('data', (text) => {

@@ -9,8 +9,8 @@ import type { Dialect } from './undici.ts'
 
 /** What an attempt tells its exchange. After {@link Attempt.silence} it tells nothing more. */
 export interface AttemptOwner {
-  attemptSent(chunk: unknown): void
-  attemptRequestSent(): void
+  /** A piece of the body was written; `undefined`: the whole request was. */
+  attemptWrote(chunk: unknown): void
   attemptHead(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void
   attemptInfo(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void
   attemptData(attempt: Attempt, chunk: Buffer): void
@@ -153,10 +153,10 @@ export abstract class Attempt implements Outcome {
 
   // Called by undici under these names in both dialects.
   onBodySent(chunk: unknown): void {
-    if (this.state === 'sent') this.owner.attemptSent(chunk)
+    if (this.state === 'sent') this.owner.attemptWrote(chunk)
   }
   onRequestSent(): void {
-    if (this.state === 'sent') this.owner.attemptRequestSent()
+    if (this.state === 'sent') this.owner.attemptWrote(undefined)
   }
 
   private finish(): void {

@@ -101,6 +101,8 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
 
   /** undici's own methods work on whatever has a `dispatch`; callers with a callback get it called. */
   private call(name: 'request' | 'stream' | 'connect' | 'upgrade', args: unknown[]): unknown {
+    const { loaded } = this.host
+    if (loaded !== undefined) return loaded.api[name].apply(this, args)
     const called = this.host.undici().then((undici) => undici.api[name].apply(this, args))
     return typeof args.at(-1) === 'function' && name !== 'stream' ? void called.catch(args.at(-1) as (error: unknown) => void) : called
   }

@@ -49,12 +49,11 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.lastByteAt = this.startedAt
   }
 
-  /** Tells the caller that it may abort, and keeps the deadline from here on. */
+  /** Tells the caller that it may abort from here on. */
   open(): void {
     const { counters } = this.plan
     counters.calls++
     counters.inflight++
-    this.engine.time.set(this, this.deadline)
     try {
       this.caller.start(this)
     } catch (error) {
@@ -75,6 +74,11 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.plan.budget.deposit(this.engine.time.now)
     this.body = replayBody(this.options.body, this.engine.replayMemory)
     this.launch(this.engine.time.now)
+  }
+
+  /** The mesh is not ready: waits, within the deadline. */
+  wait(): void {
+    if (this.phase === 'waiting') this.engine.time.set(this, this.deadline)
   }
 
   /** Goes on after what the mesh waited for is there, or will not come. */
@@ -126,7 +130,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   }
 
   private onStreamTime(now: number): void {
-    if (this.overdue(now)) {
+    if (this.boundToEnd && now >= this.deadline) {
       this.outOfTime(now)
       return
     }
@@ -241,17 +245,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.finishWithError(this.error(code, { reason: `${said} (${decision.because})`, cause: error }), attempt)
   }
 
-  attemptSent(chunk: unknown): void {
+  attemptWrote(chunk: unknown): void {
     try {
-      this.caller.bodySent(chunk)
-    } catch (error) {
-      this.abort(error)
-    }
-  }
-
-  attemptRequestSent(): void {
-    try {
-      this.caller.requestSent()
+      if (chunk === undefined) this.caller.requestSent()
+      else this.caller.bodySent(chunk)
     } catch (error) {
       this.abort(error)
     }
@@ -345,8 +342,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.rawHeaders = raw
     this.lastByteAt = now
     this.plan.counters.latency.add(now - this.startedAt, now)
-    if (rawHeader(raw, 'content-type')?.startsWith('text/event-stream') === true) this.unbind()
-    this.engine.time.set(this, this.streamWake(now))
+    if (this.boundToEnd && rawHeader(raw, 'content-type')?.startsWith('text/event-stream') === true) this.boundToEnd = false
+    // Waking too early does no harm, so the wait that is already set mostly serves for the body too.
+    const wake = this.streamWake(now)
+    if (wake < this.wakeAt) this.engine.time.set(this, wake)
     try {
       this.caller.responseStarted()
       this.caller.head(this, status, raw, parsed, statusText)

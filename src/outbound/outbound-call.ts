@@ -33,8 +33,8 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   /** Re-sends allowed after the first try. */
   protected readonly retries: number
   protected lastEndpoint: Endpoint | undefined = undefined
-  /** The deadline holds to the last byte; otherwise only to the head. */
-  private boundToEnd: boolean
+  /** The deadline holds to the last byte; otherwise only to the head. An event stream has no last byte to wait for. */
+  protected boundToEnd: boolean
   private tried: Endpoint[] | undefined = undefined
 
   constructor(engine: Engine, { plan, host }: Target, options: DispatchOptions, settings: CallSettings) {
@@ -97,16 +97,6 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     if (configured !== undefined) return Math.min(configured, remaining)
     const triesLeft = this.idempotent ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
     return remaining / triesLeft
-  }
-
-  /** Whether the deadline still ends the call while its body streams. */
-  protected overdue(now: number): boolean {
-    return this.boundToEnd && now >= this.deadline
-  }
-
-  /** An event stream has no last byte to wait for; silence alone ends it. */
-  protected unbind(): void {
-    this.boundToEnd = false
   }
 
   /** When to look again at a body of which nothing came since `silentSince`. */

@@ -63,8 +63,12 @@ export class Outbound {
     }
     const exchange = new Exchange(host.engine, target, options, settings, callerOf(handler))
     exchange.open()
-    if (host.ready) exchange.begin()
-    else host.whenReady((error) => exchange.beginOrFail(error))
+    if (host.ready) {
+      exchange.begin()
+    } else {
+      exchange.wait()
+      host.whenReady((error) => exchange.beginOrFail(error))
+    }
     return true
   }
 
@@ -103,16 +107,27 @@ function refuse(handler: DispatchHandler, error: unknown): boolean {
 
 /** A URL taken apart for undici's `request` and `stream`; the defaults are undici's. */
 export function requestOptions(url: string | URL, options: Record<string, unknown>): Record<string, unknown> {
-  let parsed: URL
-  try {
-    parsed = url instanceof URL ? url : new URL(url)
-  } catch (cause) {
-    throw new MeshError('MESH_CONFIG', { reason: `expected an absolute URL, got ${JSON.stringify(String(url))}`, cause })
-  }
+  const { origin, path } = splitUrl(url)
   return {
     ...options,
-    origin: parsed.origin,
-    path: options['path'] ?? `${parsed.pathname}${parsed.search}`,
+    origin,
+    path: options['path'] ?? path,
     method: options['method'] ?? (options['body'] === undefined ? 'GET' : 'PUT'),
+  }
+}
+
+/** A URL that `new URL` (0.4 µs) would give back as it is written; dots and escapes may be path segments to resolve. */
+const PLAIN_URL = /^https?:\/\/[a-z0-9.-]+(?::\d+)?\/[\w~!$&()*+,;=:@/?-]*$/
+
+function splitUrl(url: string | URL): { origin: string; path: string } {
+  if (typeof url === 'string' && PLAIN_URL.test(url)) {
+    const slash = url.indexOf('/', 8)
+    return { origin: url.slice(0, slash), path: url.slice(slash) }
+  }
+  try {
+    const { origin, pathname, search } = url instanceof URL ? url : new URL(url)
+    return { origin, path: pathname + search }
+  } catch (cause) {
+    throw new MeshError('MESH_CONFIG', { reason: `expected an absolute URL, got ${JSON.stringify(String(url))}`, cause })
   }
 }
