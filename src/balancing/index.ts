@@ -1,3 +1,4 @@
+export { Endpoint, type EndpointGroup, type EndpointSpec } from '../core/endpoint.ts'
 export type { Balancer } from './balancer.ts'
 export { createBalancer } from './create.ts'
 export { EndpointSet } from './endpoint-set.ts'

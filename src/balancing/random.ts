@@ -2,7 +2,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Balancer } from './balancer.ts'
 
-/** Each with the same chance, whatever went before. */
+/** Each with the same chance, whatever went before and whatever their weights. */
 export class RandomBalancer implements Balancer {
   readonly name = 'random'
   private readonly random: Random

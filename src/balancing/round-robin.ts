@@ -2,7 +2,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Balancer } from './balancer.ts'
 
-/** One after the other. It starts at a random place, so that processes started together do not march in step. */
+/** One after the other, whatever their weights. It starts at a random place, so that processes started together do not march in step. */
 export class RoundRobin implements Balancer {
   readonly name = 'round-robin'
   private next: number

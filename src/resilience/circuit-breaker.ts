@@ -1,5 +1,6 @@
 import type { Call } from '../core/call.ts'
-import type { Gate, Permit, Refusal } from '../core/gate.ts'
+import { formatDuration } from '../core/duration.ts'
+import { FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { SlidingWindow } from '../core/window.ts'
 import type { BreakerSettings } from '../model/resources.ts'
@@ -10,8 +11,8 @@ export interface BreakerListener {
   closed(detail: { afterMs: number }): void
 }
 
-/** `closed`: calls pass; `open`: they are refused; `half-open`: one probe decides. */
-export type BreakerState = 'closed' | 'open' | 'half-open'
+/** `closed`: calls pass; `open`: they are refused; `half-open`: one probe decides; `off`: calls pass and nothing is counted. */
+export type BreakerState = 'closed' | 'open' | 'half-open' | 'off'
 
 /**
  * Stops calling a service that is unavailable, so that callers fail fast and the service can recover. It judges whole calls
@@ -19,6 +20,8 @@ export type BreakerState = 'closed' | 'open' | 'half-open'
  *
  * States are worked out by comparing times: no timer. While closed a call costs no allocation, since the breaker's current
  * generation is the permit of all of them; what belongs to an older generation counts for nothing any more.
+ *
+ * `time.now` is monotonic milliseconds: the mesh's timer wheel, or `{ get now() { return performance.now() } }`.
  */
 export class CircuitBreaker implements Gate {
   readonly name = 'circuit-breaker'
@@ -32,7 +35,9 @@ export class CircuitBreaker implements Gate {
   private openings = 0
   private isOpen = false
   private probe: Probe | undefined = undefined
-  private refusal: Refusal | undefined = undefined
+  private refusal: OpenRefusal | undefined = undefined
+  /** Switched off: the state is kept, and neither asked nor changed. */
+  private off = false
 
   constructor(service: string, settings: BreakerSettings, time: { readonly now: number }, listener: BreakerListener) {
     this.service = service
@@ -44,6 +49,7 @@ export class CircuitBreaker implements Gate {
   }
 
   get state(): BreakerState {
+    if (this.off) return 'off'
     if (!this.isOpen) return 'closed'
     return this.probe !== undefined || this.time.now - this.openedAt >= this.settings.openForMs ? 'half-open' : 'open'
   }
@@ -53,25 +59,49 @@ export class CircuitBreaker implements Gate {
     return this.openings
   }
 
-  /** Applies to the living state: nothing closes or forgets because somebody pushed. */
-  reconfigure(settings: BreakerSettings): void {
+  /** The state in words, with the numbers behind it. */
+  get explain(): string {
+    const { failurePercent, minRequests, openForMs } = this.settings
+    const { now } = this.time
+    if (this.off) return 'off'
+    if (!this.isOpen) {
+      const unavailable = this.window.sum(UNAVAILABLE, now)
+      const requests = unavailable + this.window.sum(AVAILABLE, now)
+      return `closed: ${unavailable} of ${requests} calls found it unavailable; opens at ${failurePercent} % of at least ${minRequests}`
+    }
+    if (this.state === 'open') return `open for another ${formatDuration(this.openedAt + openForMs - now)}`
+    return this.probe === undefined ? 'half-open: the next call is the probe' : 'half-open: waiting for its probe'
+  }
+
+  /**
+   * Applies to the living state: nothing closes or forgets because somebody pushed. `false` lets every call pass and counts
+   * nothing, until settings come again; a breaker that was open is open then.
+   */
+  reconfigure(settings: BreakerSettings | false): void {
+    this.off = settings === false
+    if (settings === false) {
+      this.probe = undefined
+      return
+    }
     if (settings.windowMs !== this.settings.windowMs) this.window.resize(settings.windowMs, this.time.now)
     this.settings = settings
   }
 
   admit(_call?: Call): Permit | Refusal {
+    if (this.off) return FREE_PERMIT
     if (!this.isOpen) return this.current
     const { now } = this.time
-    if (now - this.openedAt < this.settings.openForMs) return this.refuse()
+    const { openForMs } = this.settings
+    if (now - this.openedAt < openForMs) return this.refuse(this.openedAt + openForMs - now)
     // A probe whose call was lost must not keep the breaker half-open for good.
-    if (this.probe !== undefined && now - this.probe.lentAt < this.settings.openForMs) return this.refuse()
+    if (this.probe !== undefined && now - this.probe.lentAt < openForMs) return this.refuse(this.probe.lentAt + openForMs - now)
     this.probe = new Probe(this, now)
     return this.probe
   }
 
   /** @internal */
   settleClosed(generation: Generation, outcome: Outcome): void {
-    if (generation !== this.current || outcome.verdict === 'ignored') return
+    if (generation !== this.current || this.off || outcome.verdict === 'ignored') return
     const { now } = this.time
     this.window.add(outcome.unavailable ? UNAVAILABLE : AVAILABLE, now)
     if (outcome.unavailable) this.openIfDue(now)
@@ -109,15 +139,22 @@ export class CircuitBreaker implements Gate {
     this.listener.opened({ failurePercent, requests, openForMs: this.settings.openForMs })
   }
 
-  private refuse(): Refusal {
-    this.refusal ??= Object.freeze({
-      refused: true,
-      code: 'MESH_CIRCUIT_OPEN',
-      status: 503,
-      reason: `the circuit of ${this.service} is open: too many of its calls found it unavailable`,
-      retryAfterMs: this.settings.openForMs,
-    })
+  private refuse(retryAfterMs: number): Refusal {
+    this.refusal ??= new OpenRefusal(`the circuit of ${this.service} is open: too many of its calls found it unavailable`)
+    this.refusal.retryAfterMs = retryAfterMs
     return this.refusal
+  }
+}
+
+/** One per opening, for all calls it refuses; read `retryAfterMs` at once, since the next refusal writes it anew. */
+class OpenRefusal implements Refusal {
+  readonly refused = true
+  readonly code = 'MESH_CIRCUIT_OPEN'
+  readonly status = 503
+  readonly reason: string
+  retryAfterMs = 0
+  constructor(reason: string) {
+    this.reason = reason
   }
 }
 

@@ -45,8 +45,9 @@ export class OutlierDetector {
       return
     }
     const { settings } = this
-    // A late failure of a try that began before the ejection says nothing new.
     if (outcome.verdict !== 'failure' || settings === false || endpoint.ejected) return
+    // A late failure of a try that began before the last ejection says nothing about the time since.
+    if (endpoint.ejections > 0 && now - outcome.latencyMs < endpoint.ejectedAt) return
     endpoint.consecutiveFailures++
     if (endpoint.consecutiveFailures >= settings.consecutiveFailures && this.mayEject(settings)) this.eject(endpoint, settings, now)
   }
@@ -57,7 +58,8 @@ export class OutlierDetector {
     let next = Number.POSITIVE_INFINITY
     for (const endpoint of this.group.all) {
       if (!endpoint.ejected) continue
-      if (endpoint.ejectedUntil <= now) this.restore(endpoint, now)
+      // With detection switched off, one that was away meanwhile comes back usable.
+      if (endpoint.ejectedUntil <= now || this.settings === false) this.restore(endpoint, now)
       else next = Math.min(next, endpoint.ejectedUntil)
     }
     this.nextRestoreAt = next

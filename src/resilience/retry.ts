@@ -9,9 +9,9 @@ import type { RetryBudget } from './retry-budget.ts'
 /** Why a call is not tried again. */
 export type NoRetryReason = 'not-retryable' | 'not-idempotent' | 'attempts' | 'budget' | 'deadline' | 'not-replayable'
 
-/** Once more, or not. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
+/** Once more, or not, and `because` of what. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
 export type RetryDecision =
-  | { readonly again: true; readonly delayMs: number; readonly movedOn: boolean }
+  | { readonly again: true; readonly delayMs: number; readonly movedOn: boolean; readonly because: string }
   | { readonly again: false; readonly why: NoRetryReason; readonly because: string }
 
 /** What the decision depends on besides the call and its outcome. */
@@ -55,7 +55,7 @@ export class RetryPolicy {
     const delayMs = Math.max(this.backoff(resends), outcome.retryAfterMs ?? 0)
     if (context.now + delayMs >= call.deadline) return DEADLINE
     if (!this.budget.withdraw(context.now)) return BUDGET
-    return { again: true, delayMs, movedOn: false }
+    return { again: true, delayMs, movedOn: false, because: outcome.unsent ? UNSENT : REPEATABLE }
   }
 
   /** Full jitter: anywhere between nothing and the grown bound, so that callers who failed together return apart. */
@@ -74,7 +74,7 @@ export class RetryPolicy {
     return call.moves < (outcome.latencyMs < QUICK_REFUSAL_MS ? MAX_QUICK_MOVES : MAX_SLOW_MOVES)
   }
 
-  private isRetryable({ kind, status }: Outcome): boolean {
+  private isRetryable({ kind, status, unsent }: Outcome): boolean {
     const { on } = this
     const anyFailure = on.has('5xx')
     switch (kind) {
@@ -82,7 +82,8 @@ export class RetryPolicy {
       case 'tls':
         return on.has('connect-failure') || anyFailure
       case 'reset':
-        return on.has('reset') || anyFailure
+        // A stream refused before it was processed (RFC 9113 §8.7) breaks as a reset of which nothing was executed.
+        return on.has('reset') || anyFailure || (unsent && on.has('refused-stream'))
       case 'timeout':
         return on.has('timeout') || anyFailure
       case undefined:
@@ -104,7 +105,14 @@ const QUICK_REFUSAL_MS = 50
 const MAX_QUICK_MOVES = 16
 const MAX_SLOW_MOVES = 3
 
-const MOVE_ON: RetryDecision = Object.freeze({ again: true, delayMs: 0, movedOn: true })
+const UNSENT = 'tried again: nothing of it had been sent'
+const REPEATABLE = 'tried again: a second execution does no harm'
+const MOVE_ON: RetryDecision = Object.freeze({
+  again: true,
+  delayMs: 0,
+  movedOn: true,
+  because: 'moved on: no connection came about, and another endpoint is left',
+})
 
 function no(why: NoRetryReason, because: string): RetryDecision {
   return Object.freeze({ again: false, why, because })

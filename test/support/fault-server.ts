@@ -59,6 +59,11 @@ export class FaultServer {
     return `127.0.0.1:${this.port}`
   }
 
+  /** Connections that are open now. */
+  get openSockets(): number {
+    return this.sockets.size
+  }
+
   /** Does this from the next request on. */
   behave(...script: Step[]): void {
     this.script = script
