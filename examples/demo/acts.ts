@@ -1,14 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Mesh, MeshEvents, ServiceStats } from 'inmesh'
+import type { FailureKind, Mesh, MeshEvents, ServiceStats } from 'inmesh'
 import type { Service } from './fleet.ts'
 import type { Traffic } from './traffic.ts'
 
 /** How long an ejection lasts in the demo; the default of inmesh is 30 s. */
 export const EJECT_FOR_MS = 3_000
 
-const CALM_FIRST_MS = 3_500
+const CALM_FIRST_MS = 4_500
 const BROKEN_FOR_MS = 2_200
-const CALM_AFTER_MS = 3_000
+const CALM_AFTER_MS = 4_300
 /** Nothing in the demo waits longer than this for something that should have happened. */
 const PATIENCE_MS = 8_000
 
@@ -106,8 +106,10 @@ async function perform(act: Act, service: Service, stage: Stage): Promise<Verdic
   const ejection = await ejected
   const ejectedAfter = ejection === undefined ? undefined : ejection.at - brokenAt
   if (ejection === undefined) tell('bad', `${name} was not ejected`)
-  else
-    tell('mesh', `${name} is ejected for ${EJECT_FOR_MS / 1_000} s after ${ejection.payload.reason}, ${ms(ejectedAfter)} after the fault`)
+  else {
+    const { reason, forMs } = ejection.payload
+    tell('mesh', `${name} is ejected for ${forMs / 1_000} s, ${ms(ejectedAfter)} after the fault: ${reason}`)
+  }
   await wait(BROKEN_FOR_MS)
   stopWatching()
 
@@ -128,7 +130,21 @@ async function perform(act: Act, service: Service, stage: Stage): Promise<Verdic
   const retries = after.retries - before.retries
   const calls = after.calls - before.calls
   tell(lost === 0 ? 'good' : 'bad', `${calls} calls, ${retries} tried again, ${lost === 0 ? 'none' : lost} lost`)
-  return { title: `${name} ${act.title}`, ejectedAfter, answeredAfter, retries, calls, tries: after.tries - before.tries, lost }
+  return {
+    title: `${name} ${act.title}`,
+    ejectedAfter,
+    answeredAfter,
+    retries,
+    calls,
+    tries: after.tries - before.tries,
+    lost,
+  }
+}
+
+/** What a try met, in words, where no status says it. */
+const MET: Partial<Record<FailureKind, string>> = {
+  timeout: 'got no answer in time from',
+  connect: 'could not reach',
 }
 
 /** One line for the first retry of an act; the counter shows the rest. */
@@ -136,16 +152,9 @@ function tellFirstRetry(mesh: Mesh, service: Service, tell: Stage['tell']): () =
   const stop = mesh.on('retry', ({ endpoint, status, kind, movedOn }) => {
     if (endpoint !== service.address) return
     stop()
-    const met =
-      status > 0
-        ? `got ${status} from`
-        : kind === 'timeout'
-          ? 'got no answer in time from'
-          : kind === 'connect'
-            ? 'could not reach'
-            : 'lost its connection to'
-    const price = movedOn ? 'nothing was sent, so it moves on at once' : 'it is safe to repeat, so it is sent elsewhere'
-    tell('mesh', `a call ${met} ${service.name}: ${price}`)
+    const met = status > 0 ? `got ${status} from` : (MET[kind ?? 'reset'] ?? 'lost its connection to')
+    const because = movedOn ? 'nothing was sent, so it moves on' : 'it is safe to repeat, so it goes elsewhere'
+    tell('mesh', `a call ${met} ${service.name}: ${because}`)
   })
   return stop
 }

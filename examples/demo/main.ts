@@ -14,12 +14,17 @@ const [role, name = '', port = '0'] = process.argv.slice(2)
 if (role === 'service') serve(name, Number(port))
 else void demo()
 
-/** The demo behind `npm start`: real processes, real faults, real calls. Ends by itself; exit code 0 means that no call was lost. */
+/**
+ * The demo behind `npm start`: real processes, real faults, real calls.
+ * Ends by itself; exit code 0 means that no call was lost.
+ */
 async function demo(): Promise<void> {
   const { stdout } = process
   intro(stdout, [
-    `Three real HTTP services run as processes of their own, and this process calls them about 100 times a second through inmesh, while one is killed, one answers 503 and one hangs.`,
-    `No call should be lost. It takes about 30 seconds. Ejections last ${EJECT_FOR_MS / 1_000} s here so that you can watch them end; the default is 30 s.`,
+    'Three real HTTP services run as processes of their own, and this process calls them about 100 times a second ' +
+      'through inmesh, while one is killed, one answers 503 and one hangs.',
+    'No call should be lost. It takes about 30 seconds. ' +
+      `Ejections last ${EJECT_FOR_MS / 1_000} s here so that you can watch them end; the default is 30 s.`,
   ])
   const view = viewFor(stdout)
   const services = SERVICES.map((each) => new Service(each, (error) => fail(error)))

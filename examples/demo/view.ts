@@ -1,5 +1,5 @@
 import { ms, type Tone } from './acts.ts'
-import { bar, column, cut, pad, type Paint, paintFor, width, wrap } from './paint.ts'
+import { bar, column, cut, type Paint, pad, paintFor, width, wrap } from './paint.ts'
 import type { Row, Scene } from './scene.ts'
 
 /** Where the demo shows what happens. */
@@ -31,7 +31,9 @@ export function intro(stream: NodeJS.WriteStream, text: readonly string[]): void
   const { bold } = paintFor(stream)
   const [first = '', ...more] = text
   const columns = stream.isTTY === true ? Math.max(20, Math.min(stream.columns ?? 80, WIDEST) - 2) : WIDEST
-  stream.write(`\n${wrap(first, columns).map(bold).join('\n')}\n${more.map((line) => wrap(line, columns).join('\n')).join('\n')}\n\n`)
+  const opening = wrap(first, columns).map(bold)
+  const rest = more.flatMap((line) => wrap(line, columns))
+  stream.write(`\n${[...opening, ...rest].join('\n')}\n\n`)
 }
 
 class LineView implements View {
@@ -50,8 +52,9 @@ class LineView implements View {
     const shares = rows.map(({ name, rate, ejected, ejectedForMs }) =>
       ejected ? `${name} ejected (${(ejectedForMs / 1_000).toFixed(1)} s left)` : `${name} ${Math.round(rate)}/s`,
     )
-    const totals = `${sent} calls, ${lost} lost, ${retries} tried again, breaker ${breaker}, p50 ${ms(p50)}, p99 ${ms(p99)}`
-    this.stream.write(`${clock(elapsedMs)}  | ${shares.join(' | ')} | ${totals}\n`)
+    const totals = `${sent} calls, ${lost} lost, ${retries} tried again, breaker ${breaker}`
+    const latency = `p50 ${ms(p50)}, p99 ${ms(p99)}`
+    this.stream.write(`${clock(elapsedMs)}  | ${shares.join(' | ')} | ${totals}, ${latency}\n`)
   }
 
   end(): void {}
@@ -61,7 +64,7 @@ class LiveView implements View {
   readonly everyMs = 125
   private readonly stream: NodeJS.WriteStream
   private readonly paint: Paint
-  private readonly log: string[] = []
+  private readonly log: { elapsedMs: number; tone: Tone; text: string }[] = []
   private lines = 0
   private ended = false
   private last: Scene | undefined = undefined
@@ -80,9 +83,7 @@ class LiveView implements View {
   }
 
   tell(elapsedMs: number, tone: Tone, text: string): void {
-    const { red, green, cyan, dim } = this.paint
-    const sign = { plain: dim('·'), bad: red('✗'), mesh: cyan('→'), good: green('✓') }[tone]
-    this.log.push(`${dim(clock(elapsedMs))}  ${sign} ${tone === 'bad' ? red(text) : text}`)
+    this.log.push({ elapsedMs, tone, text })
     if (this.last !== undefined) this.draw(this.last)
   }
 
@@ -90,9 +91,15 @@ class LiveView implements View {
     if (this.ended) return
     this.last = scene
     const columns = Math.max(20, Math.min(this.stream.columns || 80, WIDEST) - 1)
-    const head = [...this.heading(scene, columns), ...scene.rows.map((row) => this.row(row, columns)), '', ...this.totals(scene, columns), '']
+    const head = [
+      ...this.heading(scene, columns),
+      ...scene.rows.map((row) => this.row(row, columns)),
+      '',
+      ...this.totals(scene, columns),
+      '',
+    ]
     const room = Math.max(1, (this.stream.rows || 24) - head.length - 2)
-    const lines = [...head, ...this.log.slice(-Math.min(room, 14))]
+    const lines = [...head, ...this.narration(columns).slice(-Math.min(room, 14))]
     const up = this.lines > 0 ? `\x1b[${this.lines}A\r` : ''
     this.lines = lines.length
     this.stream.write(`${up}${lines.map((line) => cut(line, columns) + CLEAR_REST_OF_LINE).join('\n')}\n${CLEAR_BELOW}`)
@@ -117,7 +124,8 @@ class LiveView implements View {
     const { dim, red, green, yellow } = this.paint
     const wide = columns >= 76
     const sign = row.ejected ? red('○') : row.trouble === undefined ? green('●') : yellow('●')
-    const left = `${sign} ${pad(row.name, 10)}${wide ? dim(pad(row.address, 17)) : ''}${pad(this.state(row), wide ? 24 : 15)}`
+    const address = wide ? dim(pad(row.address, 17)) : ''
+    const left = `${sign} ${pad(row.name, 10)}${address}${pad(this.state(row, wide), wide ? 28 : 15)}`
     const rate = `${String(Math.round(row.rate)).padStart(3)}/s`
     const room = columns - width(left) - rate.length - 1
     const timelineRoom = room >= 40 ? Math.min(48, room - 26) : 0
@@ -125,14 +133,32 @@ class LiveView implements View {
     const failing = bar(Math.min(row.failing, row.rate) / FULL_RATE, barRoom)
     const fine = bar(Math.max(0, row.rate - row.failing) / FULL_RATE, Math.max(0, barRoom - failing.length))
     const drawn = pad(green(fine) + red(failing), barRoom)
-    const past = row.timeline.slice(-timelineRoom).map((rate_) => column(rate_ / FULL_RATE)).join('')
+    const past = row.timeline
+      .slice(-timelineRoom)
+      .map((rate_) => column(rate_ / FULL_RATE))
+      .join('')
     return `${left}${drawn} ${rate}${timelineRoom > 0 ? `  ${dim(past.padStart(timelineRoom))}` : ''}`
   }
 
-  private state({ ejected, ejectedForMs, trouble }: Row): string {
+  private state({ ejected, ejectedForMs, trouble }: Row, wide: boolean): string {
     const { red, green, yellow, dim } = this.paint
-    if (ejected) return `${red(`ejected ${(ejectedForMs / 1_000).toFixed(1)} s`)}${trouble === undefined ? dim(' (well)') : dim(` (${trouble})`)}`
+    if (ejected) {
+      const why = wide ? dim(` (${trouble ?? 'well again'})`) : ''
+      return red(`ejected ${(ejectedForMs / 1_000).toFixed(1)} s`) + why
+    }
     return trouble === undefined ? green('in use') : yellow(trouble)
+  }
+
+  private narration(columns: number): string[] {
+    const { red, green, cyan, dim } = this.paint
+    const signs = { plain: dim('·'), bad: red('✗'), mesh: cyan('→'), good: green('✓') }
+    return this.log.slice(-14).flatMap(({ elapsedMs, tone, text }) => {
+      const start = clock(elapsedMs)
+      return wrap(text, columns - start.length - 4).map((line, index) => {
+        const lead = index === 0 ? `${dim(start)}  ${signs[tone]} ` : ' '.repeat(start.length + 4)
+        return lead + (tone === 'bad' ? red(line) : line)
+      })
+    })
   }
 
   private totals({ sent, lost, retries, breaker, p50, p99 }: Scene, columns: number): string[] {

@@ -7,10 +7,10 @@ import type { Random } from '../core/random.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
-import { checked, oneOf, print, record, text, withMethods } from './schema/blocks.ts'
-import { LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
+import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
-import { localitySchema, namespaceName, servicesSchema } from './schema/service.ts'
+import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
 import { unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
@@ -32,33 +32,46 @@ export interface ParsedOptions {
   readonly context: boolean
 }
 
-const LATER_KEYS = ['routes', 'inbound', 'identity', 'trust', 'merge', 'policies']
+/** Names by which provenance tells what no source wrote. */
+const RESERVED = ['options', 'built-in']
 
-const source = withMethods<Source>('a source', 'watch')
+const sources = listOf('sources', withMethods<Source>('a source', 'watch'), (written, report) => {
+  const names = new Set<unknown>()
+  for (const [index, { name }] of written) {
+    if (!v.is(text(253), name)) report([index, 'name'], 'expected text of 1 to 253 characters without control characters')
+    else if (RESERVED.includes(name)) report([index, 'name'], `${name} is the name of something else`)
+    else if (names.has(name)) report([], 'two sources have the same name')
+    names.add(name)
+  }
+})
 
-const sources = v.pipe(
-  v.array(source, (issue) => `expected a list of sources, got ${print(issue.input)}`),
-  v.check((list) => new Set(list.map(({ name }) => name)).size === list.length, 'two sources have the same name'),
-)
+/** What is kept by reference, and never looked into: only code can give it. */
+const OPAQUE = {
+  sources: 'list',
+  gates: 'list',
+  fallback: 'value',
+  undici: 'value',
+  logger: 'value',
+  clock: 'value',
+  random: 'value',
+} as const
 
-function optionsSchema(policy: AddressPolicy) {
+/** What a service may say and `defaults` may not, in this version. */
+const LATER_DEFAULTS = [...LATER_POLICY_KEYS, 'namespace', 'hosts', 'port', 'ports', 'protocol', 'endpoints']
+
+function optionsSchema(plain: unknown) {
+  const { policy, namespace } = surroundings(plain)
   return record(
     {
       service: v.optional(text(253)),
       namespace: v.optional(namespaceName, 'default'),
-      locality: v.optional(localitySchema, {}),
-      defaults: v.optional(record(policyEntries, LATER_POLICY_KEYS), {}),
-      services: v.optional(servicesSchema(policy)),
+      locality: v.optional(locality, {}),
+      defaults: v.optional(record(policyEntries, LATER_DEFAULTS, acrossPolicy), {}),
+      services: v.optional(servicesSchema(policy, namespace)),
       sources: v.optional(sources, []),
-      gates: v.optional(v.array(withMethods<Gate>('a gate', 'admit')), []),
+      gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
       unknownHosts: v.optional(oneOf(['pass', 'refuse']), 'pass'),
-      allowAddresses: v.optional(
-        v.array(
-          checked('an address or a range such as 169.254.1.0/24', (input) =>
-            typeof input === 'string' && isAddressRange(input) ? input : undefined,
-          ),
-        ),
-      ),
+      allowAddresses: v.optional(allowAddresses, []),
       fallback: v.optional(withMethods<DispatcherLike>('a dispatcher', 'dispatch')),
       undici: v.optional(
         checked<UndiciModule>("undici's module", (input) => (typeof input === 'object' && input !== null ? input : undefined)),
@@ -84,10 +97,9 @@ function optionsSchema(policy: AddressPolicy) {
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
 export function parseMeshOptions(options: unknown): ParsedOptions {
-  const addressPolicy = policyFrom(options)
-  const result = parse(optionsSchema(addressPolicy) as v.GenericSchema<unknown, v.InferOutput<ReturnType<typeof optionsSchema>>>, options)
+  const result = parse(optionsSchema, options, OPAQUE)
   if ('problems' in result) throw configError(result.problems)
-  const { services, defaults, service, fallback, undici, logger, clock, random, ...rest } = result.output
+  const { services, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
   return {
     ...rest,
     locality: rest.locality as Locality,
@@ -97,14 +109,17 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     logger,
     clock,
     random,
-    addressPolicy,
+    addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
     resources: unfoldServices(services ?? new Map(), rest.namespace),
   }
 }
 
-/** Endpoints are judged by the policy that stands beside them; a broken one is reported with the rest. */
-function policyFrom(options: unknown): AddressPolicy {
-  const allowed = (options as { allowAddresses?: unknown } | null | undefined)?.allowAddresses
-  return new AddressPolicy(Array.isArray(allowed) ? allowed.filter((each) => typeof each === 'string' && isAddressRange(each)) : [])
+/** What services are judged by; where it is broken itself it is reported beside them, and they are judged without it. */
+function surroundings(plain: unknown): { policy: AddressPolicy; namespace: string } {
+  const { allowAddresses: allowed, namespace } = (plain ?? {}) as { allowAddresses?: unknown; namespace?: unknown }
+  return {
+    policy: new AddressPolicy(Array.isArray(allowed) ? allowed.filter((each) => typeof each === 'string' && isAddressRange(each)) : []),
+    namespace: typeof namespace === 'string' ? namespace : 'default',
+  }
 }

@@ -3,7 +3,7 @@ import { toSections } from './schema/policy.ts'
 import type { ParsedService } from './schema/service.ts'
 
 /** Unfolds one service of the short form into resources of separate kinds. */
-export function unfoldService(name: string, service: ParsedService, defaultNamespace: string): Resource[] {
+function unfoldService(name: string, service: ParsedService, defaultNamespace: string): Resource[] {
   const namespace = service.namespace ?? defaultNamespace
   const { hosts, port, ports = port === undefined ? [] : [port], protocol, endpoints } = service
   const resources: Resource[] = [{ kind: 'service', namespace, name, hosts, ports, protocol }]

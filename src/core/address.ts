@@ -24,13 +24,16 @@ export function parseAddress(written: string): Address | { readonly problem: str
     return { host: canonical.slice(1, -1), port, text: `${canonical}:${port}` }
   }
   if (isIP(host) === 4) return { host, port, text: `${host}:${port}` }
-  if (isNumericHost(host)) return { problem: `${host} is a number that some resolvers read as an address: write the address itself` }
+  if (isNumericHost(host)) return { problem: `${host} ${NUMERIC}` }
   if (!NAME.test(host)) return { problem: `${JSON.stringify(host)} is neither an address nor a DNS name` }
   return { host, port, text: `${host}:${port}` }
 }
 
+const NUMERIC = 'is a number that some resolvers read as an address: write the address itself'
+
 /** `2130706433`, `0x7f.1`, `127.1`: spellings of addresses that a name check lets through and a resolver dials. */
-function isNumericHost(host: string): boolean {
+export function isNumericHost(host: string): boolean {
+  if (isIP(host) !== 0) return false
   const last = host.slice(host.lastIndexOf('.') + 1)
   return /^(?:\d+|0x[0-9a-f]*)$/.test(last)
 }
@@ -57,13 +60,25 @@ export class AddressPolicy {
     this.refused = REFUSED.map(([reason, ranges]) => [reason, blockList(ranges)])
   }
 
-  /** Why `host` may not be dialled, or undefined when it may. Names are judged by what they resolve to. */
+  /**
+   * Why `host` may not be dialled, or undefined when it may. Names are judged by what they resolve to: whoever resolves asks
+   * again with the address. IPv4 written as IPv6 (`::ffff:169.254.169.254`) is judged as the IPv4 address it is.
+   */
   refusal(host: string): string | undefined {
-    const family = familyOf(host)
-    if (family === undefined || this.allowed.check(host, family)) return undefined
-    const found = this.refused.find(([, list]) => list.check(host, family))
+    // However it is written: `[fe80::1]` and `169.254.169.254.` are dialled like their plain forms.
+    const bare = host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
+    const family = familyOf(bare)
+    if (family === undefined) return refusedName(bare, host)
+    if (this.allowed.check(bare, family)) return undefined
+    const found = this.refused.find(([, list]) => list.check(bare, family))
     return found === undefined ? undefined : `${host} is ${found[0]}, which the address policy refuses (allowAddresses lifts it)`
   }
+}
+
+/** Names no resolver should be asked for; no `allowAddresses` lifts these, since a list of addresses cannot name them. */
+function refusedName(bare: string, host: string): string | undefined {
+  if (/^unix:|[/\\\0]/i.test(bare)) return 'a unix path is no address of the network, and the address policy refuses it'
+  return isNumericHost(bare.toLowerCase()) ? `${host} ${NUMERIC}` : undefined
 }
 
 /** Whether `text` is an address or a range in CIDR form. */

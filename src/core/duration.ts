@@ -2,7 +2,7 @@
 export type Duration = number | string
 
 /** Longest duration that configuration may name: what a platform timer can hold, in whole days. */
-export const MAX_DURATION_MS = 24 * 86_400_000
+const MAX_DURATION_MS = 24 * 86_400_000
 
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['ms', 1],

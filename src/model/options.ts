@@ -28,6 +28,7 @@ export interface BalancingOptions {
   policy?: BalancingPolicy
 }
 
+/** When, how often and how far apart a broken try is sent again. */
 export interface RetryOptions {
   /** Re-sends after the first try, 0–10. Default 2. */
   attempts?: number
@@ -70,6 +71,7 @@ export interface OutlierDetectionOptions {
 /** PEM text or DER bytes, or a list of them. */
 export type Pem = string | Uint8Array | readonly (string | Uint8Array)[]
 
+/** How a service is reached under TLS. */
 export interface TlsOptions {
   /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
   mode?: 'off' | 'simple'
@@ -134,6 +136,7 @@ export interface Logger {
   error(message: string, detail?: unknown): void
 }
 
+/** Everything `createMesh` takes. */
 export interface MeshOptions extends ConfigOptions {
   /** Our own name, for peers and telemetry. */
   service?: string

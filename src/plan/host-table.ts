@@ -17,7 +17,7 @@ interface Claim extends HostMatch {
 const DNS_NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i
 
 /** Every host a service answers to by its name alone: `name`, `name.namespace`, `….svc`, `….svc.cluster.local`. */
-export function serviceNames({ name, namespace }: { name: string; namespace: string }): string[] {
+function serviceNames({ name, namespace }: { name: string; namespace: string }): string[] {
   if (!DNS_NAME.test(name)) return []
   const base = canonicalHost(name)
   const qualified = `${base}.${namespace.toLowerCase()}`

@@ -29,7 +29,7 @@ export class ServiceCounters {
  * Latencies of the last minute in buckets whose bounds grow by 2^(1/4) from 0.1 ms: a quantile is right within
  * 19 %, and a sample costs a logarithm and two additions.
  */
-export class LatencyWindow {
+class LatencyWindow {
   private readonly window: SlidingWindow
   constructor(now: number) {
     this.window = new SlidingWindow(60_000, COLUMNS, now)

@@ -1,21 +1,29 @@
-import type { Clock } from '../core/clock.ts'
+import type { Call } from '../core/call.ts'
+import type { Clock, Timer } from '../core/clock.ts'
 import { type Duration, parseDuration } from '../core/duration.ts'
 import { isMeshError, MeshError } from '../core/errors.ts'
+import type { Gate, Permit } from '../core/gate.ts'
+import { IGNORED, type Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { CircuitBreakerOptions } from '../model/options.ts'
+import type { BreakerSettings } from '../model/resources.ts'
 import { breakerSettings, newOpossum, type OpossumBreaker, stateOf, translateOpen } from './opossum.ts'
+import { RetryBudget } from './retry-budget.ts'
 
 /** How `mesh.execute` runs a task. */
 export interface ExecuteOptions {
   /** Bound of the whole execution, retries included. Default 15 s. */
   timeout?: Duration
-  /** Says that a second run does no harm. Without it a failed task is not run again. Default false. */
+  /**
+   * Says that a second run does no harm. Without it a task is run again only when its error says `retryable: true`; an error
+   * that says `retryable: false` ends it either way. Default false.
+   */
   idempotent?: boolean
-  /** Runs after the first, 0–10. Default 2. */
+  /** Runs after the first, 0–10, within a budget of 20 % + 10/s per name. Default 2. */
   retries?: number
-  /** Ends the execution; counts against nobody. */
+  /** Ends the execution; counts against nobody unless its reason is a `TimeoutError`. */
   signal?: AbortSignal
   /** The breaker of this name; the first execution of a name decides. `false`: none. */
   circuitBreaker?: CircuitBreakerOptions | false
@@ -29,26 +37,60 @@ export interface TaskContext {
   readonly tries: number
 }
 
+/** A function that `mesh.execute` runs; one that throws at once is as good as one that rejects. */
 export type Task<T> = (context: TaskContext) => T | PromiseLike<T>
 
 /** What the executor needs from its mesh. */
 export interface ExecutorHost {
   readonly clock: Clock
   readonly random: Random
+  /** Asked in this order before the breaker, settled in the reverse one. Default none. */
+  readonly gates?: readonly Gate[]
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
 }
 
-/** One execution under way: its deadline, its signal, and whether it is over. */
-class Execution implements Pick<TaskContext, 'signal'> {
+interface Settings {
+  readonly timeoutMs: number
+  readonly retries: number
+  readonly idempotent: boolean
+}
+
+/** One execution under way: the call that gates see, its deadline, its signal, its runs. */
+class Execution<T> implements Call {
+  readonly service: string
+  readonly method = 'EXECUTE'
+  readonly host: string
+  readonly path = ''
+  readonly idempotent: boolean
+  readonly priority = 'normal'
+  readonly hashKey = undefined
+  readonly startedAt: number
+  readonly deadline: number
+  readonly moves = 0
   tries = 0
   over = false
+  /** It ended for reasons that are nobody's fault. */
+  ignored = false
   /** Rejects when the deadline passes or the caller leaves. */
   readonly ended: Promise<never>
+  private readonly executor: ExecutorHost
+  private readonly task: Task<T>
+  private readonly retries: number
+  private readonly budget: RetryBudget
   private controller: AbortController | undefined = undefined
   private rejectEnded: (reason: unknown) => void = () => {}
   private reason: unknown = undefined
 
-  constructor() {
+  constructor(executor: ExecutorHost, name: string, task: Task<T>, settings: Settings, budget: RetryBudget) {
+    this.executor = executor
+    this.service = name
+    this.host = name
+    this.task = task
+    this.idempotent = settings.idempotent
+    this.retries = settings.retries
+    this.budget = budget
+    this.startedAt = executor.clock.now()
+    this.deadline = this.startedAt + settings.timeoutMs
     this.ended = new Promise<never>((_, reject) => {
       this.rejectEnded = reject
     })
@@ -64,154 +106,267 @@ class Execution implements Pick<TaskContext, 'signal'> {
     return this.controller.signal
   }
 
-  end(reason: unknown): void {
+  hasTried(): boolean {
+    return false
+  }
+
+  end(reason: unknown, ignored: boolean): void {
     if (this.over) return
     this.over = true
+    this.ignored = ignored
     this.reason = reason
     this.controller?.abort(reason)
     this.rejectEnded(reason)
   }
-}
 
-/** Runs promise functions behind an opossum breaker per name, under one deadline, with p-retry after a first failure. */
-export class Executor {
-  private readonly host: ExecutorHost
-  private readonly breakers = new Map<string, Promise<OpossumBreaker> | false>()
-  private readonly running = new Set<Execution>()
-  private closed = false
-
-  constructor(host: ExecutorHost) {
-    this.host = host
-  }
-
-  async run<T>(name: string, task: Task<T>, options: ExecuteOptions): Promise<T> {
-    const { timeoutMs, retries } = checked(name, task, options)
-    const execution = new Execution()
-    const timer = this.host.clock.setTimer(
-      () =>
-        execution.end(new MeshError('MESH_DEADLINE', { service: name, tries: execution.tries, reason: `not done within ${timeoutMs} ms` })),
-      timeoutMs,
-    )
-    const aborted = (): void => execution.end(options.signal?.reason)
-    if (options.signal?.aborted === true) aborted()
-    options.signal?.addEventListener('abort', aborted, { once: true })
-    this.running.add(execution)
+  async run(): Promise<T> {
+    this.budget.deposit(this.executor.clock.now())
     try {
-      const run = (): Promise<T> => this.tryAndRetry(execution, task, retries)
-      const breaker = await this.breakerOf(name, options.circuitBreaker)
-      return breaker === undefined ? await run() : ((await breaker.fire(run)) as T)
+      return await this.once()
     } catch (error) {
-      throw translateOpen(name, error)
-    } finally {
-      timer.cancel()
-      options.signal?.removeEventListener('abort', aborted)
-      this.running.delete(execution)
-      execution.over = true
+      if (this.over || this.retries === 0 || !this.mayRepeat(error)) throw error
+      return this.repeat(error)
     }
   }
 
-  /** State of every breaker that `run` has made. */
-  async states(): Promise<Record<string, 'closed' | 'open' | 'half-open'>> {
-    const states: Record<string, 'closed' | 'open' | 'half-open'> = {}
-    for (const [name, made] of this.breakers) if (made !== false) states[name] = stateOf(await made)
-    return states
-  }
-
-  /** Ends what runs and stops the breakers' timers. */
-  close(): void {
-    this.closed = true
-    for (const execution of this.running) execution.end(new MeshError('MESH_CLOSED', { reason: 'the mesh was closed' }))
-    for (const made of this.breakers.values()) if (made !== false) made.then((breaker) => breaker.shutdown()).catch(() => {})
-  }
-
-  private async tryAndRetry<T>(execution: Execution, task: Task<T>, retries: number): Promise<T> {
-    try {
-      return await this.once(execution, task)
-    } catch (error) {
-      if (execution.over || retries === 0) throw error
-      return this.retry(execution, task, retries)
+  /** How it ended, for the permits of its gates. */
+  outcome(failed: boolean, error: unknown): Outcome {
+    if (this.ignored || this.tries === 0) return IGNORED
+    const code = failed && isMeshError(error) ? error.code : undefined
+    return {
+      verdict: failed ? 'failure' : 'success',
+      status: 0,
+      kind: code === 'MESH_DEADLINE' ? 'timeout' : undefined,
+      latencyMs: this.executor.clock.now() - this.startedAt,
+      endpoint: undefined,
+      unsent: false,
+      unavailable: failed && (code === 'MESH_DEADLINE' || retryableOf(error) === true),
+      code,
+      retryAfterMs: undefined,
     }
-  }
-
-  /** Entered after a failure only: p-retry around a success would cost more than the mesh. */
-  private async retry<T>(execution: Execution, task: Task<T>, retries: number): Promise<T> {
-    const { backoffBaseMs, backoffMaxMs } = DEFAULT_POLICY.retry
-    const { default: pRetry } = await import('p-retry')
-    await Promise.race([this.sleep(this.host.random() * backoffBaseMs), execution.ended])
-    return pRetry(() => this.once(execution, task), {
-      retries: retries - 1,
-      minTimeout: backoffBaseMs,
-      maxTimeout: backoffMaxMs,
-      randomize: true,
-      signal: execution.signal,
-      shouldRetry: () => !execution.over,
-    })
   }
 
   /** One run, raced against the end of the execution; what a loser still throws is nobody's business. */
-  private once<T>(execution: Execution, task: Task<T>): Promise<T> {
-    const tries = ++execution.tries
+  private once(): Promise<T> {
+    const execution = this
+    const tries = ++this.tries
     const context: TaskContext = {
       get signal() {
         return execution.signal
       },
       tries,
     }
-    const result = execution.over ? execution.ended : new Promise<T>((resolve) => resolve(task(context)))
+    const result = new Promise<T>((resolve) => resolve(this.task(context)))
     result.catch(() => {})
-    return Promise.race([result, execution.ended])
+    return Promise.race([result, this.ended])
   }
 
-  private sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.host.clock.setTimer(resolve, delayMs)
-    })
-  }
-
-  private async breakerOf(name: string, options: CircuitBreakerOptions | false | undefined): Promise<OpossumBreaker | undefined> {
-    if (options === false) return undefined
-    let made = this.breakers.get(name)
-    if (made === undefined) {
-      made = this.makeBreaker(name, options ?? {})
-      this.breakers.set(name, made)
+  /**
+   * Entered after a failure only: p-retry around a success would cost more than the mesh. The failure is handed to it as
+   * its first attempt, and its own waits are 0, so that every wait is one of our clock.
+   */
+  private async repeat(first: unknown): Promise<T> {
+    const { default: pRetry } = await import('p-retry')
+    let last = first
+    let handedOver = false
+    const attempt = async (): Promise<T> => {
+      if (!handedOver) {
+        handedOver = true
+        throw first
+      }
+      try {
+        return await this.once()
+      } catch (error) {
+        last = error
+        throw error
+      }
     }
-    return made === false ? undefined : made
+    const shouldRetry = ({ retriesConsumed }: { retriesConsumed: number }): Promise<boolean> => this.wait(last, retriesConsumed)
+    try {
+      return await pRetry(attempt, { retries: this.retries, minTimeout: 0, shouldRetry })
+    } catch (error) {
+      if (this.over) throw this.reason
+      // p-retry puts a TypeError in the place of what is no Error.
+      throw last instanceof Error ? error : last
+    }
   }
 
-  private async makeBreaker(name: string, options: CircuitBreakerOptions): Promise<OpossumBreaker> {
-    const settings = breakerSettings(options)
+  /** Waits for the next run's turn; false when there is none. */
+  private async wait(error: unknown, resends: number): Promise<boolean> {
+    const { clock, random } = this.executor
+    const { backoffBaseMs, backoffMaxMs } = DEFAULT_POLICY.retry
+    if (this.over || !this.mayRepeat(error)) return false
+    const now = clock.now()
+    const delayMs = random() * Math.min(backoffBaseMs * 2 ** resends, backoffMaxMs)
+    if (now + delayMs >= this.deadline || !this.budget.withdraw(now)) return false
+    const { service, tries } = this
+    this.executor.emit('retry', { service, endpoint: undefined, tries, status: 0, kind: undefined, delayMs, movedOn: false })
+    let timer: Timer | undefined
+    const slept = new Promise<void>((resolve) => {
+      timer = clock.setTimer(resolve, delayMs)
+    })
+    try {
+      await Promise.race([slept, this.ended])
+    } finally {
+      timer?.cancel()
+    }
+    return true
+  }
+
+  private mayRepeat(error: unknown): boolean {
+    return retryableOf(error) ?? this.idempotent
+  }
+}
+
+/** What belongs to one name: the budget of its retries, and the breaker once it is made. */
+interface Named {
+  readonly budget: RetryBudget
+  breaker: Promise<OpossumBreaker> | undefined
+}
+
+/** Runs promise functions behind gates and an opossum breaker per name, under one deadline, with p-retry after a first failure. */
+export class Executor {
+  private readonly host: ExecutorHost
+  private readonly names = new Map<string, Named>()
+  private readonly running = new Set<Execution<unknown>>()
+  private closed = false
+
+  constructor(host: ExecutorHost) {
+    this.host = host
+  }
+
+  /** Runs `task`. Rejects with the task's own last error, or a MeshError: `MESH_CIRCUIT_OPEN`, `MESH_DEADLINE`, `MESH_CLOSED`, a gate's. */
+  async run<T>(name: string, task: Task<T>, options: ExecuteOptions): Promise<T> {
+    const settings = checked(name, task, options)
+    if (this.closed) throw closedError(name)
+    const named = this.named(name)
+    const execution = new Execution(this.host, name, task, settings, named.budget)
+    const { signal } = options
+    const aborted = (): void => execution.end(signal?.reason, (signal?.reason as { name?: unknown } | null)?.name !== 'TimeoutError')
+    const outOfTime = (): void => {
+      const reason = `not done within ${settings.timeoutMs} ms`
+      execution.end(new MeshError('MESH_DEADLINE', { service: name, tries: execution.tries, reason }), false)
+    }
+    const timer = this.host.clock.setTimer(outOfTime, settings.timeoutMs)
+    if (signal?.aborted === true) aborted()
+    signal?.addEventListener('abort', aborted, { once: true })
+    this.running.add(execution)
+    const permits: Permit[] = []
+    let outcome: Outcome = IGNORED
+    try {
+      this.askGates(execution, permits)
+      const breaker = settings.breaker === undefined ? undefined : await this.breakerOf(name, named, settings.breaker)
+      // What is over before it began proves nothing: the breaker does not hear of it.
+      const result = execution.over ? execution.ended : breaker === undefined ? execution.run() : (breaker.fire(execution) as Promise<T>)
+      const value = await result
+      outcome = execution.outcome(false, undefined)
+      return value
+    } catch (error) {
+      outcome = execution.outcome(true, error)
+      throw execution.tries === 0 ? translateOpen(name, error) : error
+    } finally {
+      timer.cancel()
+      signal?.removeEventListener('abort', aborted)
+      this.running.delete(execution)
+      execution.over = true
+      settleAll(permits, outcome)
+    }
+  }
+
+  /** State of every breaker that `run` has made. */
+  async states(): Promise<Record<string, 'closed' | 'open' | 'half-open'>> {
+    const states: [string, 'closed' | 'open' | 'half-open'][] = []
+    for (const [name, { breaker }] of this.names) if (breaker !== undefined) states.push([name, stateOf(await breaker)])
+    return Object.fromEntries(states)
+  }
+
+  /** Ends what runs and stops the breakers' timers. */
+  close(): void {
+    this.closed = true
+    for (const execution of this.running) execution.end(closedError(execution.service), true)
+    for (const { breaker } of this.names.values()) breaker?.then((made) => made.shutdown()).catch(() => {})
+  }
+
+  private named(name: string): Named {
+    let named = this.names.get(name)
+    if (named === undefined) {
+      named = { budget: new RetryBudget(DEFAULT_POLICY.retry, this.host.clock.now()), breaker: undefined }
+      this.names.set(name, named)
+    }
+    return named
+  }
+
+  /** A gate that throws is passed over: a defect in it must not stop the work. */
+  private askGates(execution: Execution<unknown>, permits: Permit[]): void {
+    for (const gate of this.host.gates ?? []) {
+      let verdict: ReturnType<Gate['admit']>
+      try {
+        verdict = gate.admit(execution)
+      } catch {
+        continue
+      }
+      if (verdict.refused !== true) {
+        permits.push(verdict)
+        continue
+      }
+      const { code, reason } = verdict
+      this.host.emit('refused', { service: execution.service, gate: gate.name, code, reason })
+      throw new MeshError(code, { service: execution.service, reason, from: `${execution.service}/${gate.name}` })
+    }
+  }
+
+  private breakerOf(name: string, named: Named, settings: BreakerSettings): Promise<OpossumBreaker> {
+    named.breaker ??= this.makeBreaker(name, settings)
+    return named.breaker
+  }
+
+  private async makeBreaker(name: string, settings: BreakerSettings): Promise<OpossumBreaker> {
     let openedAt = 0
-    const breaker: OpossumBreaker = await newOpossum(
-      name,
-      ((run: () => Promise<unknown>) => run()) as never,
-      settings,
-      (error) => !breaker.halfOpen && isCallersDoing(error),
-    )
+    let probing = false
+    // Leaving is no failure. In half-open it counts as one all the same: opossum takes a filtered error for a success, and
+    // would close on a probe that proved nothing.
+    const countsNot = (_: unknown, execution: Execution<unknown>): boolean => execution.ignored && !breaker.halfOpen
+    const breaker: OpossumBreaker = await newOpossum(name, (execution: Execution<unknown>) => execution.run(), settings, countsNot)
+    breaker.on('halfOpen', () => {
+      probing = true
+    })
     breaker.on('open', () => {
       openedAt = this.host.clock.now()
       const { fires, failures } = breaker.stats
-      this.host.emit('circuitOpened', {
-        service: name,
-        failurePercent: fires === 0 ? 100 : (failures * 100) / fires,
-        requests: fires,
-        openForMs: settings.openForMs,
-      })
+      const failurePercent = probing || fires === 0 ? 100 : (failures * 100) / fires
+      this.host.emit('circuitOpened', { service: name, failurePercent, requests: probing ? 1 : fires, openForMs: settings.openForMs })
+      probing = false
     })
-    breaker.on('close', () => this.host.emit('circuitClosed', { service: name, afterMs: this.host.clock.now() - openedAt }))
+    breaker.on('close', () => {
+      probing = false
+      this.host.emit('circuitClosed', { service: name, afterMs: this.host.clock.now() - openedAt })
+    })
     if (this.closed) breaker.shutdown()
     return breaker
   }
 }
 
-/**
- * Leaving is no failure. In half-open it is counted as one all the same: opossum takes a filtered error for a success, and
- * would close on a probe that proved nothing.
- */
-function isCallersDoing(error: unknown): boolean {
-  return (error as { name?: unknown } | null)?.name === 'AbortError' || (isMeshError(error) && error.code === 'MESH_CLOSED')
+function settleAll(permits: readonly Permit[], outcome: Outcome): void {
+  for (let index = permits.length - 1; index >= 0; index--) {
+    try {
+      ;(permits[index] as Permit).settle(outcome)
+    } catch {
+      // A defect of the gate; the others must still hear.
+    }
+  }
 }
 
-function checked(name: unknown, task: unknown, options: ExecuteOptions): { timeoutMs: number; retries: number } {
+function closedError(name: string): MeshError {
+  return new MeshError('MESH_CLOSED', { service: name, reason: 'the mesh was closed' })
+}
+
+/** What an error says about itself; undefined when it says nothing. */
+function retryableOf(error: unknown): boolean | undefined {
+  const retryable = (error as { retryable?: unknown } | null | undefined)?.retryable
+  return typeof retryable === 'boolean' ? retryable : undefined
+}
+
+function checked(name: unknown, task: unknown, options: ExecuteOptions): Settings & { breaker: BreakerSettings | undefined } {
   const problems: string[] = []
   if (typeof name !== 'string' || name === '') problems.push('execute: expected a name')
   if (typeof task !== 'function') problems.push('execute: expected a function')
@@ -222,5 +377,7 @@ function checked(name: unknown, task: unknown, options: ExecuteOptions): { timeo
   if (!(Number.isInteger(retries) && retries >= 0 && retries <= 10))
     problems.push(`execute.retries: expected an integer from 0 to 10, got ${String(retries)}`)
   if (problems.length > 0) throw new MeshError('MESH_CONFIG', { reason: problems.join('\n') })
-  return { timeoutMs: timeoutMs as number, retries: idempotent ? retries : 0 }
+  // Checked here, and not where the breaker is made: one caller's mistake must not stay with the name.
+  const breaker = options.circuitBreaker === false ? undefined : breakerSettings(options.circuitBreaker ?? {})
+  return { timeoutMs: timeoutMs as number, retries, idempotent, breaker }
 }

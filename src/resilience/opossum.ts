@@ -1,6 +1,7 @@
+import { type Clock, systemClock } from '../core/clock.ts'
 import { parseDuration } from '../core/duration.ts'
-import { MeshError } from '../core/errors.ts'
-import type { Gate, Permit, Refusal } from '../core/gate.ts'
+import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
+import { FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
 import type { CircuitBreakerOptions } from '../model/options.ts'
@@ -12,10 +13,12 @@ export interface OpossumBreaker {
   readonly opened: boolean
   readonly halfOpen: boolean
   readonly closed: boolean
+  readonly enabled: boolean
   readonly volumeThreshold: number
   readonly warmUp: boolean
   readonly stats: { readonly fires: number; readonly failures: number }
-  readonly options: { readonly errorThresholdPercentage?: number }
+  /** Every breaker has it, but `@types/opossum` does not say so. */
+  readonly options?: { readonly errorThresholdPercentage?: number; readonly resetTimeout?: number }
   fire(...args: unknown[]): Promise<unknown>
   open(): void
   on(event: string, listener: (...args: never[]) => void): unknown
@@ -25,12 +28,15 @@ export interface OpossumBreaker {
 
 type OpossumClass = new (action: (...args: never[]) => Promise<unknown>, options: object) => OpossumBreaker
 
-/** Loads opossum at the first need and makes a breaker; its defaults are replaced by ours. */
+/**
+ * Loads opossum at the first need and makes a breaker; its defaults are replaced by ours.
+ * @param countsNot is told the error and what was fired; what it names counts as a success, which is opossum's only way to ignore
+ */
 export async function newOpossum(
   name: string,
   action: (...args: never[]) => Promise<unknown>,
   settings: BreakerSettings,
-  countsNot: (error: unknown) => boolean,
+  countsNot: (error: unknown, ...args: never[]) => boolean,
 ): Promise<OpossumBreaker> {
   // @ts-expect-error opossum ships no types, and what is used of it is described above
   const { default: Opossum } = (await import('opossum')) as { default: OpossumClass }
@@ -45,6 +51,8 @@ export async function newOpossum(
     volumeThreshold: settings.minRequests,
     // Percentiles keep every latency of the window and sort them on a failure: 9 ms at 100,000.
     rollingPercentilesEnabled: false,
+    // Nobody listens to snapshots, and each breaker would keep a second interval for them.
+    enableSnapshots: false,
     errorFilter: countsNot,
   })
 }
@@ -53,6 +61,7 @@ export async function newOpossum(
 export interface GuardedFunction<Args extends unknown[], T> {
   (...args: Args): Promise<T>
   readonly state: 'closed' | 'open' | 'half-open'
+  /** Stops the breaker's timers; later calls reject with `MESH_CLOSED`. */
   shutdown(): void
 }
 
@@ -67,19 +76,37 @@ export function circuitBreaker<Args extends unknown[], T>(
 ): GuardedFunction<Args, T> {
   const { name = fn.name || 'circuit-breaker', ...rest } = options
   const settings = breakerSettings(rest)
-  let breaker: OpossumBreaker | undefined
   let loading: Promise<OpossumBreaker> | undefined
+  let breaker: OpossumBreaker | undefined
+  let down = false
   const guarded = async (...args: Args): Promise<T> => {
-    loading ??= newOpossum(name, fn as never, settings, () => false)
+    if (down) throw shutDownError(name)
+    loading ??= newOpossum(
+      name,
+      (run: () => Promise<T>) => run(),
+      settings,
+      () => false,
+    )
     breaker ??= await loading
+    let started = false
+    const run = async (): Promise<T> => {
+      started = true
+      return fn(...args)
+    }
     try {
-      return (await breaker.fire(...args)) as T
+      return (await breaker.fire(run)) as T
     } catch (error) {
-      throw translateOpen(name, error)
+      // A breaker inside fn throws the same codes, and they are fn's own affair.
+      throw started ? error : translateOpen(name, error)
     }
   }
   Object.defineProperty(guarded, 'state', { get: () => (breaker === undefined ? 'closed' : stateOf(breaker)) })
-  return Object.assign(guarded, { shutdown: () => breaker?.shutdown() }) as GuardedFunction<Args, T>
+  const shutdown = (): void => {
+    down = true
+    if (breaker !== undefined) breaker.shutdown()
+    else loading?.then((made) => made.shutdown()).catch(() => {})
+  }
+  return Object.assign(guarded, { shutdown }) as GuardedFunction<Args, T>
 }
 
 /** opossum's state in our words. */
@@ -87,70 +114,102 @@ export function stateOf(breaker: OpossumBreaker): 'closed' | 'open' | 'half-open
   return breaker.opened ? 'open' : breaker.halfOpen ? 'half-open' : 'closed'
 }
 
-/** opossum's own refusal as a MeshError; any other error as it is. */
+/** opossum's own refusal as a MeshError; any other error as it is. Only for calls whose work was not started. */
 export function translateOpen(name: string, error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code
-  return code === 'EOPENBREAKER' || code === 'ESHUTDOWN'
-    ? new MeshError(code === 'ESHUTDOWN' ? 'MESH_CLOSED' : 'MESH_CIRCUIT_OPEN', {
-        service: name,
-        reason: code === 'ESHUTDOWN' ? 'the breaker was shut down' : 'the circuit is open',
-        cause: error,
-      })
+  if (code === 'ESHUTDOWN') return shutDownError(name, error)
+  return code === 'EOPENBREAKER'
+    ? new MeshError('MESH_CIRCUIT_OPEN', { service: name, reason: 'the circuit is open', cause: error })
     : error
+}
+
+function shutDownError(name: string, cause?: unknown): MeshError {
+  return new MeshError('MESH_CLOSED', { service: name, reason: 'the breaker was shut down', cause })
 }
 
 /**
  * A gate from a team's own opossum breaker: while it is open calls are refused, and how calls end is counted in it. It
- * counts as opossum does (fires, failures, its threshold and volume); it does not run the breaker's action, cache,
- * semaphore or timeout.
+ * counts as opossum does (fires, failures, its threshold and volume); it does not run the breaker's action, fallback, cache,
+ * semaphore or timeout. Its timers and its shutdown stay the team's; disabled or shut down, it lets every call pass.
+ *
+ * Half-open lends one probe, whether a call of ours or a `fire` of the team's; but opossum cannot be told of ours, so a `fire`
+ * meanwhile is a second one. A probe that nobody settled is lent again after the breaker's `resetTimeout`.
+ * @param time reads monotonic milliseconds; only asked in half-open
  */
-export function fromOpossum(breaker: OpossumBreaker): Gate {
-  return new OpossumGate(breaker)
+export function fromOpossum(breaker: OpossumBreaker, time: Pick<Clock, 'now'> = systemClock): Gate {
+  return new OpossumGate(breaker, time)
 }
 
 class OpossumGate implements Gate {
   readonly name: string
   private readonly breaker: OpossumBreaker
+  private readonly time: Pick<Clock, 'now'>
   private readonly refusal: Refusal
-  private probing = false
+  private current: OpossumPermit
+  private probe: OpossumPermit | undefined = undefined
 
-  constructor(breaker: OpossumBreaker) {
+  constructor(breaker: OpossumBreaker, time: Pick<Clock, 'now'>) {
     this.breaker = breaker
+    this.time = time
     this.name = `opossum:${breaker.name}`
     this.refusal = Object.freeze({ refused: true, code: 'MESH_CIRCUIT_OPEN', status: 503, reason: `the circuit ${breaker.name} is open` })
-    breaker.on('close', () => {
-      this.probing = false
-    })
-    breaker.on('open', () => {
-      this.probing = false
+    this.current = new OpossumPermit(this, 0)
+    const turned = (): void => {
+      this.probe = undefined
+      this.current = new OpossumPermit(this, 0)
+    }
+    breaker.on('open', turned)
+    breaker.on('close', turned)
+    breaker.on('fire', () => {
+      if (breaker.halfOpen) this.probe ??= new OpossumPermit(this, time.now())
     })
   }
 
   admit(): Permit | Refusal {
     const { breaker } = this
-    if (breaker.opened || (breaker.halfOpen && this.probing)) {
-      breaker.emit('reject', this.refusal)
-      return this.refusal
+    if (!breaker.enabled) return FREE_PERMIT
+    if (breaker.closed) return this.current
+    if (breaker.halfOpen) {
+      const now = this.time.now()
+      if (this.probe === undefined || now - this.probe.lentAt >= (breaker.options?.resetTimeout ?? 30_000)) {
+        this.probe = new OpossumPermit(this, now)
+        return this.probe
+      }
     }
-    const isProbe = breaker.halfOpen
-    this.probing = isProbe
-    return { settle: (outcome) => this.settle(outcome, isProbe) }
+    breaker.emit('reject', this.refusal)
+    return this.refusal
   }
 
-  private settle(outcome: Outcome, isProbe: boolean): void {
+  /** @internal What was admitted before the breaker last turned proves nothing about now. */
+  settle(permit: OpossumPermit, outcome: Outcome): void {
     const { breaker } = this
-    if (isProbe) this.probing = false
-    // What was admitted before the breaker changed its state proves nothing about now.
-    if (outcome.verdict === 'ignored' || breaker.opened || breaker.halfOpen !== isProbe) return
+    const isProbe = permit === this.probe
+    if (isProbe) this.probe = undefined
+    if (outcome.verdict === 'ignored' || !(isProbe ? breaker.halfOpen : permit === this.current && breaker.closed)) return
     breaker.emit('fire', [])
+    this.probe = undefined
     if (!outcome.unavailable) {
       breaker.emit('success', undefined, outcome.latencyMs)
       return
     }
-    breaker.emit('failure', new MeshError(outcome.code ?? 'MESH_RESET'), outcome.latencyMs, [])
+    breaker.emit('failure', meshErrorWithoutStack(outcome.code ?? 'MESH_RESET', {}), outcome.latencyMs, [])
+    if (breaker.warmUp) return
     const { fires, failures } = breaker.stats
-    const enough = fires >= breaker.volumeThreshold && !breaker.warmUp
-    if (breaker.halfOpen || (enough && failures * 100 > (breaker.options.errorThresholdPercentage ?? 50) * fires)) breaker.open()
+    const tooMany = failures * 100 > (breaker.options?.errorThresholdPercentage ?? 50) * fires
+    if (isProbe || (fires >= breaker.volumeThreshold && tooMany)) breaker.open()
+  }
+}
+
+/** Of all calls while the breaker stays closed, or of one probe. */
+class OpossumPermit implements Permit {
+  private readonly gate: OpossumGate
+  readonly lentAt: number
+  constructor(gate: OpossumGate, lentAt: number) {
+    this.gate = gate
+    this.lentAt = lentAt
+  }
+  settle(outcome: Outcome): void {
+    this.gate.settle(this, outcome)
   }
 }
 

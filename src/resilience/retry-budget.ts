@@ -15,15 +15,21 @@ export interface BudgetSettings {
 export class RetryBudget {
   private settings: BudgetSettings
   private readonly firstTries: SlidingWindow
-  private readonly resends: SlidingWindow
+  /**
+   * Re-sends by the second they were sent in. The running second is only partly past, so ten buckets would forget some after
+   * little more than 9 s, and two bursts could fall into one window: hence an eleventh.
+   */
+  private readonly resends = new Float64Array(RESEND_BUCKETS)
+  private resent = 0
+  private newest: number
 
   constructor(settings: BudgetSettings, now: number) {
     this.settings = settings
     this.firstTries = new SlidingWindow(WINDOW_MS, 1, now)
-    // The running bucket is only partly past: nine full ones must hold 10 s, or two bursts could fall into one window.
-    this.resends = new SlidingWindow((WINDOW_MS * 10) / 9, 1, now)
+    this.newest = Math.floor(now / BUCKET_MS)
   }
 
+  /** Applies to the living state: what was sent stays counted. */
   reconfigure(settings: BudgetSettings): void {
     this.settings = settings
   }
@@ -35,12 +41,28 @@ export class RetryBudget {
 
   /** Takes leave for one re-send; false when the budget does not allow it. */
   withdraw(now: number): boolean {
+    this.forget(now)
     const { budgetPercent, budgetMinPerSecond } = this.settings
     const allowed = Math.max((WINDOW_MS / 1_000) * budgetMinPerSecond, (budgetPercent / 100) * this.firstTries.sum(0, now))
-    if (this.resends.sum(0, now) + 1 > allowed) return false
-    this.resends.add(0, now)
+    if (this.resent + 1 > allowed) return false
+    this.resent++
+    const slot = this.newest % RESEND_BUCKETS
+    this.resends[slot] = (this.resends[slot] as number) + 1
     return true
+  }
+
+  private forget(now: number): void {
+    const bucket = Math.floor(now / BUCKET_MS)
+    const passed = Math.min(bucket - this.newest, RESEND_BUCKETS)
+    for (let step = 1; step <= passed; step++) {
+      const slot = (this.newest + step) % RESEND_BUCKETS
+      this.resent -= this.resends[slot] as number
+      this.resends[slot] = 0
+    }
+    if (passed > 0) this.newest = bucket
   }
 }
 
 const WINDOW_MS = 10_000
+const BUCKET_MS = 1_000
+const RESEND_BUCKETS = WINDOW_MS / BUCKET_MS + 1

@@ -1,46 +1,25 @@
-import { spawn } from 'node:child_process'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createMesh } from '../../src/index.ts'
+import { createMesh, type TlsOptions } from '../../src/index.ts'
+import { accepting, blackHole } from '../support/connect-faults.ts'
 import { FaultServer } from '../support/fault-server.ts'
 import { meshErrorIn, scenario } from '../support/scenario.ts'
+import { CertificateAuthority, type Credentials, tlsFront } from '../support/tls.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup()
 })
 
-/** A server that accepts and does `act` with each connection. */
-async function accepting(act: (socket: Socket) => void): Promise<string> {
-  const server: Server = createServer((socket) => {
-    socket.on('error', () => {})
-    act(socket)
-  })
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return `127.0.0.1:${(server.address() as { port: number }).port}`
+/** Keeps `made` until the end of the test. */
+async function keep<T extends { close(): unknown }>(made: Promise<T>): Promise<T> {
+  const it = await made
+  cleanups.push(() => it.close())
+  return it
 }
 
-/** An address whose connects are never answered: a stopped process with a full accept queue. */
-async function blackHole(): Promise<string> {
-  const child = spawn(process.execPath, [
-    '-e',
-    "const s=require('net').createServer();s.listen({port:0,host:'127.0.0.1',backlog:1},()=>process.stdout.write(String(s.address().port)))",
-  ])
-  cleanups.push(() => child.kill('SIGKILL'))
-  const port = await new Promise<number>((resolve) => child.stdout.once('data', (text) => resolve(Number(text))))
-  child.kill('SIGSTOP')
-  const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}))
-  cleanups.push(() => {
-    for (const filler of fillers) filler.destroy()
-  })
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  return `127.0.0.1:${port}`
+function connectError(host: string): Promise<string | undefined> {
+  return new Promise((resolve) => connect(80, host).on('error', (error: NodeJS.ErrnoException) => resolve(error.code)))
 }
 
 describe('connecting', () => {
@@ -66,6 +45,20 @@ describe('connecting', () => {
       .call('/', { method: 'POST', body: 'order' })
       .expect({ status: 200, seen: [0, 1] }))
 
+  // Linux refuses TCP to a multicast address at once with ENETUNREACH, whatever the routes of the machine are.
+  it.runIf(process.platform === 'linux')('an unreachable endpoint is passed over at once', async () => {
+    const good = await keep(FaultServer.start('ok'))
+    const unreachable = await connectError('224.0.0.1')
+    expect(unreachable).toBe('ENETUNREACH')
+    const orders = { connectTimeout: '5s', endpoints: ['224.0.0.1:80', good.address] }
+    const mesh = await keep(Promise.resolve(createMesh({ allowAddresses: ['224.0.0.0/4'], services: { orders } })))
+    const startedAt = performance.now()
+    for (let turn = 0; turn < 10; turn++)
+      expect(await (await mesh.fetch('http://orders/', { method: 'POST', body: 'x' })).text()).toBe('ok')
+    expect(mesh.stats().services['orders']?.endpoints[0]?.failures).toBeGreaterThan(0)
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+  })
+
   it('retries switched off: a refused connect goes to the caller', () =>
     scenario()
       .refused()
@@ -74,12 +67,12 @@ describe('connecting', () => {
       .call()
       .expect({ error: 'MESH_CONNECT', seen: [0, 0] }))
 
-  for (const [name, act] of [
-    ['a reset', (socket: Socket) => socket.resetAndDestroy()],
-    ['a close', (socket: Socket) => socket.end()],
+  for (const [name, how] of [
+    ['a reset', 'rst'],
+    ['a close', 'fin'],
   ] as const) {
     it(`accept, then ${name}: the next endpoint answers`, async () => {
-      const bad = await accepting(act)
+      const { address: bad } = await keep(accepting(how))
       const good = await FaultServer.start('ok')
       cleanups.push(() => good.close())
       const mesh = createMesh({ services: { orders: { endpoints: [bad, good.address] } } })
@@ -93,7 +86,9 @@ describe('connecting', () => {
     cleanups.push(() => good.close())
     const mesh = createMesh({
       random: () => 0,
-      services: { orders: { balancing: { policy: 'round-robin' }, connectTimeout: 300, endpoints: [await blackHole(), good.address] } },
+      services: {
+        orders: { balancing: { policy: 'round-robin' }, connectTimeout: 300, endpoints: [(await keep(blackHole())).address, good.address] },
+      },
     })
     cleanups.push(() => mesh.close())
     const startedAt = performance.now()
@@ -104,7 +99,7 @@ describe('connecting', () => {
   })
 
   it('a TLS handshake that hangs times out as set', async () => {
-    const bad = await accepting(() => {})
+    const { address: bad } = await keep(accepting('silent'))
     const mesh = createMesh({ services: { orders: { connectTimeout: 200, retry: false, endpoints: [bad], tls: { mode: 'simple' } } } })
     cleanups.push(() => mesh.close())
     const startedAt = performance.now()
@@ -116,12 +111,65 @@ describe('connecting', () => {
   })
 
   it('a call gives up connecting at its own deadline', async () => {
-    const mesh = createMesh({ services: { orders: { connectTimeout: '5s', endpoints: [await blackHole()] } } })
+    const mesh = createMesh({ services: { orders: { connectTimeout: '5s', endpoints: [(await keep(blackHole())).address] } } })
     cleanups.push(() => mesh.close())
     const startedAt = performance.now()
     const error = await mesh.fetch('http://orders/', { mesh: { timeout: 200 } }).catch((thrown: unknown) => thrown)
     expect(meshErrorIn(error)?.code).toBe('MESH_DEADLINE')
     expect(meshErrorIn(error)?.name).toBe('TimeoutError')
     expect(performance.now() - startedAt).toBeLessThan(350)
+  })
+})
+
+describe('certificates', () => {
+  const authority = new CertificateAuthority()
+  const valid = (): Credentials => authority.issue({ names: ['orders'] })
+
+  /** One call over TLS to a server with `leaf`: what came of it, and what the server read of the request. */
+  async function call(leaf: Credentials, tls: TlsOptions = {}, clientCa?: string) {
+    const plain = await keep(FaultServer.start('ok'))
+    const front = await keep(tlsFront(plain.address, leaf, clientCa))
+    const options = { endpoints: [front.address], retry: false as const, tls: { ca: authority.cert, ...tls } }
+    const mesh = await keep(Promise.resolve(createMesh({ services: { orders: options } })))
+    const init = { method: 'POST', body: 'secret', headers: { authorization: 'secret' } }
+    const outcome = await mesh.fetch('http://orders/', init).then(
+      (response) => response.status,
+      (error: unknown) => meshErrorIn(error)?.code,
+    )
+    return { outcome, bytes: front.bytesIn, requests: plain.requests.length, clients: front.clients.length }
+  }
+
+  it('a valid one is believed', async () => {
+    expect(await call(valid())).toMatchObject({ outcome: 200, requests: 1 })
+  })
+
+  it.each([
+    ['expired', () => authority.issue({ names: ['orders'], notAfter: new Date(Date.now() - 1_000) })],
+    ['not yet valid', () => authority.issue({ names: ['orders'], notBefore: new Date(Date.now() + 60_000) })],
+    ['for another name', () => authority.issue({ names: ['payments'] })],
+    ['of an unknown authority', () => new CertificateAuthority('somebody else').issue({ names: ['orders'] })],
+    ['of an impostor with the same name', () => new CertificateAuthority().issue({ names: ['orders'] })],
+  ] as const)('one that is %s: not one byte of the request is sent', async (_, issue) => {
+    expect(await call(issue())).toEqual({ outcome: 'MESH_TLS', bytes: 0, requests: 0, clients: 0 })
+  })
+
+  it('serverName is what is checked', async () => {
+    expect(await call(authority.issue({ names: ['payments'] }), { serverName: 'payments' })).toMatchObject({ outcome: 200 })
+    expect(await call(valid(), { serverName: 'payments' })).toMatchObject({ outcome: 'MESH_TLS', bytes: 0 })
+  })
+
+  it('a client shows its own where it is asked', async () => {
+    const { cert, key } = authority.issue({ names: ['web'] })
+    expect(await call(valid(), { cert, key }, authority.cert)).toMatchObject({ outcome: 200, clients: 1 })
+  })
+
+  it('an endpoint with a bad certificate is passed over, and the next answers', async () => {
+    const plain = await keep(FaultServer.start('ok'))
+    const bad = await keep(tlsFront(plain.address, authority.issue({ names: ['payments'] })))
+    const good = await keep(tlsFront(plain.address, valid()))
+    const orders = { endpoints: [bad.address, good.address], tls: { ca: authority.cert } }
+    const mesh = await keep(Promise.resolve(createMesh({ services: { orders } })))
+    for (let turn = 0; turn < 10; turn++) expect((await mesh.fetch('http://orders/')).status).toBe(200)
+    expect(bad.bytesIn).toBe(0)
   })
 })

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { createGzip } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
 import { FaultServer, type Step } from '../support/fault-server.ts'
@@ -23,6 +25,16 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     () => undefined,
     (error: unknown) => error,
   )
+
+function* repeated(piece: Buffer, times: number): Generator<Buffer> {
+  for (let turn = 0; turn < times; turn++) yield piece
+}
+
+async function bytesOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of stream) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
 
 describe('what happens to an answer', () => {
   it('a slow head arrives', () => scenario().upstream('slow-head').call().expect({ status: 200, body: 'ok' }))
@@ -84,6 +96,24 @@ describe('what happens to an answer', () => {
     expect((await body.bytes()).length).toBe(Number(headers['content-length']))
   })
 
+  it('a gzip bomb is not inflated beyond what is read', async () => {
+    // Made piece by piece: a server in this process that held the 64 MiB itself would be measured instead of the client.
+    const bomb = await bytesOf(Readable.from(repeated(Buffer.alloc(65_536), 1_024)).pipe(createGzip()))
+    expect(bomb.length).toBeLessThan(100_000)
+    const { mesh } = await start({}, ({ write }) => {
+      write(`HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bomb.length}\r\n\r\n`)
+      write(bomb)
+    })
+    const before = process.memoryUsage()
+    const response = await mesh.fetch('http://orders/')
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const after = process.memoryUsage()
+    expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(16 * 1024 * 1024)
+    await reader.cancel()
+  })
+
   it('bytes after the end never reach another call', async () => {
     const { mesh } = await start({}, 'bytes-after-end')
     for (let call = 0; call < 10; call++) {
@@ -139,6 +169,19 @@ describe('what happens to an answer', () => {
     await new Promise((resolve) => setTimeout(resolve, 60))
     expect(sent).toBe(then)
     expect(stopped).toBe(true)
+  })
+
+  it('an answer before the upload is done is delivered by a server that goes on reading', async () => {
+    const { mesh } = await start({}, ({ answer }) => answer(413, 'too large'))
+    const upload = (async function* () {
+      for (let piece = 0; piece < 20; piece++) {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        yield Buffer.alloc(1_000)
+      }
+    })()
+    const { statusCode, body } = await mesh.request('http://orders/', { method: 'POST', body: upload })
+    expect([statusCode, await body.text()]).toEqual([413, 'too large'])
+    expect((await mesh.request('http://orders/')).statusCode).toBe(413)
   })
 
   it('13 MB down with a slow reader stays in flat memory', async () => {

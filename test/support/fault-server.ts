@@ -61,7 +61,7 @@ export class FaultServer {
 
   /** Connections that are open now. */
   get openSockets(): number {
-    return this.sockets.size
+    return [...this.sockets].filter(({ destroyed }) => !destroyed).length
   }
 
   /** Does this from the next request on. */

@@ -35,7 +35,7 @@ export function scenario(): Scenario {
 }
 
 /** A scenario under construction; each step returns it, and `expect` runs it. */
-export class Scenario {
+class Scenario {
   private readonly scripts: (Step[] | 'refused')[] = []
   private service: ServiceOptions = {}
   private door: Door = 'fetch'
@@ -87,9 +87,18 @@ export class Scenario {
       compare({ ...result, tookMs }, expected, upstreams)
     } finally {
       await mesh.close({ timeout: 0 })
+      const left = await openSockets(upstreams)
       await Promise.all(upstreams.map(({ server }) => server.close()))
+      expect(left, 'sockets that outlive mesh.close()').toBe(0)
     }
   }
+}
+
+/** Sockets that are still open at the servers; the news of a close takes a moment to get there. */
+async function openSockets(upstreams: Upstream[]): Promise<number> {
+  const count = (): number => upstreams.reduce((sum, { server }) => sum + server.openSockets, 0)
+  for (let turn = 0; turn < 100 && count() > 0; turn++) await new Promise((resolve) => setTimeout(resolve, 10))
+  return count()
 }
 
 async function start(script: Step[] | 'refused'): Promise<Upstream> {

@@ -1,11 +1,11 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
+import { formatDuration } from '../../core/duration.ts'
 import type { RetryCondition } from '../../model/names.ts'
-import type { PolicySections, TlsSettings } from '../../model/resources.ts'
-import { SecretValue } from '../secret.ts'
-import { checked, duration, integer, oneOf, percent, record, text } from './blocks.ts'
+import type { PolicySections } from '../../model/resources.ts'
+import { duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
+import { tls } from './tls.ts'
 
+/** What a retry policy may name. */
 const CONDITIONS = [
   '5xx',
   'gateway-error',
@@ -27,18 +27,16 @@ const balancing = record({
 const retry = v.pipe(
   record({
     attempts: v.optional(integer(0, 10)),
-    on: v.optional(v.array(oneOf(CONDITIONS), 'expected a list of conditions')),
+    on: v.optional(listOf('conditions', oneOf(CONDITIONS))),
     perTryTimeout: v.optional(duration()),
-    backoff: v.optional(record({ base: v.optional(duration()), max: v.optional(duration()) })),
+    backoff: v.optional(
+      record({ base: v.optional(duration()), max: v.optional(duration()) }, [], ({ base, max }, report) => {
+        if (base !== undefined && max !== undefined && max < base)
+          report(['max'], `expected at least backoff.base (${formatDuration(base)}), got ${formatDuration(max)}`)
+      }),
+    ),
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
   }),
-  v.forward(
-    v.check(
-      ({ backoff }) => backoff?.base === undefined || backoff.max === undefined || backoff.max >= backoff.base,
-      'expected at least backoff.base',
-    ),
-    ['backoff', 'max'] as never,
-  ),
   v.transform(({ attempts, on, perTryTimeout, backoff, budget }) =>
     compact({
       attempts,
@@ -74,70 +72,20 @@ const outlierDetection = v.pipe(
       interval: v.optional(duration()),
     },
     ['failurePercent', 'latency', 'compare'],
-  ),
-  v.forward(
-    v.check(
-      ({ ejectFor, maxEjectFor }) => ejectFor === undefined || maxEjectFor === undefined || maxEjectFor >= ejectFor,
-      'expected at least ejectFor',
-    ),
-    ['maxEjectFor'] as never,
+    ({ ejectFor, maxEjectFor }, report) => {
+      if (ejectFor !== undefined && maxEjectFor !== undefined && maxEjectFor < ejectFor)
+        report(['maxEjectFor'], `expected at least ejectFor (${formatDuration(ejectFor)}), got ${formatDuration(maxEjectFor)}`)
+    },
   ),
   v.transform(({ consecutiveFailures, ejectFor, maxEjectFor, maxEjectedPercent, interval }) =>
     compact({ consecutiveFailures, ejectForMs: ejectFor, maxEjectForMs: maxEjectFor, maxEjectedPercent, intervalMs: interval }),
   ),
 )
 
-/** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */
-const pem = checked('PEM text or bytes, or a list of them', (input) => {
-  const parts = Array.isArray(input) ? (input as unknown[]) : [input]
-  const usable =
-    parts.length > 0 && parts.every((part) => (typeof part === 'string' && part !== '') || (part instanceof Uint8Array && part.length > 0))
-  return usable ? (parts as (string | Uint8Array)[]).map((part) => (typeof part === 'string' ? part : Buffer.from(part))) : undefined
-})
-
-const certificates = v.pipe(
-  pem,
-  v.check(
-    (parts) => parts.every((part) => attempt(() => new X509Certificate(part as string | Buffer))),
-    'no certificate can be read from it',
-  ),
-)
-
-const privateKey = v.pipe(
-  pem,
-  v.check(
-    (parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)),
-    'no private key can be read from it',
-  ),
-  v.transform((parts) => new SecretValue(parts[0] as string | Uint8Array)),
-)
-
-const tls = v.pipe(
-  record(
-    {
-      mode: v.optional(oneOf(['off', 'simple'], ['mutual']), 'simple'),
-      ca: v.optional(certificates),
-      cert: v.optional(certificates),
-      key: v.optional(privateKey),
-      serverName: v.optional(text(253)),
-      minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2'),
-    },
-    ['sans'],
-  ),
-  v.check(({ cert, key }) => (cert === undefined) === (key === undefined), 'cert and key go together'),
-  v.check(
-    ({ cert, key }) =>
-      cert === undefined ||
-      key === undefined ||
-      attempt(() => createSecureContext({ cert: cert as Buffer[], key: key.reveal() as Buffer })),
-    'key is not the key of cert',
-  ),
-  v.transform(({ mode, ca, cert, key, serverName, minVersion }): TlsSettings => ({ mode, ca, cert, key, serverName, minVersion })),
-)
-
 /** What a later version adds to a policy. */
 export const LATER_POLICY_KEYS = ['hedge', 'limits', 'healthCheck', 'fault', 'fallback', 'maxDuration', 'subset'] as const
 
+/** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
   balancing: v.optional(balancing),
   timeout: v.optional(duration()),
@@ -148,6 +96,16 @@ export const policyEntries = {
   outlierDetection: v.optional(orOff(outlierDetection)),
   panicPercent: v.optional(percent()),
   tls: v.optional(tls),
+}
+
+/** What the parts of a policy must be to each other. */
+export function acrossPolicy({ timeout, retry: written }: { timeout?: number | undefined; retry?: unknown }, report: Report): void {
+  const perTry = (written as { perTryTimeoutMs?: number } | false | undefined) || {}
+  if (timeout !== undefined && perTry.perTryTimeoutMs !== undefined && perTry.perTryTimeoutMs > timeout)
+    report(
+      ['retry', 'perTryTimeout'],
+      `expected at most timeout (${formatDuration(timeout)}), got ${formatDuration(perTry.perTryTimeoutMs)}: the whole call ends before such a try could`,
+    )
 }
 
 /** The policy keys of a service or of `defaults`, checked. */
@@ -172,15 +130,6 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
 type Compact<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> }
 
 /** Without the keys whose value is undefined. */
-export function compact<T extends object>(object: T): Compact<T> {
+function compact<T extends object>(object: T): Compact<T> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Compact<T>
-}
-
-function attempt(read: () => unknown): boolean {
-  try {
-    read()
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,28 +1,34 @@
 import * as v from 'valibot'
-import { type AddressPolicy, parseAddress } from '../../core/address.ts'
+import { type AddressPolicy, isAddressRange, isNumericHost, parseAddress } from '../../core/address.ts'
 import type { EndpointSpec, Locality } from '../../core/endpoint.ts'
-import { checked, integer, isPlainObject, mapOf, oneOf, print, record, text } from './blocks.ts'
-import { LATER_POLICY_KEYS, policyEntries } from './policy.ts'
+import { checked, integer, listOf, mapOf, oneOf, print, type Report, record, text } from './blocks.ts'
+import { HostClaims } from './host-claims.ts'
+import { acrossPolicy, LATER_POLICY_KEYS, policyEntries } from './policy.ts'
 
+/** `host`, `host:port` or `*.host`. */
 const HOST =
   /^(?:\*\.)?(?=.{1,253}(?::\d+)?$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?(?::\d{1,5})?$/i
 
-const host = checked('a host such as orders.example.com, orders:8080 or *.example.com', (input) => {
+/** A host that a service answers to. A number that URLs turn into an address would never be asked for, or worse, be dialled. */
+const hostPattern = checked('a host such as orders.example.com, orders:8080 or *.example.com', (input) => {
   if (typeof input !== 'string' || !HOST.test(input)) return undefined
   const port = /:(\d+)$/.exec(input)?.[1]
+  if (isNumericHost(input.toLowerCase().replace(/\.?(?::\d+)?$/, ''))) return undefined
   return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535) ? input : undefined
 })
 
 /** Any string up to 253 characters without control characters; only DNS names become hosts. */
-export const serviceName = text(253)
+const serviceName = text(253)
 
 /** A DNS label, as Kubernetes namespaces are. */
 export const namespaceName = checked('a namespace: letters, digits and dashes, at most 63', (input) =>
   typeof input === 'string' && /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(input) ? input : undefined,
 )
 
-const locality = record({ region: v.optional(text(253)), zone: v.optional(text(253)), subZone: v.optional(text(253)) })
+/** Where something runs. */
+export const locality = record({ region: v.optional(text(253)), zone: v.optional(text(253)), subZone: v.optional(text(253)) })
 
+/** Free labels of an endpoint. */
 const metadata = v.pipe(
   mapOf(
     text(253),
@@ -30,6 +36,14 @@ const metadata = v.pipe(
   ),
   v.check((map) => map.size <= 256, 'expected at most 256 entries'),
   v.transform((map) => Object.freeze(Object.fromEntries(map))),
+)
+
+/** Addresses and ranges that the address policy lets through. */
+export const allowAddresses = listOf(
+  'addresses',
+  checked('an address or a range such as 169.254.1.0/24', (input) =>
+    typeof input === 'string' && isAddressRange(input) ? input : undefined,
+  ),
 )
 
 function address(policy: AddressPolicy) {
@@ -81,52 +95,69 @@ function endpoint(policy: AddressPolicy): v.GenericSchema<unknown, EndpointSpec>
 }
 
 /** The list of a service's endpoints; one that is named twice is a mistake in every registry. */
-function endpoints(policy: AddressPolicy) {
-  return v.pipe(
-    v.array(endpoint(policy), (issue) => `expected a list of endpoints, got ${print(issue.input)}`),
-    v.rawCheck<EndpointSpec[]>(({ dataset, addIssue }) => {
-      if (!dataset.typed) return
-      const seen = new Map<string, number>()
-      for (const [index, { id }] of dataset.value.entries()) {
-        const first = seen.get(id)
-        if (first === undefined) seen.set(id, index)
-        else
-          addIssue({
-            message: `${id} is already endpoints[${first}]`,
-            path: [{ type: 'array', origin: 'value', input: dataset.value, key: index, value: id }],
-          })
-      }
-    }),
-  )
+function endpoints(policy: AddressPolicy): v.GenericSchema<unknown, EndpointSpec[]> {
+  return listOf('endpoints', endpoint(policy), (written, report) => {
+    const seen = new Map<string, number>()
+    for (const [index, { id }] of written) {
+      const first = seen.get(id)
+      if (first === undefined) seen.set(id, index)
+      else report([index], `${print(id)} is already endpoints[${first}]`)
+    }
+  })
 }
+
+const port = integer(1, 65_535)
 
 /** One service in the short form. */
 export function serviceSchema(policy: AddressPolicy) {
-  return v.pipe(
-    record(
-      {
-        namespace: v.optional(namespaceName),
-        hosts: v.optional(
-          v.array(host, (issue) => `expected a list of hosts, got ${print(issue.input)}`),
-          [],
-        ),
-        port: v.optional(integer(1, 65_535)),
-        ports: v.optional(v.array(integer(1, 65_535), (issue) => `expected a list of ports, got ${print(issue.input)}`)),
-        protocol: v.optional(oneOf(['auto', 'http1'], ['http2']), 'auto'),
-        endpoints: v.optional(endpoints(policy)),
-        ...policyEntries,
-      },
-      LATER_POLICY_KEYS,
-    ),
-    v.check(({ port, ports }) => port === undefined || ports === undefined, 'port and ports exclude each other'),
+  return record(
+    {
+      namespace: v.optional(namespaceName),
+      hosts: v.optional(listOf('hosts', hostPattern), []),
+      port: v.optional(port),
+      ports: v.optional(listOf('ports', port)),
+      protocol: v.optional(oneOf(['auto', 'http1'], ['http2']), 'auto'),
+      endpoints: v.optional(endpoints(policy)),
+      ...policyEntries,
+    },
+    LATER_POLICY_KEYS,
+    (written, report) => {
+      if (written.port !== undefined && written.ports !== undefined) report([], 'port and ports exclude each other')
+      dialledHost(written, policy, report)
+      acrossPolicy(written, report)
+    },
   )
 }
 
-export type ParsedService = v.InferOutput<ReturnType<typeof serviceSchema>>
-
-/** `services: { name: … }`. */
-export function servicesSchema(policy: AddressPolicy): v.GenericSchema<unknown, ReadonlyMap<string, ParsedService>> {
-  return mapOf(serviceName, serviceSchema(policy) as v.GenericSchema<unknown, ParsedService>)
+/** Without endpoints the first host is what is dialled, so it must be one that may be. */
+function dialledHost({ endpoints, hosts = [] }: Partial<ParsedService>, policy: AddressPolicy, report: Report): void {
+  const first = hosts[0]
+  if (endpoints !== undefined || first === undefined || first.startsWith('*')) return
+  const refusal = policy.refusal(first.replace(/:\d+$/, ''))
+  if (refusal !== undefined) report(['hosts', 0], refusal)
 }
 
-export { isPlainObject, locality as localitySchema }
+/** One service of the short form, checked. */
+export type ParsedService = v.InferOutput<ReturnType<typeof serviceSchema>>
+
+/** What the short form has on its top level besides `services`, in a later version. */
+export const LATER_KEYS = ['routes', 'inbound', 'identity', 'trust', 'merge', 'policies'] as const
+
+/**
+ * `services: { name: … }`, no two of which may answer on the same host and port.
+ * @param namespace where services live that name none
+ */
+export function servicesSchema(policy: AddressPolicy, namespace: string): v.GenericSchema<unknown, ReadonlyMap<string, ParsedService>> {
+  return mapOf(serviceName, serviceSchema(policy), (services, report) => {
+    const claims = new HostClaims(namespace)
+    for (const [name, service] of services) {
+      const { hosts, port: only, ports = only === undefined ? [] : [only] } = service
+      const claimant = { name, namespace: service.namespace ?? namespace, hosts, ports }
+      const conflict = claims.conflict(claimant)
+      claims.claim(claimant)
+      if (conflict === undefined) continue
+      const { host, index, holder } = conflict
+      report(index === undefined ? [name] : [name, 'hosts', index], `${host} is already taken by service ${holder}`)
+    }
+  })
+}

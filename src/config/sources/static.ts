@@ -3,9 +3,9 @@ import { AddressPolicy } from '../../core/address.ts'
 import type { ConfigOptions } from '../../model/options.ts'
 import type { Resource } from '../../model/resources.ts'
 import type { Rejection, ResourceDelta, Sink, Source } from '../../model/source.ts'
-import { record } from '../schema/blocks.ts'
+import { record, text } from '../schema/blocks.ts'
 import { configError, parse } from '../schema/problems.ts'
-import { servicesSchema } from '../schema/service.ts'
+import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
 import { unfoldServices } from '../short-form.ts'
 
 /** A source whose content the program sets. */
@@ -13,6 +13,12 @@ export interface StaticSource extends Source {
   /** Replaces the content. What is wrong is returned, and then the former content stays in force, whole. */
   update(config: ConfigOptions): Rejection[]
 }
+
+const OPTIONS = record({
+  name: v.optional(text(253), 'static'),
+  namespace: v.optional(namespaceName, 'default'),
+  allowAddresses: v.optional(allowAddresses, []),
+})
 
 /**
  * A source from a document in the short form, changed by {@link StaticSource.update}; for tests, and for configuration that the
@@ -23,10 +29,11 @@ export function staticSource(
   config: ConfigOptions,
   options: { name?: string; namespace?: string; allowAddresses?: string[] } = {},
 ): StaticSource {
-  const { name = 'static', namespace = 'default', allowAddresses = [] } = options
-  const policy = new AddressPolicy(allowAddresses)
-  const schema = record({ services: v.optional(servicesSchema(policy)) })
-  const read = (document: unknown) => parse(schema as v.GenericSchema<unknown, v.InferOutput<typeof schema>>, document)
+  const settings = parse(OPTIONS, options)
+  if ('problems' in settings) throw configError(settings.problems.map((problem) => `staticSource options: ${problem}`))
+  const { name, namespace } = settings.output
+  const schema = record({ services: v.optional(servicesSchema(new AddressPolicy(settings.output.allowAddresses), namespace)) }, LATER_KEYS)
+  const read = (document: unknown) => parse(schema, document)
   const first = read(config)
   if ('problems' in first) throw configError(first.problems)
 

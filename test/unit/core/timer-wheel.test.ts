@@ -5,14 +5,14 @@ import { VirtualClock } from '../../support/virtual-clock.ts'
 
 class Wait extends WheelEntry {
   readonly firedAt: number[] = []
-  private readonly then: ((now: number) => void) | undefined
-  constructor(then?: (now: number) => void) {
+  private readonly hear: ((now: number) => void) | undefined
+  constructor(hear?: (now: number) => void) {
     super()
-    this.then = then
+    this.hear = hear
   }
   override onTime(now: number): void {
     this.firedAt.push(now)
-    this.then?.(now)
+    this.hear?.(now)
   }
 }
 

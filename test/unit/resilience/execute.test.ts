@@ -63,10 +63,17 @@ describe('execute', () => {
     let reason: unknown
     const startedAt = performance.now()
     const error = await failureOf(
-      run('db', ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject((reason = signal.reason)))), {
-        timeout: 60,
-        idempotent: true,
-      }),
+      run(
+        'db',
+        ({ signal }) =>
+          new Promise((_, reject) =>
+            signal.addEventListener('abort', () => {
+              reason = signal.reason
+              reject(reason)
+            }),
+          ),
+        { timeout: 60, idempotent: true },
+      ),
     )
     expect(error).toMatchObject({ code: 'MESH_DEADLINE', name: 'TimeoutError', service: 'db', tries: 1 })
     expect(reason).toBe(error)

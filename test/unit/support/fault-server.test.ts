@@ -129,11 +129,7 @@ describe('a fault server does what its name says', () => {
   it('bodies are counted and hashed, sized and chunked alike', async () => {
     const server = await start('ok')
     await talk(server.port, 'POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello', 100)
-    await talk(
-      server.port,
-      'POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n',
-      100,
-    )
+    await talk(server.port, 'POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n', 100)
     expect(server.requests.map(({ bodyBytes }) => bodyBytes)).toEqual([5, 5])
     expect(server.requests[0]?.bodyHash).toBe('2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824')
     expect(server.requests[1]?.bodyHash).toBe(server.requests[0]?.bodyHash)
@@ -212,11 +208,7 @@ describe('certificates made by hand', () => {
   const authority = new CertificateAuthority()
 
   /** The code with which a handshake is refused, or the protocol when it is not. */
-  async function handshake(
-    leaf: { cert: string; key: string },
-    ca: string,
-    client?: { cert: string; key: string },
-  ): Promise<string> {
+  async function handshake(leaf: { cert: string; key: string }, ca: string, client?: { cert: string; key: string }): Promise<string> {
     const plain = await start('ok')
     const front = await tlsFront(plain.address, leaf, client === undefined ? undefined : ca)
     cleanups.push(() => front.close())
@@ -241,11 +233,7 @@ describe('certificates made by hand', () => {
   })
 
   it.each([
-    [
-      'expired',
-      () => authority.issue({ names: ['orders.test'], notAfter: new Date(Date.now() - 1_000) }),
-      'CERT_HAS_EXPIRED',
-    ],
+    ['expired', () => authority.issue({ names: ['orders.test'], notAfter: new Date(Date.now() - 1_000) }), 'CERT_HAS_EXPIRED'],
     [
       'not yet valid',
       () => authority.issue({ names: ['orders.test'], notBefore: new Date(Date.now() + DAY_MS / 2) }),
@@ -257,11 +245,7 @@ describe('certificates made by hand', () => {
       () => new CertificateAuthority('somebody else').issue({ names: ['orders.test'] }),
       'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
     ],
-    [
-      'of an impostor with the same name',
-      () => new CertificateAuthority().issue({ names: ['orders.test'] }),
-      'CERT_SIGNATURE_FAILURE',
-    ],
+    ['of an impostor with the same name', () => new CertificateAuthority().issue({ names: ['orders.test'] }), 'CERT_SIGNATURE_FAILURE'],
   ] as const)('one that is %s is refused', async (_, issue, code) => {
     expect(await handshake(issue(), authority.cert)).toBe(code)
   })

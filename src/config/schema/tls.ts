@@ -1,0 +1,85 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
+import * as v from 'valibot'
+import type { TlsSettings } from '../../model/resources.ts'
+import { SecretValue } from '../secret.ts'
+import { checked, oneOf, printType, record, text } from './blocks.ts'
+
+/** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */
+const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
+  'PEM text or bytes, or a list of them',
+  (input) => {
+    const parts = Array.isArray(input) ? (input as unknown[]) : [input]
+    const usable = parts.length > 0 && parts.every((part) => (typeof part === 'string' || part instanceof Uint8Array) && part.length > 0)
+    return usable ? (parts as (string | Uint8Array)[]).map((part) => (typeof part === 'string' ? part : Buffer.from(part))) : undefined
+  },
+  printType,
+)
+
+const PEM_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g
+
+/**
+ * Every certificate of a part as PEM. A bundle is read one by one, since Node stops in silence at the first that is broken;
+ * DER becomes PEM, since Node's secure contexts take no other.
+ */
+function readCertificates(part: string | Buffer): string[] {
+  const written = typeof part === 'string' ? part : part.toString('latin1')
+  if (!written.includes('-----BEGIN')) return [new X509Certificate(part).toString()]
+  const blocks = written.match(PEM_CERTIFICATE) ?? []
+  if (blocks.length === 0 || blocks.length !== written.split('-----BEGIN').length - 1) throw new Error('not only whole certificates')
+  return blocks.map((block) => new X509Certificate(block).toString())
+}
+
+const certificates = v.pipe(
+  pem,
+  v.rawTransform<(string | Buffer)[], readonly string[]>(({ dataset, addIssue, NEVER }) => {
+    const read = attempt(() => dataset.value.flatMap(readCertificates))
+    if (read !== undefined) return read
+    addIssue({ message: 'no certificate can be read from it' })
+    return NEVER
+  }),
+) as v.GenericSchema<unknown, readonly string[]>
+
+const privateKey = v.pipe(
+  pem,
+  v.check(
+    (parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)) !== undefined,
+    'no private key can be read from it',
+  ),
+  v.transform((parts) => new SecretValue(parts[0] as string | Buffer)),
+)
+
+const fields = record(
+  {
+    mode: v.optional(oneOf(['off', 'simple'], ['mutual']), 'simple'),
+    ca: v.optional(certificates),
+    cert: v.optional(certificates),
+    key: v.optional(privateKey),
+    serverName: v.optional(text(253)),
+    minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2'),
+  },
+  ['sans'],
+)
+
+type TlsFields = v.InferOutput<typeof fields>
+
+/** How a service is reached under TLS; nothing of a key or a certificate ever stands in a problem. */
+export const tls: v.GenericSchema<unknown, TlsSettings> = v.pipe(
+  fields,
+  v.rawCheck<TlsFields>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    const { cert, key } = dataset.value
+    if ((cert === undefined) !== (key === undefined)) addIssue({ message: 'cert and key go together' })
+    else if (cert !== undefined && attempt(() => createSecureContext({ cert: cert.join(''), key: key?.reveal() as string })) === undefined)
+      addIssue({ message: 'key is not the key of cert' })
+  }),
+  v.transform(({ mode, ca, cert, key, serverName, minVersion }) => ({ mode, ca, cert, key, serverName, minVersion })),
+)
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,184 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type Ending, mustEndWell, place, ROOT, requireBuild } from './support/child-script.ts'
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: Record<string, unknown> }
+const SUBPATHS = Object.keys(manifest.exports)
+  .filter((key) => key !== './package.json')
+  .map((key) => `inmesh${key.slice(1)}`)
+const LAZY = /node_modules[\\/](?:undici|opossum|p-retry)[\\/]/
+
+/** A loader hook that names every module on stderr; it sees `import()` out of CommonJS too. */
+const TELL_MODULES = `
+import { register } from 'node:module'
+register('data:text/javascript,' + encodeURIComponent(\`
+  import { writeSync } from 'node:fs'
+  export async function resolve(specifier, context, next) {
+    const found = await next(specifier, context)
+    writeSync(2, 'loaded ' + found.url + '\\\\n')
+    return found
+  }
+\`))`
+
+let counter = 0
+/** Runs `code` and gives what it printed, as JSON, and the modules that were loaded. */
+async function observe<T>(kind: 'mjs' | 'cjs', code: string, nodeArgs: string[] = []): Promise<Ending & { value: T; loaded: string[] }> {
+  const hook = place('package/tell-modules.mjs', TELL_MODULES)
+  const ending = await mustEndWell(place(`package/${++counter}.${kind}`, code), { nodeArgs: ['--import', hook, ...nodeArgs] })
+  const loaded = [...ending.stderr.matchAll(/^loaded (.*)$/gm)].map(([, url]) => url as string)
+  return { ...ending, value: JSON.parse(ending.stdout) as T, loaded }
+}
+
+/** Loads everything inside `use`, and prints what the process looks like before and after. */
+function beforeAndAfter(load: string): string {
+  return `
+    const look = () => ({
+      open: process.getActiveResourcesInfo().filter((each) => !/Pipe|TTY|File|FSReq|MessagePort|Worker/.test(each)),
+      globals: Reflect.ownKeys(globalThis).map(String).sort(),
+      dispatcher: typeof globalThis[Symbol.for('undici.globalDispatcher.1')],
+      listeners: process.eventNames().map(String).sort(),
+    })
+    const run = async () => {
+      const before = look()
+      ${load}
+      const after = look()
+      const required = typeof require === 'function' ? Object.keys(require.cache) : []
+      const end = process.hrtime.bigint()
+      process.on('exit', () => console.log(JSON.stringify({ before, after, required, ms: Number(process.hrtime.bigint() - end) / 1e6 })))
+    }
+    run()`
+}
+
+interface State {
+  open: string[]
+  globals: string[]
+  dispatcher: string
+  listeners: string[]
+}
+
+interface Look {
+  before: State
+  after: State
+  required: string[]
+  ms: number
+}
+
+const importAll = SUBPATHS.map((path) => `await import('${path}')`).join('\n')
+const requireAll = SUBPATHS.map((path) => `require('${path}')`).join('\n')
+
+/** Fails once, so that p-retry is entered; the one place where CommonJS needs a package that is ESM only. */
+const retryOnce = `
+  const mesh = createMesh({})
+  let runs = 0
+  const value = await mesh.execute('db', async () => { if (++runs === 1) throw new Error('once'); return runs }, { idempotent: true })
+  await mesh.close()
+  console.log(JSON.stringify(value))`
+
+beforeAll(requireBuild)
+
+describe('the built package', () => {
+  it.each(SUBPATHS)('%s gives the same names to import and require', async (path) => {
+    const imported = await observe<string[]>('mjs', `console.log(JSON.stringify(Object.keys(await import('${path}')).sort()))`)
+    const required = await observe<string[]>('cjs', `console.log(JSON.stringify(Object.keys(require('${path}')).sort()))`)
+    expect(imported.value).toEqual(required.value)
+    expect(imported.value.length).toBeGreaterThan(0)
+  })
+
+  it('both forms work side by side and know each other’s errors', async () => {
+    const { value } = await observe(
+      'mjs',
+      `import { createRequire } from 'node:module'
+       import { isMeshError, MeshError } from 'inmesh'
+       const other = createRequire(import.meta.url)('inmesh')
+       console.log(JSON.stringify([other.MeshError === MeshError, isMeshError(new other.MeshError('MESH_CLOSED', {})), other.isMeshError(new MeshError('MESH_CLOSED', {}))]))`,
+    )
+    expect(value).toEqual([false, true, true])
+  })
+
+  it.each(['mjs', 'cjs'] as const)('a class is one class over all entries (%s)', async (kind) => {
+    const get = (path: string): string => (kind === 'mjs' ? `await import('${path}')` : `require('${path}')`)
+    const { value } = await observe(
+      kind,
+      `(async () => {
+         const root = ${get('inmesh')}, part = ${get('inmesh/resilience')}
+         const guarded = part.circuitBreaker(async () => 1)
+         guarded.shutdown()
+         const error = await guarded().catch((reason) => reason)
+         console.log(JSON.stringify(error instanceof root.MeshError))
+       })()`,
+    )
+    expect(value).toBe(true)
+  })
+
+  it.each([
+    ['import', 'mjs', importAll],
+    ['require', 'cjs', requireAll],
+  ] as const)(
+    '%s opens nothing, changes nothing, loads no undici, opossum or p-retry, and the process ends at once',
+    async (_, kind, load) => {
+      const { value, loaded } = await observe<Look>(kind, beforeAndAfter(load))
+      const { listeners, ...rest } = value.after
+      expect(rest).toEqual({ ...value.before, listeners: undefined })
+      expect(listeners.filter((each) => !value.before.listeners.includes(each))).toEqual([])
+      expect(value.ms).toBeLessThan(1_000)
+      expect([...loaded, ...value.required].filter((each) => LAZY.test(each))).toEqual([])
+      expect([...loaded, ...value.required].some((each) => /dist[\\/]index\.c?js$/.test(each))).toBe(true)
+    },
+  )
+
+  it('a second try enters p-retry, from ESM', async () => {
+    const { value, loaded } = await observe('mjs', `import { createMesh } from 'inmesh'\n${retryOnce}`)
+    expect(value).toBe(2)
+    expect(loaded.some((each) => each.includes('/p-retry/'))).toBe(true)
+  })
+
+  it('a second try enters p-retry, from CommonJS', async () => {
+    const { value, loaded } = await observe('cjs', `const { createMesh } = require('inmesh');\n(async () => {${retryOnce}\n})()`)
+    expect(value).toBe(2)
+    expect(loaded.some((each) => each.includes('/p-retry/'))).toBe(true)
+  })
+
+  it('a bundler can see what is loaded late', () => {
+    for (const extension of ['js', 'cjs']) {
+      const code = readdirSync(join(ROOT, 'dist'))
+        .filter((name) => name.endsWith(`.${extension}`))
+        .map((name) => readFileSync(join(ROOT, 'dist', name), 'utf8'))
+        .join('\n')
+      for (const name of ['undici', 'opossum', 'p-retry']) {
+        expect(code).toMatch(new RegExp(`import\\(['"]${name}['"]\\)`))
+        expect(code).not.toMatch(new RegExp(`require\\(['"]${name}['"]\\)|from ['"]${name}['"]`))
+      }
+    }
+  })
+
+  it('the types name no types of undici', () => {
+    for (const name of readdirSync(join(ROOT, 'dist'), { recursive: true, encoding: 'utf8' }).filter((each) => /\.d\.c?ts$/.test(each)))
+      expect(readFileSync(join(ROOT, 'dist', name), 'utf8'), name).not.toMatch(/(?:from|import\()\s*['"](?:undici|opossum|p-retry)/)
+  })
+
+  it('publishes the build, the licence and the papers, and nothing else', () => {
+    const printed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const [{ files }] = JSON.parse(printed) as [{ files: { path: string }[] }]
+    const stray = files
+      .map(({ path }) => path)
+      .filter((path) => !/^(?:dist\/.+|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/.test(path))
+    expect(stray).toEqual([])
+    expect(files.map(({ path }) => path)).toEqual(expect.arrayContaining(['LICENSE', 'CHANGELOG.md', 'dist/index.d.cts']))
+  })
+
+  it('says how long an import takes', async () => {
+    const time = `const start = process.hrtime.bigint()\nawait import('inmesh')\nconsole.log(Number(process.hrtime.bigint() - start) / 1e6)`
+    const script = place('package/time.mjs', time)
+    const times: number[] = []
+    for (let round = 0; round < 5; round++) times.push(Number((await mustEndWell(script)).stdout))
+    const [, , median] = times.sort((a, b) => a - b)
+    console.log(`import('inmesh') takes ${median?.toFixed(1)} ms on ${process.version} (median of 5 processes)`)
+    expect(median).toBeGreaterThan(0)
+  })
+})

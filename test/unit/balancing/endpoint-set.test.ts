@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import { EndpointSet, LeastRequest } from '../../../src/balancing/index.ts'
+import type { Endpoint } from '../../../src/core/endpoint.ts'
+import { seededRandom } from '../../../src/core/random.ts'
+import { callOf, endpointsOf } from '../../support/sample.ts'
+
+function make(size: number, panicPercent = 50) {
+  const random = seededRandom(1)
+  const set = new EndpointSet(panicPercent, random)
+  const endpoints = endpointsOf(size)
+  set.replace(endpoints)
+  const pick = (tried: readonly Endpoint[] = [], now = 0): Endpoint | undefined =>
+    set.pick(new LeastRequest(random), callOf({ tries: tried.length }, tried), now)
+  return { set, endpoints, pick }
+}
+
+describe('the present endpoints of a service', () => {
+  it('keep one frozen array until something changes, and work it out once for many changes', () => {
+    const { set, endpoints } = make(100)
+    const before = set.usable
+    expect(Object.isFrozen(before)).toBe(true)
+    expect(set.usable).toBe(before)
+    for (const endpoint of endpoints.slice(0, 40)) set.setEjected(endpoint, true)
+    const after = set.usable
+    expect(after).toHaveLength(60)
+    expect(set.usable).toBe(after)
+    expect(before).toHaveLength(100)
+  })
+
+  it('one endpoint that is named twice counts once', () => {
+    const { set, endpoints } = make(2)
+    const [a, b] = endpoints as [Endpoint, Endpoint]
+    set.replace([a, a, b])
+    set.setEjected(a, true)
+    set.replace([a, a, b])
+    expect([set.all.length, set.ejected]).toEqual([2, 1])
+    set.setEjected(a, false)
+    expect([set.ejected, set.usable.length, set.panic]).toEqual([0, 2, false])
+  })
+
+  it('a further try: usable, then refused lately, then ejected, then whoever', () => {
+    const { set, endpoints, pick } = make(4)
+    const [tried, ejected, refused, good] = endpoints as [Endpoint, Endpoint, Endpoint, Endpoint]
+    set.setEjected(ejected, true)
+    refused.connectFailedAt = -500
+    expect(pick([tried])).toBe(good)
+    expect(pick([tried, good])).toBe(refused)
+    expect(pick([tried, good, refused])).toBe(ejected)
+    expect(endpoints).toContain(pick([tried, good, refused, ejected]))
+    // A second later nothing is held against it.
+    const order = new Set(Array.from({ length: 50 }, () => pick([tried], 600)))
+    expect(order).toEqual(new Set([refused, good]))
+  })
+
+  it('in panic one that connects is preferred, and one that does not is better than none', () => {
+    const { set, endpoints, pick } = make(3)
+    for (const endpoint of endpoints.slice(0, 2)) set.setEjected(endpoint, true)
+    expect(set.panic).toBe(true)
+    for (const endpoint of endpoints.slice(0, 2)) endpoint.connectFailedAt = 0
+    for (let draw = 0; draw < 50; draw++) expect(pick()).toBe(endpoints[2])
+    ;(endpoints[2] as Endpoint).connectFailedAt = 0
+    expect(pick()).toBeDefined()
+  })
+
+  it.each([
+    ['no panic at 0: none usable, none picked', 0, undefined],
+    ['panic at 1: all are used', 1, 'any'],
+  ])('%s', (_, panicPercent, expected) => {
+    const { set, endpoints, pick } = make(2, panicPercent)
+    for (const endpoint of endpoints) set.setEjected(endpoint, true)
+    expect(pick() === undefined ? undefined : 'any').toBe(expected)
+  })
+
+  it('what one endpoint sheds is spread over all others', () => {
+    const { endpoints, pick } = make(11)
+    const [dead] = endpoints as [Endpoint]
+    const counts = new Map<string, number>()
+    for (let call = 0; call < 5_000; call++) {
+      const { id } = pick([dead]) as Endpoint
+      counts.set(id, (counts.get(id) ?? 0) + 1)
+    }
+    expect(counts.size).toBe(10)
+    // The one behind the dead one inherits its starts too, so it may have up to twice its share.
+    expect(Math.max(...counts.values())).toBeLessThan(1_100)
+  })
+
+  it('nothing of nothing', () => {
+    const { set, pick } = make(0)
+    expect([pick(), pick(endpointsOf(1)), set.panic, set.hasUntried(callOf())]).toEqual([undefined, undefined, false, false])
+  })
+})

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest'
+import type { Permit, Refusal } from '../../../src/core/gate.ts'
+import { CircuitBreaker } from '../../../src/resilience/circuit-breaker.ts'
+import { OK, UNAVAILABLE } from '../../support/sample.ts'
+
+const SETTINGS = { failurePercent: 50, windowMs: 10_000, minRequests: 4, openForMs: 1_000 }
+
+function make() {
+  const time = { now: 0 }
+  const told: unknown[] = []
+  const breaker = new CircuitBreaker('orders', SETTINGS, time, {
+    opened: (detail) => told.push(detail),
+    closed: (detail) => told.push(detail),
+  })
+  const fail = (calls: number): void => {
+    for (let call = 0; call < calls; call++) (breaker.admit() as Permit).settle(UNAVAILABLE)
+  }
+  return { time, told, breaker, fail }
+}
+
+describe('a breaker that is switched off and on', () => {
+  it('lets everything pass and counts nothing while it is off', () => {
+    const { breaker, fail } = make()
+    fail(3)
+    breaker.reconfigure(false)
+    expect(breaker.state).toBe('off')
+    fail(50)
+    breaker.reconfigure(SETTINGS)
+    expect(breaker.state).toBe('closed')
+    fail(1)
+    expect(breaker.state).toBe('open')
+  })
+
+  it('was open before and is open after: nothing closes because somebody pushed', () => {
+    const { breaker, fail } = make()
+    fail(4)
+    breaker.reconfigure(false)
+    expect(breaker.admit().refused).not.toBe(true)
+    breaker.reconfigure(SETTINGS)
+    expect(breaker.state).toBe('open')
+    expect(breaker.admit().refused).toBe(true)
+  })
+
+  it('a probe that was out meanwhile decides nothing, and another is lent', () => {
+    const { breaker, fail, time } = make()
+    fail(4)
+    time.now = 1_000
+    const probe = breaker.admit() as Permit
+    breaker.reconfigure(false)
+    breaker.reconfigure(SETTINGS)
+    probe.settle(OK)
+    expect(breaker.state).toBe('half-open')
+    ;(breaker.admit() as Permit).settle(OK)
+    expect(breaker.state).toBe('closed')
+  })
+})
+
+describe('what a breaker says', () => {
+  it('a refusal says how long is left, and is one object per opening', () => {
+    const { breaker, fail, time } = make()
+    fail(4)
+    const first = breaker.admit() as Refusal
+    expect(first).toMatchObject({ code: 'MESH_CIRCUIT_OPEN', status: 503, retryAfterMs: 1_000 })
+    time.now = 400
+    expect(breaker.admit()).toBe(first)
+    expect(first.retryAfterMs).toBe(600)
+    time.now = 1_000
+    ;(breaker.admit() as Permit).settle(UNAVAILABLE)
+    expect(breaker.admit()).not.toBe(first)
+  })
+
+  it('its state in words', () => {
+    const { breaker, fail, time } = make()
+    const said = [breaker.explain]
+    fail(4)
+    time.now = 250
+    said.push(breaker.explain)
+    time.now = 1_000
+    said.push(breaker.explain)
+    breaker.admit()
+    said.push(breaker.explain)
+    breaker.reconfigure(false)
+    said.push(breaker.explain)
+    expect(said).toEqual([
+      'closed: 0 of 0 calls found it unavailable; opens at 50 % of at least 4',
+      'open for another 750ms',
+      'half-open: the next call is the probe',
+      'half-open: waiting for its probe',
+      'off',
+    ])
+  })
+
+  it('its listener hears the share, the volume, and how long it took', () => {
+    const { fail, told, time, breaker } = make()
+    fail(4)
+    time.now = 1_500
+    ;(breaker.admit() as Permit).settle(OK)
+    expect(told).toEqual([{ failurePercent: 100, requests: 4, openForMs: 1_000 }, { afterMs: 1_500 }])
+  })
+})
