@@ -17,7 +17,7 @@ import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import { MeshDispatcher, type UniversalDispatcher } from './outbound/dispatcher.ts'
 import { type CallSettings, NO_SETTINGS } from './outbound/engine.ts'
-import { type FetchHost, meshFetch, type Ownership, urlOf } from './outbound/fetch.ts'
+import { MeshFetch, type Ownership, urlOf } from './outbound/fetch/mesh-fetch.ts'
 import { Installation } from './outbound/install.ts'
 import { Outbound, requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
@@ -49,7 +49,7 @@ export class Mesh<Name extends string = string> {
   private readonly outbound: Outbound
   private readonly sources: SourceRunner
   private readonly executor: Executor
-  private readonly fetchHost: FetchHost
+  private readonly fetching: MeshFetch
   private readonly platform: typeof globalThis.fetch
   private context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private installation: Installation | undefined = undefined
@@ -126,12 +126,22 @@ export class Mesh<Name extends string = string> {
       },
     }) as unknown as UniversalDispatcher
     this.executor = new Executor({ clock: this.clock, random, emit })
-    this.fetchHost = {
+    const { outbound, targets, time } = this
+    this.fetching = new MeshFetch({
       owner: (input) => this.owner(input),
       settled: () => new Promise((resolve) => this.startup.when(() => resolve())),
       dispatcher: this.dispatcher,
       context: () => this.contextStorage(),
-    }
+      get around() {
+        return outbound.around
+      },
+      afterPoll: (then) => this.clock.afterPoll(then),
+      now: () => time.read(),
+      find: (origin) => targets.find(origin),
+      serves: (origin) => outbound.serves(origin),
+      originOfEndpoint: (address) => targets.originOfEndpoint(address),
+      open: (target, options, caller, settings) => outbound.open(target, options, caller, settings),
+    })
   }
 
   /**
@@ -313,7 +323,7 @@ export class Mesh<Name extends string = string> {
   }
 
   private fetchThrough(former: typeof globalThis.fetch, input: unknown, init: unknown): Promise<Response> {
-    return meshFetch(this.fetchHost, former, input, init as RequestInit | undefined)
+    return this.fetching.fetch(former, input, init as RequestInit | undefined)
   }
 
   /** Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */

@@ -35,6 +35,7 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
     hashKey: hashKey ?? base.hashKey,
     priority: priority ?? base.priority,
     retries: retries ?? base.retries,
+    notAfter: base.notAfter,
   }
 }
 

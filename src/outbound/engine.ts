@@ -35,6 +35,8 @@ export interface CallSettings {
   readonly hashKey: string | undefined
   readonly priority: 'low' | 'normal' | 'high'
   readonly retries: number | undefined
+  /** Clock time that no deadline goes beyond; Infinity for none. */
+  readonly notAfter: number
 }
 
 export const NO_SETTINGS: CallSettings = Object.freeze({
@@ -43,4 +45,5 @@ export const NO_SETTINGS: CallSettings = Object.freeze({
   hashKey: undefined,
   priority: 'normal',
   retries: undefined,
+  notAfter: Number.POSITIVE_INFINITY,
 })

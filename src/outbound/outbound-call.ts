@@ -54,7 +54,12 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.startedAt = engine.time.read()
     const bound = settings.timeoutMs ?? policy.timeouts.timeoutMs
     this.boundToEnd = bound !== undefined
-    this.deadline = this.startedAt + (bound ?? policy.timeouts.headTimeoutMs)
+    this.deadline = Math.min(this.startedAt + (bound ?? policy.timeouts.headTimeoutMs), settings.notAfter)
+  }
+
+  /** Re-sends that this call has not used. */
+  get resendsLeft(): number {
+    return Math.max(0, this.retries - Math.max(0, this.tries - 1 - this.moves))
   }
 
   hasTried(endpoint: Endpoint): boolean {

@@ -1,11 +1,12 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
 import { parseCallOptions } from './call-options.ts'
-import { callerOf } from './caller.ts'
+import { type Caller, callerOf } from './caller.ts'
 import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engine.ts'
 import { Exchange } from './exchange.ts'
 import type { DispatchController, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { Targets } from './targets.ts'
+import { splitUrl } from './url.ts'
 
 /** Takes a request that is not ours, by the door it came in. */
 export type PassOn = (options: DispatchOptions, handler: DispatchHandler) => boolean
@@ -36,11 +37,21 @@ export class Outbound {
   dispatch(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
     const { host } = this
     const target = options.origin == null ? undefined : host.targets.find(options.origin)
-    if (target !== undefined) return this.exchange(target, options, handler)
+    if (target !== undefined) {
+      const caller = callerOf(handler)
+      let settings: CallSettings
+      try {
+        settings = options.mesh === undefined ? this.around : parseCallOptions(options.mesh, this.around)
+      } catch (error) {
+        return refuse(caller, error)
+      }
+      this.open(target, options, caller, settings)
+      return true
+    }
     if (!host.ready && !host.closed) return this.wait(options, handler, passOn)
     if (host.unknownHosts === 'refuse') {
       const reason = `${String(options.origin)} is no service of this mesh, and unknownHosts is 'refuse'`
-      return refuse(handler, meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
+      return refuse(callerOf(handler), meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
     }
     this.passedThrough++
     return passOn(options, handler)
@@ -51,17 +62,14 @@ export class Outbound {
     return this.host.targets.find(origin) !== undefined
   }
 
-  private exchange(target: Target, options: DispatchOptions, handler: DispatchHandler): boolean {
+  /** Sends one call; undefined when it was refused, of which `caller` has heard then. */
+  open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
     const { host } = this
-    if (host.closed)
-      return refuse(handler, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
-    let settings: CallSettings
-    try {
-      settings = this.settings(options)
-    } catch (error) {
-      return refuse(handler, error)
+    if (host.closed) {
+      refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+      return undefined
     }
-    const exchange = new Exchange(host.engine, target, options, settings, callerOf(handler))
+    const exchange = new Exchange(host.engine, target, options, settings, caller)
     exchange.open()
     if (host.ready) {
       exchange.begin()
@@ -69,18 +77,18 @@ export class Outbound {
       exchange.wait()
       host.whenReady((error) => exchange.beginOrFail(error))
     }
-    return true
+    return exchange
   }
 
-  private settings(options: DispatchOptions): CallSettings {
-    const around = this.host.context?.getStore() ?? NO_SETTINGS
-    return options.mesh === undefined ? around : parseCallOptions(options.mesh, around)
+  /** The per-call options of `mesh.with` around this moment. */
+  get around(): CallSettings {
+    return this.host.context?.getStore() ?? NO_SETTINGS
   }
 
   /** Nobody knows yet whether the host is ours: a source may still name it. */
   private wait(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
     this.host.whenReady((error) => {
-      if (error !== undefined && this.host.unknownHosts === 'refuse') refuse(handler, error)
+      if (error !== undefined && this.host.unknownHosts === 'refuse') refuse(callerOf(handler), error)
       else this.dispatch(options, handler, passOn)
     })
     return true
@@ -88,8 +96,7 @@ export class Outbound {
 }
 
 /** Answers a request that never became an exchange, in the order that both dialects expect. */
-function refuse(handler: DispatchHandler, error: unknown): boolean {
-  const caller = callerOf(handler)
+function refuse(caller: Caller, error: unknown): boolean {
   const controller: DispatchController = {
     aborted: true,
     reason: error,
@@ -105,29 +112,17 @@ function refuse(handler: DispatchHandler, error: unknown): boolean {
   return true
 }
 
-/** A URL taken apart for undici's `request` and `stream`; the defaults are undici's. */
+/**
+ * A URL taken apart for undici's `request` and `stream`; the defaults are undici's.
+ * @throws MeshError `MESH_CONFIG` when it is no absolute URL
+ */
 export function requestOptions(url: string | URL, options: Record<string, unknown>): Record<string, unknown> {
-  const { origin, path } = splitUrl(url)
+  const split = splitUrl(url)
+  if (split === undefined) throw new MeshError('MESH_CONFIG', { reason: `expected an absolute URL, got ${JSON.stringify(String(url))}` })
   return {
     ...options,
-    origin,
-    path: options['path'] ?? path,
+    origin: split.origin,
+    path: options['path'] ?? split.path,
     method: options['method'] ?? (options['body'] === undefined ? 'GET' : 'PUT'),
-  }
-}
-
-/** A URL that `new URL` (0.4 µs) would give back as it is written; dots and escapes may be path segments to resolve. */
-const PLAIN_URL = /^https?:\/\/[a-z0-9.-]+(?::\d+)?\/[\w~!$&()*+,;=:@/?-]*$/
-
-function splitUrl(url: string | URL): { origin: string; path: string } {
-  if (typeof url === 'string' && PLAIN_URL.test(url)) {
-    const slash = url.indexOf('/', 8)
-    return { origin: url.slice(0, slash), path: url.slice(slash) }
-  }
-  try {
-    const { origin, pathname, search } = url instanceof URL ? url : new URL(url)
-    return { origin, path: pathname + search }
-  } catch (cause) {
-    throw new MeshError('MESH_CONFIG', { reason: `expected an absolute URL, got ${JSON.stringify(String(url))}`, cause })
   }
 }

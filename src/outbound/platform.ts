@@ -1,5 +1,5 @@
 /**
- * The platform's own fetch and Response, in one place. Their classes are never extended or replaced here: touching
+ * The platform's own fetch and its classes, in one place. None is replaced here, and none is touched before it is needed: touching
  * `globalThis.Response` makes the platform install its dispatcher, which must happen before any undici is loaded.
  */
 
@@ -13,7 +13,26 @@ export function wakePlatformFetch(): void {
   void globalThis.Response
 }
 
-/** A platform Response around `body`; used to serialise forms. */
-export function platformResponse(body: unknown): Response {
-  return new globalThis.Response(body as ConstructorParameters<typeof Response>[0])
+/** Headers as the platform makes them. */
+export type PlatformHeaders = Headers
+/** A form as the platform makes it. */
+export type PlatformForm = FormData
+
+/** The classes that fetch takes and gives. */
+export interface FetchClasses {
+  readonly Response: typeof globalThis.Response
+  readonly Request: typeof globalThis.Request
+  readonly Headers: typeof globalThis.Headers
+  readonly FormData: typeof globalThis.FormData
+}
+
+/** The platform's classes as they are now. */
+export function fetchClasses(): FetchClasses {
+  return { Response: globalThis.Response, Request: globalThis.Request, Headers: globalThis.Headers, FormData: globalThis.FormData }
+}
+
+/** A platform Response around `body`; used to serialise forms, and to parse what is rarely asked for. */
+export function platformResponse(body: unknown, headers?: Record<string, string>): Response {
+  const init = headers === undefined ? undefined : { headers }
+  return new globalThis.Response(body as ConstructorParameters<typeof Response>[0], init)
 }

@@ -64,6 +64,21 @@ export class Targets {
     return this.plan.table.find(origin.host, origin.port)
   }
 
+  /**
+   * The origin of the service with an endpoint at `address` (`host:port`), or undefined. A walk over all endpoints: for what is rare, such
+   * as a redirect that names one.
+   */
+  originOfEndpoint(address: string): string | undefined {
+    for (const plan of this.plan.services()) {
+      if (!plan.set.all.some((endpoint) => endpoint.address === address)) continue
+      for (const host of [plan.name, `${plan.name}.${plan.snapshot.namespace}`]) {
+        const origin = `http://${host}`
+        if (this.find(origin)?.plan === plan) return origin
+      }
+    }
+    return undefined
+  }
+
   private resolve(key: string): Target | undefined {
     const origin = parseOrigin(key)
     const match = origin === undefined ? undefined : this.match(origin)

@@ -1,0 +1,237 @@
+import { clampDelay } from '../../core/clock.ts'
+import { meshErrorWithoutStack } from '../../core/errors.ts'
+import type { Caller } from '../caller.ts'
+import type { CallSettings, Target } from '../engine.ts'
+import type { Exchange } from '../exchange.ts'
+import type { DispatchController, DispatchOptions, RawHeaders } from '../handler.ts'
+import { rawHeader } from '../headers.ts'
+import { codingsOf, MAX_CODINGS } from './decode.ts'
+import { headerRecord, isRedirect, type Landmarks, MAX_REDIRECTS, nextHop } from './redirect.ts'
+import type { FetchRequest } from './request.ts'
+import { withDefaults } from './request-headers.ts'
+import type { MakeResponse } from './response.ts'
+import { HIGH_WATER_BYTES, ResponseBody, terminated } from './response-body.ts'
+import type { SignalListeners } from './signal.ts'
+
+/** What a call of fetch needs from the mesh. */
+export interface FetchContext extends Landmarks {
+  find(origin: string): Target | undefined
+  /** Opens an exchange; undefined when it was refused, of which `caller` has heard. */
+  open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined
+  /** The platform's fetch, for a hop that leaves the mesh. */
+  readonly platform: typeof globalThis.fetch
+  /** Milliseconds of the mesh's clock. */
+  now(): number
+  readonly makeResponse: MakeResponse
+  readonly signals: SignalListeners
+}
+
+const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
+/** What is read of an answer that nobody wants, so that its connection can be used again. */
+const DRAIN_BYTES = 16 * 1024
+
+/**
+ * One call of fetch, over all its redirects: the one whom the engine answers, and who makes the Response. Each hop is an exchange of its
+ * own; they share the deadline and the re-sends of the first.
+ */
+export class FetchCall implements Caller {
+  private readonly context: FetchContext
+  private request: FetchRequest
+  private settings: CallSettings
+  private readonly resolve: (response: Response) => void
+  private readonly reject: (error: unknown) => void
+  private service = ''
+  private controller: DispatchController | undefined = undefined
+  private exchange: Exchange | undefined = undefined
+  /** The hop before, whose answer may not be read to its end yet. */
+  private former: DispatchController | undefined = undefined
+  private body: ResponseBody | undefined = undefined
+  private hops = 0
+  private answered = false
+  /** The caller left; what comes now is told with his reason. */
+  private left = false
+  private drained = 0
+  private stopListening: (() => void) | undefined = undefined
+
+  constructor(
+    context: FetchContext,
+    request: FetchRequest,
+    settings: CallSettings,
+    resolve: (response: Response) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.context = context
+    this.request = request
+    this.settings = settings
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  begin(target: Target): void {
+    const { signal } = this.request
+    if (signal !== undefined) {
+      if (signal.aborted) {
+        this.reject(signal.reason)
+        return
+      }
+      this.stopListening = this.context.signals.listen(signal, this)
+    }
+    this.hop(target)
+  }
+
+  /** The caller's signal: before the answer the call ends, after it the body does. */
+  abort(reason: unknown): void {
+    if (this.left) return
+    this.left = true
+    if (!this.answered) {
+      this.answered = true
+      this.reject(reason)
+    }
+    this.body?.fail(reason)
+    this.controller?.abort(reason)
+  }
+
+  start(controller: DispatchController): void {
+    this.controller = controller
+  }
+
+  head(controller: DispatchController, status: number, raw: RawHeaders, _: unknown, statusText: string): void {
+    if (status < 200 || controller !== this.controller || this.answered) return
+    const { redirect } = this.request
+    const redirects = redirect !== 'manual' && isRedirect(status)
+    const location = redirects ? rawHeader(raw, 'location') : undefined
+    if (redirects && redirect === 'error') this.fail(new Error('unexpected redirect'))
+    else if (location !== undefined) this.follow(status, location)
+    else this.answer(controller, status, raw, statusText)
+  }
+
+  data(controller: DispatchController, chunk: Buffer): void {
+    if (controller === this.controller && this.body !== undefined) {
+      this.body.push(chunk)
+      return
+    }
+    this.drained += chunk.length
+    if (this.drained > DRAIN_BYTES) controller.abort(UNWANTED)
+  }
+
+  end(controller: DispatchController): void {
+    if (controller === this.controller) this.body?.end()
+  }
+
+  error(controller: DispatchController, error: unknown): void {
+    if (controller !== this.controller) return
+    if (!this.answered) this.fail(error)
+    else if (!this.left) this.body?.fail(terminated(error))
+  }
+
+  upgrade(_: unknown, _status: number, _raw: unknown, _parsed: unknown, socket: unknown): void {
+    ;(socket as { destroy?: () => void }).destroy?.()
+    this.fail(new Error('the server changed the protocol, which fetch does not do'))
+  }
+  bodySent(): void {}
+  requestSent(): void {}
+  responseStarted(): void {}
+
+  private hop(target: Target): void {
+    const { method, path, body, origin, headers } = this.request
+    const options: DispatchOptions = { origin, path, method, headers: withDefaults(headers, target.wire.tls !== undefined) }
+    if (body !== undefined) options.body = body
+    this.service = target.plan.name
+    this.exchange = this.context.open(target, options, this, this.settings)
+  }
+
+  private answer(controller: DispatchController, status: number, raw: RawHeaders, statusText: string): void {
+    const { context, request } = this
+    const encoding = rawHeader(raw, 'content-encoding')
+    if (encoding !== undefined && encoding.split(',').length > MAX_CODINGS) {
+      this.fail(new Error(`too many content-encodings in response: ${encoding.split(',').length}, maximum allowed is ${MAX_CODINGS}`))
+      return
+    }
+    if (request.method !== 'HEAD' && !NULL_BODY_STATUSES.has(status))
+      this.body = new ResponseBody(controller, this.service, encoding === undefined ? NO_CODINGS : codingsOf(encoding))
+    this.answered = true
+    this.former?.abort(UNWANTED)
+    if (this.body === undefined) this.stopListening?.()
+    else this.body.whenConsumed = this.stopListening
+    const length = rawHeader(raw, 'content-length')
+    this.resolve(
+      context.makeResponse({
+        status,
+        statusText,
+        url: request.origin + request.path,
+        redirected: this.hops > 0,
+        rawHeaders: raw,
+        body: this.body,
+        mayWait: length === undefined || Number(length) > HIGH_WATER_BYTES,
+      }),
+    )
+  }
+
+  private follow(status: number, location: string): void {
+    const next = this.hops === MAX_REDIRECTS ? TOO_MANY : nextHop(this.request, status, location, this.context)
+    if ('problem' in next) {
+      this.fail(next.problem)
+      return
+    }
+    this.hops++
+    this.request = next.request
+    this.former?.abort(UNWANTED)
+    this.former = this.controller
+    this.drained = 0
+    const { exchange } = this
+    if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
+    const target = this.context.find(next.request.origin)
+    if (target === undefined) void this.leave()
+    else this.hop(target)
+  }
+
+  /** A hop to a host outside the mesh goes the platform's way, dispatcher and proxies included. */
+  private async leave(): Promise<void> {
+    const { method, headers, body, signal, origin, path, fragment } = this.request
+    this.controller = undefined
+    const remaining = AbortSignal.timeout(Math.ceil(clampDelay(this.settings.notAfter - this.context.now())))
+    try {
+      const response = await this.context.platform(origin + path + fragment, {
+        method,
+        headers: headerRecord(headers),
+        redirect: 'manual',
+        signal: signal === undefined ? remaining : AbortSignal.any([signal, remaining]),
+        ...(body === undefined ? {} : { body: body as string }),
+      })
+      if (this.answered) return void response.body?.cancel().catch(() => {})
+      const location = response.headers.get('location')
+      if (isRedirect(response.status) && location !== null && this.request.redirect === 'follow') {
+        response.body?.cancel().catch(() => {})
+        this.follow(response.status, location)
+        return
+      }
+      this.answered = true
+      this.stopListening?.()
+      this.resolve(Object.defineProperty(response, 'redirected', { value: true, configurable: true }))
+    } catch (error) {
+      const late = (): Error =>
+        meshErrorWithoutStack('MESH_DEADLINE', { service: this.service, reason: `no answer from ${origin} in time` })
+      this.fail(remaining.aborted ? late() : error)
+    }
+  }
+
+  /** The call ends without an answer. */
+  private fail(error: unknown): void {
+    if (this.answered) return
+    this.answered = true
+    this.stopListening?.()
+    const { controller } = this
+    this.controller = undefined
+    controller?.abort(UNWANTED)
+    this.reject(isFetchError(error) ? error : new TypeError('fetch failed', { cause: error }))
+  }
+}
+
+/** The platform's own rejection, of a hop that left the mesh. */
+function isFetchError(error: unknown): boolean {
+  return error instanceof TypeError && error.message === 'fetch failed'
+}
+
+const TOO_MANY = Object.freeze({ problem: new Error('redirect count exceeded') })
+const NO_CODINGS: readonly never[] = Object.freeze([])
+const UNWANTED = Object.freeze(new Error('inmesh: this answer is not wanted'))
