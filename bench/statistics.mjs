@@ -6,6 +6,11 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** @param sorted ascending */
+export function quantile(sorted, share) {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}
+
 /** The 95 % interval of the median by order statistics (binomial, normal approximation). */
 export function interval(values) {
   const sorted = [...values].sort((a, b) => a - b)

@@ -1,95 +1,121 @@
 // What is measured: each subject sends one request, reads its body to the end and returns the status.
+
+import { Agent } from 'node:http'
+import * as grpc from '@grpc/grpc-js'
+import axios from 'axios'
+import got from 'got'
 import { createMesh } from 'inmesh'
 import CircuitBreaker from 'opossum'
 import pRetry from 'p-retry'
-import { Pool } from 'undici'
+import { Pool, fetch as undiciFetch } from 'undici'
 
-/** A handler that reads and throws away, in both dialects of undici. */
-function sink(resolve, reject) {
-  let status = 0
-  return {
-    onConnect() {},
-    onHeaders(statusCode) {
-      status = statusCode
-      return true
-    },
-    onData() {
-      return true
-    },
-    onComplete() {
-      resolve(status)
-    },
-    onError: reject,
-  }
-}
+const PATH = '/v1/orders/42'
+const LARGE = '/large'
 
-function modernSink(resolve, reject) {
+/** A handler that reads and throws away, in the old dialect of undici or in the new one. */
+function sink(legacy, resolve, reject) {
   let status = 0
-  return {
-    onRequestStart() {},
-    onResponseStart(_, statusCode) {
-      status = statusCode
-    },
-    onResponseData() {},
-    onResponseEnd() {
-      resolve(status)
-    },
-    onResponseError(_, error) {
-      reject(error)
-    },
-  }
+  return legacy
+    ? {
+        onConnect() {},
+        onHeaders(statusCode) {
+          status = statusCode
+          return true
+        },
+        onData: () => true,
+        onComplete: () => resolve(status),
+        onError: reject,
+      }
+    : {
+        onRequestStart() {},
+        onResponseStart(_, statusCode) {
+          status = statusCode
+        },
+        onResponseData() {},
+        onResponseEnd: () => resolve(status),
+        onResponseError: (_, error) => reject(error),
+      }
 }
 
 const readRequest = async ({ statusCode, body }) => {
   await body.text()
   return statusCode
 }
-const readFetch = async (response) => {
+const readText = async (response) => {
   await response.text()
   return response.status
 }
+const readJson = async (response) => {
+  const { ok } = await response.json()
+  return ok ? response.status : 0
+}
+const readStream = async (response) => {
+  let length = 0
+  for await (const piece of response.body) length += piece.length
+  return length === 128 ? response.status : 0
+}
+
+function grpcClient(port) {
+  const raw = (value) => value
+  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure())
+  const request = Buffer.alloc(16)
+  const call = () =>
+    new Promise((resolve, reject) =>
+      client.makeUnaryRequest('/bench.Orders/Get', raw, raw, request, (error, reply) =>
+        error ? reject(error) : resolve(reply.length === 128 ? 200 : 0),
+      ),
+    )
+  return { call, close: () => client.close() }
+}
 
 /** Every subject over `ports`; `bare` ones take the pools in turn, as somebody without a mesh would. */
-export async function makeSubjects(ports, legacy) {
+export async function makeSubjects({ ports, grpcPort }, legacy) {
   const pools = ports.map((port) => new Pool(`http://127.0.0.1:${port}`, { allowH2: false }))
   const endpoints = ports.map((port) => `127.0.0.1:${port}`)
   const mesh = createMesh({ services: { orders: { endpoints } } })
   await mesh.ready()
-  const handler = legacy ? sink : modernSink
   let turn = 0
   const pool = () => pools[turn++ % pools.length]
-  const url = () => `http://${endpoints[turn++ % endpoints.length]}/v1/orders/42`
-  const options = { path: '/v1/orders/42', method: 'GET' }
-  const meshOptions = { origin: 'http://orders', path: '/v1/orders/42', method: 'GET' }
+  const url = (path = PATH) => `http://${endpoints[turn++ % endpoints.length]}${path}`
+  const options = (path = PATH) => ({ path, method: 'GET' })
+  const ours = `http://orders${PATH}`
   const breaker = new CircuitBreaker(
     (target) =>
-      pRetry(() => fetch(target, { signal: AbortSignal.timeout(15_000) }).then(readFetch), { retries: 2, minTimeout: 25, maxTimeout: 250 }),
+      pRetry(() => fetch(target, { signal: AbortSignal.timeout(15_000) }).then(readText), { retries: 2, minTimeout: 25, maxTimeout: 250 }),
     { timeout: false, volumeThreshold: 20 },
   )
+  const agent = new Agent({ keepAlive: true })
+  const gotClient = got.extend({ agent: { http: agent }, retry: { limit: 2 }, timeout: { request: 15_000 } })
+  const axiosClient = axios.create({ httpAgent: agent, timeout: 15_000 })
+  const unary = grpcClient(grpcPort)
+  const dispatched = (dispatcher, request) => new Promise((resolve, reject) => dispatcher.dispatch(request, sink(legacy, resolve, reject)))
   return {
-    mesh,
     subjects: {
-      'dispatch bare': () => new Promise((resolve, reject) => pool().dispatch(options, handler(resolve, reject))),
-      'dispatch mesh': () => new Promise((resolve, reject) => mesh.dispatcher.dispatch(meshOptions, handler(resolve, reject))),
-      'request bare': () => pool().request(options).then(readRequest),
-      'request mesh': () => mesh.request('http://orders/v1/orders/42').then(readRequest),
-      'fetch bare': () => fetch(url()).then(readFetch),
-      'fetch mesh': () => mesh.fetch('http://orders/v1/orders/42').then(readFetch),
+      'dispatch bare': () => dispatched(pool(), options()),
+      'dispatch mesh': () => dispatched(mesh.dispatcher, { ...options(), origin: 'http://orders' }),
+      'request bare': () => pool().request(options()).then(readRequest),
+      'request mesh': () => mesh.request(ours).then(readRequest),
+      'request bare large': () => pool().request(options(LARGE)).then(readRequest),
+      'fetch bare text': () => fetch(url()).then(readText),
+      'fetch mesh text': () => mesh.fetch(ours).then(readText),
+      'fetch bare json': () => fetch(url()).then(readJson),
+      'fetch mesh json': () => mesh.fetch(ours).then(readJson),
+      'fetch bare stream': () => fetch(url()).then(readStream),
+      'fetch mesh stream': () => mesh.fetch(ours).then(readStream),
+      'fetch mesh large': () => mesh.fetch(`http://orders${LARGE}`).then(readText),
       'fetch hand-made': () => breaker.fire(url()),
+      got: () => gotClient(url()).then(({ statusCode }) => statusCode),
+      axios: () => axiosClient.get(url()).then(({ status }) => status),
+      'grpc-js unary': () => unary.call(),
+      'undici fetch bare': () => undiciFetch(url()).then(readText),
+      'undici fetch mesh': () => undiciFetch(ours, { dispatcher: mesh.dispatcher }).then(readText),
     },
     async close() {
       breaker.shutdown()
+      unary.close()
+      agent.destroy()
       await mesh.close()
       await Promise.all(pools.map((each) => each.close()))
     },
   }
 }
-
-/** Pairs that are compared: what the first costs as a multiple of the second. */
-export const PAIRS = [
-  ['dispatch mesh', 'dispatch bare'],
-  ['request mesh', 'request bare'],
-  ['fetch mesh', 'fetch bare'],
-  ['fetch mesh', 'fetch hand-made'],
-  ['request mesh', 'fetch hand-made'],
-]
