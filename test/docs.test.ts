@@ -22,12 +22,21 @@ function fileName({ name }: DocBlock, extension: string): string {
   return `docs/${name.replace(/[^\w.-]+/g, '-')}.${extension}`
 }
 
-/** Runs a block as a reader would who pasted it into a file of their own. */
+/** Printed text without what differs from run to run and from Node to Node: ports, and where lines are broken. */
+function steady(printed: string): string {
+  return printed
+    .replace(/127\.0\.0\.1:\d+/g, '<endpoint>')
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+/** Runs a block as a reader would who pasted it into a file of their own; it must print what the document says below it. */
 async function runBlock(block: DocBlock): Promise<void> {
-  const { language, code, document, setup } = block
+  const { language, code, document, setup, output } = block
   const commonJs = language === 'js' && /\brequire\(/.test(code) && !/^\s*import\s/m.test(code)
   const script = place(fileName(block, commonJs ? 'cjs' : 'mjs'), language === 'ts' ? compile(code, document) : code)
-  await mustEndWell(script, { nodeArgs: setup === undefined ? [] : ['--import', join(SETUPS, `${setup}.mjs`)] })
+  const { stdout } = await mustEndWell(script, { nodeArgs: setup === undefined ? [] : ['--import', join(SETUPS, `${setup}.mjs`)] })
+  if (output !== undefined) expect(steady(stdout)).toBe(steady(output))
 }
 
 /** What the compiler says about the blocks, under the options of the project itself. */
@@ -95,6 +104,20 @@ describe('the check of the documents', () => {
     expect(markdown('npm ci', 'sh')).toEqual([])
     expect(() => docBlocks('sample.md', '```ts\nlet a')).toThrow('sample.md:1: the fence is never closed')
   })
+
+  it('knows what a block is said to print', () => {
+    const below = (mark: string, between = ''): string | undefined =>
+      docBlocks('a.md', ['```ts', 'a()', '```', between, `\`\`\`${mark}`, 'one', 'two', '```'].join('\n'))[0]?.output
+    expect([below('text'), below('text varies'), below('sh'), below('text', 'It prints:')]).toEqual([
+      'one\ntwo',
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
+  it('a block that prints something else fails', () =>
+    expect(runBlock({ ...only(markdown(`console.log('a')`)), output: 'b' })).rejects.toThrow("expected 'a' to be 'b'"))
 
   it('a setup is for the block right below it', () =>
     expect(docBlocks('a.md', '<!-- setup: orders -->\ntext\n```ts\n```').map(({ setup }) => setup)).toEqual([undefined]))

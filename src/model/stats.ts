@@ -21,7 +21,7 @@ export interface ServiceStats {
   calls: number
   inflight: number
   successes: number
-  /** Calls that ended in a MeshError or an unavailable answer. */
+  /** Calls that ended in a 5xx answer or because the service failed; refusals and calls that their caller left are neither. */
   failures: number
   /** Tries sent to endpoints; `tries / calls` is the amplification. */
   tries: number

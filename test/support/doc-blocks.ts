@@ -13,6 +13,8 @@ export interface DocBlock {
   setup: string | undefined
   /** As many empty lines as stand above it in the document, then the block: line numbers in errors are the document's. */
   code: string
+  /** What it prints, from a `text` fence below it with nothing but empty lines between; `text varies` is for the reader alone. */
+  output: string | undefined
 }
 
 const FENCE = /^(\s*)(`{3,}|~{3,})\s*(\w*)\s*(.*)$/
@@ -24,11 +26,15 @@ export function docBlocks(document: string, markdown: string): DocBlock[] {
   const lines = markdown.split('\n')
   const blocks: DocBlock[] = []
   let setup: string | undefined
+  /** The block that a fence with output would belong to. */
+  let above: DocBlock | undefined
   for (let at = 0; at < lines.length; at++) {
     const text = lines[at] as string
     const [, indent = '', ticks = '', language = '', marks = ''] = FENCE.exec(text) ?? []
     if (ticks === '') {
-      if (text.trim() !== '') setup = SETUP.exec(text)?.[1]
+      if (text.trim() === '') continue
+      setup = SETUP.exec(text)?.[1]
+      above = undefined
       continue
     }
     const start = at + 1
@@ -37,16 +43,20 @@ export function docBlocks(document: string, markdown: string): DocBlock[] {
     while (at < lines.length && !closing.test(lines[at] as string))
     if (at === lines.length) throw new Error(`${document}:${start}: the fence is never closed`)
     const known = LANGUAGES[language.toLowerCase()]
+    const body = lines.slice(start, at).map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
+    if (above !== undefined && language === 'text' && !/\bvaries\b/.test(marks)) above.output = body.join('\n')
+    above = undefined
     if (known !== undefined) {
-      const body = lines.slice(start, at).map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
-      blocks.push({
+      above = {
         name: `${document}:${start + 1}`,
         document,
         language: known,
         noRun: /\bno-run\b/.test(marks),
         setup,
         code: '\n'.repeat(start) + body.join('\n'),
-      })
+        output: undefined,
+      }
+      blocks.push(above)
     }
     setup = undefined
   }

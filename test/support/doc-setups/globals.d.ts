@@ -1,9 +1,13 @@
 /** What the setups bind, for the blocks that are compiled with them. */
 declare global {
-  /** `orders`: the ports of three instances of an orders service on 127.0.0.1. */
+  /** Every setup: the ports of an orders service on 127.0.0.1. */
   var ordersPorts: number[]
-  /** `orders`: the first of them. */
+  /** The first of them. */
   var ordersPort: number
+  /** The same as `host:port`. */
+  var ordersEndpoints: string[]
+  /** `secure`: the certificate of the authority that signed the service's, PEM. */
+  var ordersCa: string
 }
 
 export {}

@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parseMeshOptions } from '../src/config/mesh-options.ts'
+import { parseDuration } from '../src/core/duration.ts'
+import { ERRORS } from '../src/core/errors.ts'
+import { DEFAULT_POLICY } from '../src/model/defaults.ts'
+import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
+import { ROOT } from './support/child-script.ts'
+
+/** The rows of every table of a document whose header is `columns`, without backticks. */
+function rows(document: string, columns: readonly string[]): string[][] {
+  const lines = readFileSync(join(ROOT, document), 'utf8').split('\n')
+  const header = lines.indexOf(`| ${columns.join(' | ')} |`)
+  if (header < 0) throw new Error(`${document} has no table | ${columns.join(' | ')} |`)
+  const found: string[][] = []
+  for (const line of lines.slice(header + 2)) {
+    if (!line.startsWith('|')) break
+    found.push(
+      line
+        .slice(1)
+        .split('|')
+        .map((cell) => cell.replaceAll('`', '').trim()),
+    )
+  }
+  return found
+}
+
+/** `{ retry: { attempts: 2 } }` as `retry.attempts → 2`; lists are values. */
+function flat(value: object, before = ''): [field: string, value: unknown][] {
+  return Object.entries(value).flatMap(([key, each]): [string, unknown][] =>
+    typeof each === 'object' && each !== null && !Array.isArray(each) ? flat(each, `${before}${key}.`) : [[before + key, each]],
+  )
+}
+
+/** A cell as the code has it: `15s` of a field in milliseconds is 15000, `none` is undefined, a list is a list. */
+function asInCode(field: string, written: string): unknown {
+  if (written === 'none') return undefined
+  if (field.endsWith('Ms')) return parseDuration(written)
+  if (written.includes(', ')) return written.split(', ')
+  if (written === 'true' || written === 'false') return written === 'true'
+  return /^\d+$/.test(written) ? Number(written) : written
+}
+
+const table = rows('docs/defaults.md', ['written as', 'default', 'field', 'elsewhere'])
+const cells = table.map(([written = '', value = '', field = '']) => ({ written, value, field }))
+
+describe('docs/defaults.md', () => {
+  it('has every field of the default policy, and the value that the code has', () => {
+    const documented = cells.filter(({ field }) => field !== 'fixed' && !field.startsWith('options.'))
+    expect(Object.fromEntries(documented.map(({ field, value }) => [field, asInCode(field, value)]))).toEqual(
+      Object.fromEntries(flat(DEFAULT_POLICY)),
+    )
+    // toEqual takes an absent key for undefined.
+    expect(documented.map(({ field }) => field).sort()).toEqual(
+      flat(DEFAULT_POLICY)
+        .map(([field]) => field)
+        .sort(),
+    )
+  })
+
+  it('says what the mesh makes of no options', () => {
+    const parsed = parseMeshOptions({}) as unknown as Record<string, unknown>
+    const documented = cells.filter(({ field }) => field.startsWith('options.'))
+    expect(documented.map(({ field }) => field)).toEqual(['options.namespace', 'options.unknownHosts', 'options.context'])
+    for (const { field, value } of documented)
+      expect([field, parsed[field.slice('options.'.length)]]).toEqual([field, asInCode(field, value)])
+  })
+
+  it('says what is kept of a body', () => {
+    const fixed = Object.fromEntries(cells.map(({ written, value }) => [written, value]))
+    expect(fixed['kept of a streamed body for a re-send']).toBe(`${REPLAY_LIMIT / 1024} KiB`)
+    expect(fixed['kept of all streamed bodies of a mesh']).toBe(`${new ReplayMemory().limit / 1024 ** 2} MiB`)
+  })
+})
+
+describe('docs/errors.md', () => {
+  it('has every code, with its status and whether a later try may help', () => {
+    const documented = rows('docs/errors.md', ['code', 'meaning', 'retryable', 'status', 'what to do'])
+    expect(
+      Object.fromEntries(
+        documented.map(([code = '', , retryable, status]) => [code, { status: Number(status), retryable: retryable === 'yes' }]),
+      ),
+    ).toEqual(ERRORS)
+  })
+})
