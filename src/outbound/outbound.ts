@@ -1,11 +1,14 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
+import { DEFAULT_POLICY } from '../model/defaults.ts'
 import { parseCallOptions } from './call-options.ts'
 import { callerOf } from './caller.ts'
 import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engine.ts'
 import { Exchange } from './exchange.ts'
-import type { DispatchController, DispatchHandler, DispatchOptions } from './handler.ts'
+import type { DispatchHandler, DispatchOptions } from './handler.ts'
+import { refuse } from './refuse.ts'
 import type { Targets } from './targets.ts'
+import { readableTwice } from './try-options.ts'
 
 /** Takes a request that is not ours, by the door it came in. */
 export type PassOn = (options: DispatchOptions, handler: DispatchHandler) => boolean
@@ -40,7 +43,7 @@ export class Outbound {
     if (!host.ready && !host.closed) return this.wait(options, handler, passOn)
     if (host.unknownHosts === 'refuse') {
       const reason = `${String(options.origin)} is no service of this mesh, and unknownHosts is 'refuse'`
-      return refuse(handler, meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
+      return this.refuse(handler, meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
     }
     this.passedThrough++
     return passOn(options, handler)
@@ -54,14 +57,14 @@ export class Outbound {
   private exchange(target: Target, options: DispatchOptions, handler: DispatchHandler): boolean {
     const { host } = this
     if (host.closed)
-      return refuse(handler, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
-    let settings: CallSettings
+      return this.refuse(handler, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+    let exchange: Exchange
     try {
-      settings = this.settings(options)
+      exchange = new Exchange(host.engine, target, readableTwice(options), this.settings(options), callerOf(handler))
     } catch (error) {
-      return refuse(handler, error)
+      // Per-call options or headers that cannot be read.
+      return this.refuse(handler, error)
     }
-    const exchange = new Exchange(host.engine, target, options, settings, callerOf(handler))
     exchange.open()
     if (host.ready) {
       exchange.begin()
@@ -77,32 +80,35 @@ export class Outbound {
     return options.mesh === undefined ? around : parseCallOptions(options.mesh, around)
   }
 
-  /** Nobody knows yet whether the host is ours: a source may still name it. */
+  /** Nobody knows yet whether the host is ours: a source may still name it, as long as the call would wait for its answer. */
   private wait(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
-    this.host.whenReady((error) => {
-      if (error !== undefined && this.host.unknownHosts === 'refuse') refuse(handler, error)
+    const { host } = this
+    let timeoutMs: number
+    try {
+      timeoutMs = this.settings(options).timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs
+    } catch (error) {
+      return this.refuse(handler, error)
+    }
+    let waiting = true
+    const late = (): void => {
+      waiting = false
+      const reason = `no source named ${String(options.origin)} within ${Math.round(timeoutMs)} ms, and not all of them have answered`
+      this.refuse(handler, meshErrorWithoutStack('MESH_DEADLINE', { reason }))
+    }
+    const timer = host.engine.clock.setTimer(late, timeoutMs)
+    host.whenReady((error) => {
+      if (!waiting) return
+      waiting = false
+      timer.cancel()
+      if (error !== undefined && host.unknownHosts === 'refuse') this.refuse(handler, error)
       else this.dispatch(options, handler, passOn)
     })
     return true
   }
-}
 
-/** Answers a request that never became an exchange, in the order that both dialects expect. */
-function refuse(handler: DispatchHandler, error: unknown): boolean {
-  const caller = callerOf(handler)
-  const controller: DispatchController = {
-    aborted: true,
-    reason: error,
-    paused: false,
-    rawHeaders: null,
-    rawTrailers: null,
-    pause() {},
-    resume() {},
-    abort() {},
+  private refuse(handler: DispatchHandler, error: unknown): boolean {
+    return refuse(handler, error, this.host.engine.report)
   }
-  caller.start(controller)
-  caller.error(controller, error)
-  return true
 }
 
 /** A URL taken apart for undici's `request` and `stream`; the defaults are undici's. */
