@@ -87,7 +87,13 @@ describe('code of others that fails later', () => {
   })
 
   it('a source that never stops does not hold up close', async () => {
-    const stuck: Source = { name: 'stuck', watch: (sink) => (staticSource({}).watch(sink), () => new Promise(() => {})) }
+    const stuck: Source = {
+      name: 'stuck',
+      watch(sink) {
+        staticSource({}).watch(sink)
+        return () => new Promise(() => {})
+      },
+    }
     const mesh = createMesh({ sources: [stuck] })
     await mesh.ready()
     const startedAt = performance.now()
@@ -97,7 +103,13 @@ describe('code of others that fails later', () => {
 
   it('a source that delivers no delta at all hears of it, and nothing is thrown into its timers', async () => {
     let answer: unknown
-    const nonsense: Source = { name: 'nonsense', watch: (sink) => ((answer = sink.update(null as never)), () => {}) }
+    const nonsense: Source = {
+      name: 'nonsense',
+      watch(sink) {
+        answer = sink.update(null as never)
+        return () => {}
+      },
+    }
     const { mesh } = await start({ sources: [nonsense] }, 'ok')
     expect((await mesh.fetch('http://orders/')).status).toBe(200)
     expect(answer).toHaveLength(1)
@@ -295,9 +307,10 @@ describe('what the breaker hears', () => {
   })
 
   it('a caller that leaves between two tries proves nothing', async () => {
-    const { mesh } = await start({ random: () => 0.9 }, 503)
     const settled: string[] = []
-    const { address } = await FaultServer.start(503).then((server) => (cleanups.push(() => server.close()), server))
+    const server = await FaultServer.start(503)
+    cleanups.push(() => server.close())
+    const { address } = server
     const retry = { backoff: { base: '5s', max: '5s' } }
     const gates: Gate[] = [{ name: 'ear', admit: () => ({ settle: ({ verdict }) => void settled.push(verdict) }) }]
     const waiting = createMesh({ gates, random: () => 0.9, services: { orders: { endpoints: [address], retry, ...breaker } } })
@@ -310,7 +323,6 @@ describe('what the breaker hears', () => {
     }
     expect(settled).toEqual(Array(5).fill('ignored'))
     expect(orders(waiting)?.breaker.state).toBe('closed')
-    expect(orders(mesh)?.calls).toBe(0)
   })
 
   it('a server that speaks nonsense is broken, not unavailable', async () => {
