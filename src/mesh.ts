@@ -209,7 +209,6 @@ export class Mesh<Name extends string = string> {
 
   /** Runs any promise function behind a breaker (opossum), a deadline and, when it is idempotent, retries (p-retry). */
   execute<T>(name: string, task: Task<T>, options: ExecuteOptions = {}): Promise<T> {
-    this.refuseWhenClosed()
     return this.executor.run(name, task, options)
   }
 
@@ -309,8 +308,19 @@ export class Mesh<Name extends string = string> {
   private async shutDown(timeoutMs: number): Promise<void> {
     this.installation?.restore()
     this.executor.close()
-    await this.sources.stop()
-    await this.startup.drain(timeoutMs)
+    // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
+    await Promise.all([this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+  }
+
+  private within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.clock.setTimer(resolve, timeoutMs)
+      const end = (): void => {
+        timer.cancel()
+        resolve()
+      }
+      work.then(end, end)
+    })
   }
 
   private owner(input: unknown): Ownership {
@@ -338,7 +348,8 @@ export class Mesh<Name extends string = string> {
 
   private report(what: string, error: unknown): void {
     try {
-      this.options.logger?.error(`inmesh: ${what} threw`, error)
+      const returned: unknown = this.options.logger?.error(`inmesh: ${what} threw`, error)
+      if (returned instanceof Promise) returned.catch(() => {})
     } catch {}
   }
 }

@@ -57,10 +57,13 @@ export class SourceRunner {
   private watch(running: Running): void {
     const { source } = running
     try {
-      running.stop = source.watch({
+      const stop = source.watch({
         update: (delta) => this.update(running, delta),
         failed: (error) => this.failed(running, error),
-      })
+      }) as Stop | Promise<Stop>
+      // An async function is no watch, and yet somebody will write one.
+      if (stop instanceof Promise) stop.catch((error: unknown) => this.failed(running, error))
+      running.stop = stop instanceof Promise ? async () => (await stop)?.() : stop
     } catch (error) {
       this.failed(running, error)
     }
@@ -69,7 +72,14 @@ export class SourceRunner {
   private update(running: Running, delta: ResourceDelta): Rejection[] {
     const { name } = running.source
     const former = running.state
-    const rejections = this.apply(name, delta)
+    let rejections: Rejection[]
+    try {
+      rejections = this.apply(name, delta)
+    } catch (error) {
+      // A delta of the wrong shape; what is thrown here would surface in the source's own timers.
+      this.failed(running, error)
+      return [{ kind: 'document', namespace: '', name, problems: [`not a delta: ${String(error)}`] }]
+    }
     running.state = 'ready'
     running.version = delta.version
     if (rejections.length > 0) this.listener.rejected(name, rejections)

@@ -63,10 +63,12 @@ export class MeshError extends Error {
     this.service = details.service
     this.endpoint = details.endpoint
     this.tries = details.tries ?? 0
-    this.retryable = details.retryable ?? ERRORS[code].retryable
+    // A gate of somebody else may refuse with a code that is not in the table.
+    const { retryable, status } = (ERRORS as Partial<typeof ERRORS>)[code] ?? ERRORS.MESH_CONFIG
+    this.retryable = details.retryable ?? retryable
     this.reason = reason
     this.from = details.from
-    this.status = ERRORS[code].status
+    this.status = status
     Object.defineProperty(this, BRAND, { value: true })
   }
 }

@@ -39,7 +39,9 @@ export class Events<Map extends object> {
     if (listeners === undefined) return
     for (const listener of listeners) {
       try {
-        ;(listener as (payload: Map[Name]) => void)(payload)
+        const returned: unknown = (listener as (payload: Map[Name]) => unknown)(payload)
+        // A listener that is an async function throws later.
+        if (returned instanceof Promise) returned.catch(this.report)
       } catch (error) {
         this.report(error)
       }

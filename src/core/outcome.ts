@@ -45,3 +45,21 @@ export const IGNORED: Outcome = Object.freeze({
   code: undefined,
   retryAfterMs: undefined,
 })
+
+/** The call found no endpoint to try. */
+export const NO_ENDPOINT: Outcome = Object.freeze({
+  ...IGNORED,
+  verdict: 'failure',
+  kind: undefined,
+  code: 'MESH_NO_ENDPOINT',
+  unavailable: true,
+})
+
+/** The call ran out of time before its first try. */
+export const TIMED_OUT: Outcome = Object.freeze({
+  ...IGNORED,
+  verdict: 'failure',
+  kind: 'timeout',
+  code: 'MESH_DEADLINE',
+  unavailable: true,
+})

@@ -103,6 +103,9 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
   private call(name: 'request' | 'stream' | 'connect' | 'upgrade', args: unknown[]): unknown {
     const { loaded } = this.host
     if (loaded !== undefined) return loaded.api[name].apply(this, args)
+    // undici listens to a body once it has it; until then a stream that breaks would end the process.
+    const { body } = (args[0] ?? {}) as { body?: { on?: (event: string, listener: () => void) => void } }
+    if (typeof body?.on === 'function') body.on('error', () => {})
     const called = this.host.undici().then((undici) => undici.api[name].apply(this, args))
     return typeof args.at(-1) === 'function' && name !== 'stream' ? void called.catch(args.at(-1) as (error: unknown) => void) : called
   }

@@ -1,8 +1,7 @@
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Timer } from '../core/clock.ts'
 import type { MeshErrorCode, MeshErrorDetails } from '../core/errors.ts'
-import type { Permit } from '../core/gate.ts'
-import { IGNORED, type Outcome } from '../core/outcome.ts'
+import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT } from '../core/outcome.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
@@ -11,7 +10,7 @@ import { isCallersMistake, tryTimedOut } from './failure.ts'
 import type { DispatchController, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { parseRetryAfter, rawHeader } from './headers.ts'
 import { OutboundCall } from './outbound-call.ts'
-import { askGates, settlePermits } from './permits.ts'
+import { askGates } from './permits.ts'
 import { type Body, replayBody } from './replay-body.ts'
 import { optionsForTry } from './try-options.ts'
 
@@ -28,12 +27,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   paused = false
   rawHeaders: RawHeaders | null = null
   rawTrailers: RawHeaders | null = null
-  private readonly engine: Engine
   private readonly target: Target
   private readonly options: DispatchOptions
   private readonly caller: Caller
   private phase: Phase = 'waiting'
-  private readonly permits: Permit[] = []
   private body: Body | undefined = undefined
   private attempt: Attempt | undefined = undefined
   private tryDeadline = 0
@@ -42,11 +39,15 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
 
   constructor(engine: Engine, target: Target, options: DispatchOptions, settings: CallSettings, caller: Caller) {
     super(engine, target, options, settings)
-    this.engine = engine
     this.target = target
     this.options = options
     this.caller = caller
     this.lastByteAt = this.startedAt
+  }
+
+  /** Over: whoever spoke to somebody else's code asks, since that code may have ended the call. */
+  private get over(): boolean {
+    return this.phase === 'done'
   }
 
   /** Tells the caller that it may abort from here on. */
@@ -55,6 +56,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     counters.calls++
     counters.inflight++
     try {
+      // Before anything can go wrong: what breaks in a stream that nobody listens to ends the process.
+      this.body = replayBody(this.options.body, this.engine.replayMemory)
       this.caller.start(this)
     } catch (error) {
       this.abort(error)
@@ -65,6 +68,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   begin(): void {
     if (this.phase !== 'waiting') return
     const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
+    if (this.over) {
+      this.settle(IGNORED)
+      return
+    }
     if (refused !== undefined) {
       const { gate, refusal } = refused
       this.engine.emit('refused', { service: this.service, gate: gate.name, code: refusal.code, reason: refusal.reason })
@@ -72,7 +79,6 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       return
     }
     this.plan.budget.deposit(this.engine.time.now)
-    this.body = replayBody(this.options.body, this.engine.replayMemory)
     this.launch(this.engine.time.now)
   }
 
@@ -105,15 +111,22 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     if (this.phase === 'done' || this.aborted) return
     this.aborted = true
     this.reason = reason ?? this.engine.undici?.abortError() ?? new DOMException('This operation was aborted', 'AbortError')
-    const { attempt } = this
-    if (attempt !== undefined && !attempt.over) {
-      const waitedTooLong = (this.reason as { name?: unknown } | null)?.name === 'TimeoutError' && !attempt.answered
-      attempt.kind = waitedTooLong ? 'timeout' : 'aborted'
-      attempt.unavailable = waitedTooLong
-      this.observe(attempt, waitedTooLong ? 'failure' : 'ignored')
-      attempt.cancel(this.reason)
+    this.finishWithError(this.reason, this.attempt === undefined ? IGNORED : this.abandon(this.attempt))
+  }
+
+  /** Tears the last try down because the caller left, and says how the call ended for those who judge it. */
+  private abandon(attempt: Attempt): Outcome {
+    const tooLong = (this.reason as { name?: unknown } | null)?.name === 'TimeoutError' && this.phase !== 'streaming'
+    // An answer that was judged already stays what it was; a wait for the next try that nobody waits for proves nothing.
+    const outcome = attempt.observed && this.phase === 'backoff' && !tooLong ? IGNORED : attempt
+    if (!attempt.observed) {
+      attempt.kind = tooLong ? 'timeout' : 'aborted'
+      attempt.unavailable = tooLong
+      if (!attempt.answered) attempt.latencyMs = this.engine.time.read() - attempt.startedAt
+      this.observe(attempt, tooLong ? 'failure' : 'ignored')
     }
-    this.finishWithError(this.reason, attempt ?? IGNORED)
+    attempt.cancel(this.reason)
+    return outcome
   }
 
   override onTime(now: number): void {
@@ -166,9 +179,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   private launch(now: number): void {
     const { engine, plan } = this
     plan.outlier.restoreDue(now)
+    if (this.over) return
     const endpoint = plan.set.pick(plan.balancer, this, now)
     if (endpoint === undefined) {
-      this.fail('MESH_NO_ENDPOINT', { reason: plan.present ? 'no endpoint is configured' : 'the service was removed' }, NO_ENDPOINT)
+      this.fail('MESH_NO_ENDPOINT', { reason: plan.whyNoEndpoint }, NO_ENDPOINT)
       return
     }
     const { undici, connections } = engine
@@ -190,8 +204,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       return
     }
     if (attempt.unsent && attempt.kind === 'connect') attempt.endpoint.connectFailedAt = this.engine.time.now
-    this.observe(attempt, this.engine.classifier.judgeFailure(attempt.kind ?? 'reset'))
-    attempt.unavailable = attempt.verdict === 'failure'
+    const verdict = this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
+    attempt.unavailable = verdict === 'failure' && attempt.kind !== 'protocol'
+    this.observe(attempt, verdict)
+    if (this.over) return
     const decision = this.decide(attempt)
     if (decision.again) this.again(attempt, decision)
     else this.giveUp(attempt, error, decision)
@@ -207,20 +223,11 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   }
 
   private again(attempt: Attempt, decision: RetryDecision & { again: true }): void {
-    const { counters } = this.plan
-    if (decision.movedOn) {
-      this.moves++
-      counters.movedOn++
-    } else counters.retries++
-    this.engine.emit('retry', {
-      service: this.service,
-      endpoint: attempt.endpoint.address,
-      tries: this.tries,
-      status: attempt.status,
-      kind: attempt.kind,
-      delayMs: decision.delayMs,
-      movedOn: decision.movedOn,
-    })
+    this.countAgain(attempt, decision)
+    if (this.over) {
+      attempt.cancel(this.reason)
+      return
+    }
     if (decision.delayMs <= 0) {
       this.launch(this.engine.time.now)
       return
@@ -234,13 +241,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   }
 
   private giveUp(attempt: Attempt, error: unknown, decision: RetryDecision & { again: false }): void {
-    const { counters } = this.plan
-    if (decision.why === 'budget') counters.budgetExhausted++
-    let code = attempt.code ?? 'MESH_RESET'
-    if (decision.why === 'not-replayable') {
-      counters.notReplayable++
-      code = 'MESH_NOT_REPLAYABLE'
-    }
+    this.countNotAgain(decision)
+    const code = decision.why === 'not-replayable' ? 'MESH_NOT_REPLAYABLE' : (attempt.code ?? 'MESH_RESET')
     const said = error instanceof Error ? error.message : String(error)
     this.finishWithError(this.error(code, { reason: `${said} (${decision.because})`, cause: error }), attempt)
   }
@@ -274,14 +276,14 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       attempt.unavailable = isUnavailableStatus(status)
       attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
       this.observe(attempt, verdict)
+      if (this.over) return
       const decision = this.decide(attempt)
       if (decision.again) {
         attempt.drain(this.engine.clock)
         this.again(attempt, decision)
         return
       }
-      if (decision.why === 'budget') this.plan.counters.budgetExhausted++
-      else if (decision.why === 'not-replayable') this.plan.counters.notReplayable++
+      this.countNotAgain(decision)
     } else {
       attempt.verdict = verdict
     }
@@ -356,8 +358,13 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
 
   /** The answer broke after its head was handed on: the caller must never take it for a complete one. */
   private brokenAnswer(attempt: Attempt, error: unknown): void {
+    if (this.body?.sourceFailed === true) {
+      this.observe(attempt, 'ignored')
+      this.finishWithError(error, attempt)
+      return
+    }
     const said = error instanceof Error ? error.message : String(error)
-    attempt.unavailable = true
+    attempt.unavailable ||= attempt.kind !== 'protocol'
     this.observe(attempt, 'failure')
     this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${said}`, cause: error }), attempt)
   }
@@ -379,21 +386,11 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   }
 
   private finish(outcome: Outcome): void {
-    const { counters } = this.plan
     this.phase = 'done'
     this.engine.time.remove(this)
     this.backoff?.cancel()
     this.body?.release()
-    counters.inflight--
-    if (outcome.verdict === 'failure') counters.failures++
-    else if (outcome.verdict === 'success') counters.successes++
-    settlePermits(this.permits, outcome, this.engine.report)
+    this.countEnd(outcome)
+    this.settle(outcome)
   }
 }
-
-function ended(verdict: Outcome['verdict'], code: MeshErrorCode, kind: Outcome['kind']): Outcome {
-  return Object.freeze({ ...IGNORED, verdict, code, kind, unavailable: verdict === 'failure' })
-}
-
-const NO_ENDPOINT = ended('failure', 'MESH_NO_ENDPOINT', undefined)
-const TIMED_OUT = ended('failure', 'MESH_DEADLINE', 'timeout')

@@ -10,6 +10,8 @@ const CALLERS_MISTAKES: ReadonlySet<string> = new Set([
   'UND_ERR_INVALID_ARG',
   'UND_ERR_NOT_SUPPORTED',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+  // A piece of the body that is neither text nor bytes.
+  'ERR_INVALID_ARG_TYPE',
 ])
 
 /** The last one is what undici's own sanity checks throw at a head such as `HTTP/1.1 000`. */

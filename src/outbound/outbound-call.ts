@@ -1,15 +1,17 @@
 import type { Call, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
+import type { Permit } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
-import { isIdempotentMethod } from '../resilience/retry.ts'
+import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import type { DispatchOptions } from './handler.ts'
 import { hasRequestHeader } from './headers.ts'
+import { settlePermits } from './permits.ts'
 
 /**
  * The facts of one outbound call: what gates, balancers and the retry policy ask about, and how long everything may take. It sits in
@@ -27,9 +29,11 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   readonly deadline: number
   tries = 0
   moves = 0
+  protected readonly engine: Engine
   protected readonly plan: ServicePlan
-  private readonly time: { readonly now: number }
   protected readonly timeouts: TimeoutSettings
+  /** What the gates gave; each is settled once. */
+  protected readonly permits: Permit[] = []
   /** Re-sends allowed after the first try. */
   protected readonly retries: number
   protected lastEndpoint: Endpoint | undefined = undefined
@@ -40,8 +44,8 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   constructor(engine: Engine, { plan, host }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
     const { policy } = plan
+    this.engine = engine
     this.plan = plan
-    this.time = engine.time
     this.timeouts = policy.timeouts
     this.service = plan.name
     this.method = options.method
@@ -88,7 +92,36 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     endpoint.inflight--
     if (verdict === 'success') endpoint.successes++
     else if (verdict === 'failure') endpoint.failures++
-    this.plan.outlier.observe(endpoint, attempt, this.time.now)
+    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now)
+  }
+
+  /** The call is over: whoever admitted it hears how it ended. */
+  protected settle(outcome: Outcome): void {
+    settlePermits(this.permits, outcome, this.engine.report)
+    this.permits.length = 0
+  }
+
+  /** One more try comes, and `attempt` was the one before. */
+  protected countAgain(attempt: Attempt, { movedOn, delayMs }: RetryDecision & { again: true }): void {
+    if (movedOn) {
+      this.moves++
+      this.plan.counters.movedOn++
+    } else this.plan.counters.retries++
+    const { service, tries } = this
+    const { endpoint, status, kind } = attempt
+    this.engine.emit('retry', { service, endpoint: endpoint.address, tries, status, kind, delayMs, movedOn })
+  }
+
+  protected countNotAgain({ why }: RetryDecision & { again: false }): void {
+    if (why === 'budget') this.plan.counters.budgetExhausted++
+    else if (why === 'not-replayable') this.plan.counters.notReplayable++
+  }
+
+  protected countEnd({ verdict }: Outcome): void {
+    const { counters } = this.plan
+    counters.inflight--
+    if (verdict === 'failure') counters.failures++
+    else if (verdict === 'success') counters.successes++
   }
 
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {

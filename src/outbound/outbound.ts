@@ -1,11 +1,14 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
+import { DEFAULT_POLICY } from '../model/defaults.ts'
 import { parseCallOptions } from './call-options.ts'
 import { type Caller, callerOf } from './caller.ts'
 import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engine.ts'
 import { Exchange } from './exchange.ts'
-import type { DispatchController, DispatchHandler, DispatchOptions } from './handler.ts'
+import type { DispatchHandler, DispatchOptions } from './handler.ts'
+import { refuse } from './refuse.ts'
 import type { Targets } from './targets.ts'
+import { readableTwice } from './try-options.ts'
 import { splitUrl } from './url.ts'
 
 /** Takes a request that is not ours, by the door it came in. */
@@ -39,19 +42,21 @@ export class Outbound {
     const target = options.origin == null ? undefined : host.targets.find(options.origin)
     if (target !== undefined) {
       const caller = callerOf(handler)
+      let readable: DispatchOptions
       let settings: CallSettings
       try {
-        settings = options.mesh === undefined ? this.around : parseCallOptions(options.mesh, this.around)
+        readable = readableTwice(options)
+        settings = this.settings(options)
       } catch (error) {
-        return refuse(caller, error)
+        return this.refuse(caller, error)
       }
-      this.open(target, options, caller, settings)
+      this.open(target, readable, caller, settings)
       return true
     }
     if (!host.ready && !host.closed) return this.wait(options, handler, passOn)
     if (host.unknownHosts === 'refuse') {
       const reason = `${String(options.origin)} is no service of this mesh, and unknownHosts is 'refuse'`
-      return refuse(callerOf(handler), meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
+      return this.refuse(callerOf(handler), meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
     }
     this.passedThrough++
     return passOn(options, handler)
@@ -66,10 +71,17 @@ export class Outbound {
   open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
     const { host } = this
     if (host.closed) {
-      refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+      this.refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
       return undefined
     }
-    const exchange = new Exchange(host.engine, target, options, settings, caller)
+    let exchange: Exchange
+    try {
+      exchange = new Exchange(host.engine, target, options, settings, caller)
+    } catch (error) {
+      // Headers that cannot be read.
+      this.refuse(caller, error)
+      return undefined
+    }
     exchange.open()
     if (host.ready) {
       exchange.begin()
@@ -85,31 +97,39 @@ export class Outbound {
     return this.host.context?.getStore() ?? NO_SETTINGS
   }
 
-  /** Nobody knows yet whether the host is ours: a source may still name it. */
+  /** Nobody knows yet whether the host is ours: a source may still name it, as long as the call would wait for its answer. */
   private wait(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
-    this.host.whenReady((error) => {
-      if (error !== undefined && this.host.unknownHosts === 'refuse') refuse(callerOf(handler), error)
+    const { host } = this
+    let timeoutMs: number
+    try {
+      timeoutMs = this.settings(options).timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs
+    } catch (error) {
+      return this.refuse(callerOf(handler), error)
+    }
+    let waiting = true
+    const late = (): void => {
+      waiting = false
+      const reason = `no source named ${String(options.origin)} within ${Math.round(timeoutMs)} ms, and not all of them have answered`
+      this.refuse(callerOf(handler), meshErrorWithoutStack('MESH_DEADLINE', { reason }))
+    }
+    const timer = host.engine.clock.setTimer(late, timeoutMs)
+    host.whenReady((error) => {
+      if (!waiting) return
+      waiting = false
+      timer.cancel()
+      if (error !== undefined && host.unknownHosts === 'refuse') this.refuse(callerOf(handler), error)
       else this.dispatch(options, handler, passOn)
     })
     return true
   }
-}
 
-/** Answers a request that never became an exchange, in the order that both dialects expect. */
-function refuse(caller: Caller, error: unknown): boolean {
-  const controller: DispatchController = {
-    aborted: true,
-    reason: error,
-    paused: false,
-    rawHeaders: null,
-    rawTrailers: null,
-    pause() {},
-    resume() {},
-    abort() {},
+  private settings(options: DispatchOptions): CallSettings {
+    return options.mesh === undefined ? this.around : parseCallOptions(options.mesh, this.around)
   }
-  caller.start(controller)
-  caller.error(controller, error)
-  return true
+
+  private refuse(caller: Caller, error: unknown): boolean {
+    return refuse(caller, error, this.host.engine.report)
+  }
 }
 
 /**

@@ -18,6 +18,7 @@ export function askGates(
     try {
       const verdict = gate.admit(call)
       if (verdict.refused === true) return { gate, refusal: verdict }
+      if (typeof verdict.settle !== 'function') throw defectOf(verdict, gate, report)
       permits.push(verdict)
     } catch (error) {
       report(`gate ${gate.name}`, error)
@@ -30,9 +31,16 @@ export function askGates(
 export function settlePermits(permits: readonly Permit[], outcome: Outcome, report: Report): void {
   for (let index = permits.length - 1; index >= 0; index--) {
     try {
-      ;(permits[index] as Permit).settle(outcome)
+      const returned: unknown = (permits[index] as Permit).settle(outcome)
+      if (returned instanceof Promise) returned.catch((error: unknown) => report('permit', error))
     } catch (error) {
       report('permit', error)
     }
   }
+}
+
+/** What a gate answered that is neither permit nor refusal; an async one may still throw. */
+function defectOf(verdict: unknown, gate: Gate, report: Report): TypeError {
+  if (verdict instanceof Promise) verdict.catch((error: unknown) => report(`gate ${gate.name}`, error))
+  return new TypeError('a gate answers at once, with a permit or a refusal')
 }

@@ -97,11 +97,14 @@ class StreamBody implements Body {
   private readonly source: AsyncIterable<unknown> | Iterable<unknown>
   private readonly memory: ReplayMemory
   private iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined = undefined
-  private kept: unknown[] | undefined = []
+  /** From the first piece on while it can be sent again, else only what the present try did not take yet. */
+  private readonly kept: unknown[] = []
   private keptBytes = 0
-  private pulling: Promise<IteratorResult<unknown>> | undefined = undefined
+  private pulling: Promise<void> | undefined = undefined
   private ended = false
+  private failure: unknown = undefined
   sourceFailed = false
+  replayable = true
   private released = false
   private current = 0
 
@@ -109,25 +112,32 @@ class StreamBody implements Body {
     this.source = source
     this.memory = memory
     this.headers = headers
-  }
-
-  get replayable(): boolean {
-    return this.kept !== undefined
+    // The first read may be far off, and what breaks in a stream without listeners ends the process; the read will tell.
+    const { on } = source as { on?: (event: string, listener: () => void) => void }
+    if (typeof on === 'function') on.call(source, 'error', () => {})
   }
 
   forTry(): unknown {
     const turn = ++this.current
     let position = 0
     const next = async (): Promise<IteratorResult<unknown>> => {
-      // The reader of an abandoned try must not steal pieces from its successor.
-      if (turn !== this.current || this.released) return { done: true, value: undefined }
-      const kept = this.kept
-      if (kept !== undefined && position < kept.length) return { done: false, value: kept[position++] }
-      if (this.ended) return { done: true, value: undefined }
-      const piece = await this.pull()
-      if (turn !== this.current) return { done: true, value: undefined }
-      position++
-      return piece
+      const { kept } = this
+      for (;;) {
+        // The reader of an abandoned try must not steal pieces from its successor; and to tell it that this was all would
+        // make a whole request of half a body.
+        if (turn !== this.current || this.released) throw ABANDONED
+        if (position < kept.length) {
+          const value = kept[position++]
+          if (!this.replayable && position === kept.length) {
+            kept.length = 0
+            position = 0
+          }
+          return { done: false, value }
+        }
+        if (this.sourceFailed) throw this.failure
+        if (this.ended) return { done: true, value: undefined }
+        await this.pull()
+      }
     }
     return { [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: undefined }) }) }
   }
@@ -135,7 +145,8 @@ class StreamBody implements Body {
   release(): void {
     if (this.released) return
     this.released = true
-    this.forget()
+    this.stopKeeping()
+    this.kept.length = 0
     if (this.ended) return
     // The source may be in the middle of a read and may refuse to be closed: nobody is interested any more.
     try {
@@ -145,45 +156,43 @@ class StreamBody implements Body {
   }
 
   /** One read of the source, shared by a try that waits for it and the one that takes over meanwhile. */
-  private pull(): Promise<IteratorResult<unknown>> {
+  private pull(): Promise<void> {
     this.pulling ??= this.read().finally(() => {
       this.pulling = undefined
     })
     return this.pulling
   }
 
-  private async read(): Promise<IteratorResult<unknown>> {
-    let piece: IteratorResult<unknown>
+  private async read(): Promise<void> {
     try {
       this.iterator ??= openIterator(this.source)
-      piece = await this.iterator.next()
+      const piece = await this.iterator.next()
+      if (piece.done === true) this.ended = true
+      else if (!this.released) this.keep(piece.value)
     } catch (error) {
       this.ended = true
       this.sourceFailed = true
-      throw error
+      this.failure = error
     }
-    if (piece.done === true) this.ended = true
-    else this.keep(piece.value)
-    return piece
   }
 
+  /** Beyond the cap pieces are kept all the same until the present try took them: it may still be repeating the beginning. */
   private keep(piece: unknown): void {
-    if (this.kept === undefined) return
-    const bytes = typeof piece === 'string' ? Buffer.byteLength(piece) : ((piece as { byteLength?: number }).byteLength ?? 0)
-    if (this.keptBytes + bytes > REPLAY_LIMIT || !this.memory.take(bytes)) {
-      this.forget()
-      return
-    }
-    this.keptBytes += bytes
     this.kept.push(piece)
+    if (!this.replayable) return
+    const bytes = typeof piece === 'string' ? Buffer.byteLength(piece) : ((piece as { byteLength?: number } | null)?.byteLength ?? 0)
+    if (this.keptBytes + bytes > REPLAY_LIMIT || !this.memory.take(bytes)) this.stopKeeping()
+    else this.keptBytes += bytes
   }
 
-  private forget(): void {
+  private stopKeeping(): void {
+    this.replayable = false
     this.memory.give(this.keptBytes)
     this.keptBytes = 0
-    this.kept = undefined
   }
 }
+
+const ABANDONED = Object.freeze(new Error('inmesh: this try was given up, and its body with it'))
 
 function openIterator(source: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterator<unknown> | Iterator<unknown> {
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()

@@ -1,11 +1,14 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { AddressPolicy } from '../core/address.ts'
-import { MeshError } from '../core/errors.ts'
+import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
 import type { DispatcherLike } from '../model/options.ts'
+import { callerOf } from './caller.ts'
 import { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import { Exchange } from './exchange.ts'
 import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { Installation } from './install.ts'
+import { refuse } from './refuse.ts'
 import { ReplayMemory } from './replay-body.ts'
 import { type Dialect, loadUndici, type Undici } from './undici.ts'
 
@@ -37,6 +40,7 @@ export class Startup {
   private readonly watching = new Set<Waiting>()
   private loading: Promise<Undici> | undefined = undefined
   private ownAgent: Dispatcher | undefined = undefined
+  private closed = false
 
   constructor(shared: Omit<Engine, 'undici' | 'connections' | 'replayMemory'>, options: StartupOptions) {
     this.engine = { ...shared, undici: undefined, connections: undefined, replayMemory: new ReplayMemory() }
@@ -53,7 +57,8 @@ export class Startup {
 
   /** Calls back when everything is there, or with what prevents it. */
   when(then: Waiting): void {
-    this.waiting.add(then)
+    // Whoever lets them all go does so in a context of its own; each goes on in the one it came from.
+    this.waiting.add(AsyncResource.bind(then))
     this.begin()
   }
 
@@ -67,9 +72,7 @@ export class Startup {
   check(): void {
     if (!this.done && this.engine.undici !== undefined && this.options.sourcesSettled()) {
       this.done = true
-      const waiting = [...this.waiting]
-      this.waiting.clear()
-      for (const then of waiting) then(undefined)
+      this.release(undefined)
     }
     for (const watch of [...this.watching]) watch(undefined)
   }
@@ -89,12 +92,16 @@ export class Startup {
   /** Hands a stranger to the fallback: the configured one, or an agent of undici's own. */
   passOn(options: DispatchOptions, handler: DispatchHandler): boolean {
     const { fallback } = this.options
+    if (this.closed) {
+      const error = meshErrorWithoutStack('MESH_CLOSED', { reason: 'the mesh is closed' })
+      return refuse(callerOf(handler), error, this.engine.report)
+    }
     if (fallback !== undefined) return (fallback as Dispatcher).dispatch(options, handler)
     const { undici } = this.engine
     if (undici === undefined) {
       this.undici().then(
         () => this.passOn(options, handler),
-        (error: unknown) => handler.onResponseError?.(null, error) ?? handler.onError?.(error),
+        (error: unknown) => refuse(callerOf(handler), error, this.engine.report),
       )
       return true
     }
@@ -106,8 +113,8 @@ export class Startup {
   async drain(timeoutMs: number): Promise<void> {
     const { clock, time } = this.engine
     const closed = new MeshError('MESH_CLOSED', { reason: 'the mesh was closed before the call ended' })
-    for (const then of [...this.waiting]) then(closed)
-    this.waiting.clear()
+    this.closed = true
+    this.release(closed)
     const endsAt = clock.now() + timeoutMs
     while (time.size > 0 && clock.now() < endsAt) {
       await new Promise<void>((resolve) => {
@@ -119,12 +126,23 @@ export class Startup {
     await this.ownAgent?.destroy()
   }
 
+  /** Lets every call that waits go on; what one of them throws must not keep the others. */
+  private release(error: unknown): void {
+    const waiting = [...this.waiting]
+    this.waiting.clear()
+    for (const then of waiting) {
+      try {
+        then(error)
+      } catch (thrown) {
+        this.engine.report('response handler', thrown)
+      }
+    }
+  }
+
   private fail(error: unknown): void {
     const failure =
       error instanceof MeshError ? error : new MeshError('MESH_NOT_READY', { reason: 'undici could not be loaded', cause: error })
-    const waiting = [...this.waiting]
-    this.waiting.clear()
-    for (const then of waiting) then(failure)
+    this.release(failure)
     for (const watch of [...this.watching]) watch(failure)
   }
 }

@@ -14,6 +14,15 @@ export function optionsForTry(options: DispatchOptions, body: Body | undefined):
   return forTry
 }
 
+/** The options with headers that every try, and the mesh itself, can read: an iterator such as `map.entries()` speaks only once. */
+export function readableTwice(options: DispatchOptions): DispatchOptions {
+  const { headers } = options
+  if (headers === null || typeof headers !== 'object' || Array.isArray(headers)) return options
+  const iterate = (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator]
+  if (typeof iterate !== 'function' || iterate.call(headers) !== headers) return options
+  return { ...options, headers: [...(headers as Iterable<unknown>)].flat() }
+}
+
 function withHeaders(headers: unknown, added: readonly (readonly [string, string])[]): unknown {
   if (headers === null || headers === undefined) return Object.fromEntries(added)
   if (Array.isArray(headers)) return [...headers, ...added.flat()]

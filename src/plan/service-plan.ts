@@ -93,6 +93,12 @@ export class ServicePlan {
     this.applyEndpoints([])
   }
 
+  /** In words, when there is none to choose. */
+  get whyNoEndpoint(): string {
+    if (!this.present) return 'the service was removed'
+    return this.set.all.length === 0 ? 'no endpoint is configured' : 'every endpoint is ejected, and panicPercent is 0'
+  }
+
   /** Every endpoint that still has state here, those that left within the last minute included. */
   endpoints(): Iterable<Endpoint> {
     return this.known.values()

@@ -48,6 +48,8 @@ export function readRequests(socket: Socket, onRequest: (head: RequestHead, body
         return ended
       })
       if (head.headers['upgrade'] !== undefined || head.method === 'CONNECT') {
+        // There is no body to wait for: what follows belongs to the other protocol.
+        done()
         consume = (rest) => rest
         socket.off('data', onData)
         if (buffered.length > 0) socket.unshift(buffered)

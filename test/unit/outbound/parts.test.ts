@@ -99,8 +99,8 @@ describe('the replayed body', () => {
     const first = iterate(body)
     expect([String((await first.next()).value), String((await first.next()).value)]).toEqual(['a', 'b'])
     expect(await read(body?.forTry())).toBe('abcd')
-    // The abandoned reader gets nothing more, and steals nothing.
-    expect((await first.next()).done).toBe(true)
+    // The abandoned reader gets nothing more, steals nothing, and does not take half a body for the whole.
+    await expect(first.next()).rejects.toThrow(/given up/)
   })
 
   it('a try that takes over while a read is under way loses no piece', async () => {
@@ -114,8 +114,47 @@ describe('the replayed body', () => {
     const first = iterate(body).next()
     const second = read(body?.forTry())
     release({ done: false, value: 'late' })
-    expect((await first).done).toBe(true)
+    await expect(first).rejects.toThrow(/given up/)
     expect(await second).toBe('late')
+  })
+
+  it('what outgrows the cap while a further try repeats the beginning loses no piece of it', async () => {
+    let release: (value: IteratorResult<string>) => void = () => {}
+    const large = 'x'.repeat(REPLAY_LIMIT)
+    const results = [
+      Promise.resolve({ done: false, value: 'a' } as const),
+      Promise.resolve({ done: false, value: 'b' } as const),
+      new Promise<IteratorResult<string>>((resolve) => (release = resolve)),
+      Promise.resolve({ done: false, value: 'c' } as const),
+      Promise.resolve({ done: true, value: undefined } as const),
+    ]
+    const source = { [Symbol.asyncIterator]: () => ({ next: () => results.shift() as Promise<IteratorResult<string>> }) }
+    const body = replayBody(source, new ReplayMemory())
+    const first = iterate(body)
+    await first.next()
+    await first.next()
+    first.next().catch(() => {})
+    const second = iterate(body)
+    expect((await second.next()).value).toBe('a')
+    release({ done: false, value: large })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(body?.replayable).toBe(false)
+    const rest: unknown[] = []
+    for (let piece = await second.next(); piece.done !== true; piece = await second.next()) rest.push(piece.value)
+    expect(rest).toEqual(['b', large, 'c'])
+  })
+
+  it('a source that broke is never taken for one that ended', async () => {
+    const body = replayBody(
+      (async function* () {
+        yield 'a'
+        throw new Error('disk gone')
+      })(),
+      new ReplayMemory(),
+    )
+    await expect(read(body?.forTry())).rejects.toThrow('disk gone')
+    await expect(read(body?.forTry())).rejects.toThrow('disk gone')
+    expect(body?.sourceFailed).toBe(true)
   })
 
   it('stops keeping at the cap, and gives the memory back', async () => {
