@@ -1,7 +1,12 @@
+import process from 'node:process'
 import { defineConfig } from 'vitest/config'
+
+/** Where another undici than the installed one lies; `test/matrix` names it. */
+const otherUndici = process.env['INMESH_UNDICI']
 
 /** `vitest run` is the suite of `npm test`; `vitest run --mode integration` talks to real servers. */
 export default defineConfig(({ mode }) => ({
+  ...(otherUndici === undefined ? {} : { resolve: { alias: [{ find: /^undici$/, replacement: otherUndici }] } }),
   test: {
     include: mode === 'integration' ? ['test/integration/**/*.test.ts'] : ['test/**/*.test.ts'],
     exclude: ['node_modules/**', ...(mode === 'integration' ? [] : ['test/integration/**', 'test/soak/**', 'test/matrix/**'])],

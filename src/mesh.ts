@@ -212,7 +212,10 @@ export class Mesh<Name extends string = string> {
     return this.executor.run(name, task, options)
   }
 
-  /** Puts the mesh behind the global `fetch` and the global dispatchers. Returns what undoes it. */
+  /**
+   * Puts the mesh behind the global `fetch` and the global dispatchers. Returns what undoes it.
+   * @throws MeshError `MESH_CONFIG` in a process that was started without fetch
+   */
   install(): () => void {
     this.refuseWhenClosed()
     this.installation ??= new Installation({

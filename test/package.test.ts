@@ -140,6 +140,22 @@ describe('the built package', () => {
     expect(loaded.some((each) => each.includes('/p-retry/'))).toBe(true)
   })
 
+  it.each(['mjs', 'cjs'] as const)('undici loaded late does not take the place of the platform’s (%s)', async (kind) => {
+    const get = kind === 'mjs' ? `await import('inmesh')` : `require('inmesh')`
+    const { value, loaded } = await observe(
+      kind,
+      `(async () => {
+         const { createMesh } = ${get}
+         const mesh = createMesh({})
+         await mesh.ready()
+         const dispatcher = globalThis[Symbol.for('undici.globalDispatcher.1')]
+         console.log(JSON.stringify([typeof dispatcher, dispatcher instanceof (await import('undici')).Agent]))
+       })()`,
+    )
+    expect(value).toEqual(['object', false])
+    expect(loaded.some((each) => each.includes('/undici/'))).toBe(true)
+  })
+
   it('a bundler can see what is loaded late', () => {
     for (const extension of ['js', 'cjs']) {
       const code = readdirSync(join(ROOT, 'dist'))

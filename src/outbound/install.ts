@@ -1,3 +1,4 @@
+import { MeshError } from '../core/errors.ts'
 import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { PassOn } from './outbound.ts'
 import { wakePlatformFetch } from './platform.ts'
@@ -28,7 +29,8 @@ export class Installation {
 
   constructor(host: InstallHost) {
     this.host = host
-    wakePlatformFetch()
+    if (!wakePlatformFetch())
+      throw new MeshError('MESH_CONFIG', { reason: 'install needs the fetch of the platform, and this process was started without it' })
     const former = globalThis.fetch
     this.formerFetch = former
     this.ourFetch = ((input: never, init?: { dispatcher?: unknown }) => {

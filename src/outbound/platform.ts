@@ -8,9 +8,12 @@ export function platformFetch(): typeof globalThis.fetch {
   return globalThis.fetch
 }
 
-/** Makes the platform load its own undici, which installs its global dispatcher. */
-export function wakePlatformFetch(): void {
-  void globalThis.Response
+/**
+ * Whether the platform has a fetch. Asking makes it load its own undici, which installs its global dispatcher; the answer
+ * must be used, since bundlers drop a look at a global of which nothing depends.
+ */
+export function wakePlatformFetch(): boolean {
+  return globalThis.Response !== undefined
 }
 
 /** Headers as the platform makes them. */

@@ -29,10 +29,9 @@ export type Globals = Record<symbol, Dispatcher | undefined>
  */
 export async function loadUndici(given?: object): Promise<Undici> {
   if (given !== undefined) return adopt(given)
-  wakePlatformFetch()
   const globals = globalThis as unknown as Globals
   const [legacy] = GLOBAL_DISPATCHERS
-  const before = globals[legacy]
+  const before = wakePlatformFetch() ? globals[legacy] : undefined
   const module = await import('undici')
   if (before !== undefined && globals[legacy] !== before) globals[legacy] = before
   return adopt(module)

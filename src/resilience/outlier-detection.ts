@@ -19,6 +19,7 @@ export class OutlierDetector {
   private readonly group: EndpointGroup
   private readonly listener: OutlierListener
   private nextRestoreAt = Number.POSITIVE_INFINITY
+  private nextExchangeAt = Number.NEGATIVE_INFINITY
 
   constructor(settings: OutlierSettings | false, group: EndpointGroup, listener: OutlierListener) {
     this.settings = settings
@@ -49,7 +50,8 @@ export class OutlierDetector {
     // A late failure of a try that began before the last ejection says nothing about the time since.
     if (endpoint.ejections > 0 && now - outcome.latencyMs < endpoint.ejectedAt) return
     endpoint.consecutiveFailures++
-    if (endpoint.consecutiveFailures >= settings.consecutiveFailures && this.mayEject(settings)) this.eject(endpoint, settings, now)
+    if (endpoint.consecutiveFailures < settings.consecutiveFailures) return
+    if (this.mayEject(settings) || this.makeRoom(outcome, now)) this.eject(endpoint, settings, now)
   }
 
   /** Brings back whose time is over; one comparison when nobody's is. */
@@ -69,6 +71,23 @@ export class OutlierDetector {
     const { all, ejected } = this.group
     if (maxEjectedPercent === 0 || all.length < 2) return false
     return ejected < Math.max(1, Math.floor((all.length * maxEjectedPercent) / 100))
+  }
+
+  /**
+   * As many are out as may be, and one more fails: the one that is out longest comes back for it, since what it did then says
+   * less than what the other does now. Else one that was killed and restarted would shield whatever breaks after it, and
+   * every second call would need a re-send. A refused connect costs the call nothing, so it is no reason.
+   */
+  private makeRoom({ unsent }: Outcome, now: number): boolean {
+    if (unsent || this.group.ejected === 0 || now < this.nextExchangeAt) return false
+    this.nextExchangeAt = now + EXCHANGE_EVERY_MS
+    let longest: Endpoint | undefined
+    for (const endpoint of this.group.all) {
+      if (endpoint.ejected && endpoint.ejectedAt < (longest?.ejectedAt ?? Number.POSITIVE_INFINITY)) longest = endpoint
+    }
+    if (longest === undefined || now - longest.ejectedAt < EXCHANGE_EVERY_MS) return false
+    this.restore(longest, now)
+    return true
   }
 
   private eject(endpoint: Endpoint, settings: OutlierSettings, now: number): void {
@@ -96,3 +115,6 @@ export class OutlierDetector {
     this.listener.restored(endpoint, { afterMs: now - endpoint.ejectedAt })
   }
 }
+
+/** Two that fail for good take turns no faster, and the walk over all endpoints stays rare. */
+const EXCHANGE_EVERY_MS = 1_000

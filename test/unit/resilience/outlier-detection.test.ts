@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { EndpointSet } from '../../../src/balancing/endpoint-set.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
 import { OutlierDetector } from '../../../src/resilience/outlier-detection.ts'
-import { BROKEN, endpointsOf, OK, outcomeOf } from '../../support/sample.ts'
+import { BROKEN, endpointsOf, OK, outcomeOf, REFUSED } from '../../support/sample.ts'
 
 const SETTINGS = { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectForMs: 300_000, maxEjectedPercent: 50, intervalMs: 10_000 }
 
@@ -95,6 +95,36 @@ describe('outlier detection', () => {
     fail(first, 50, 10_000)
     expect(first.ejectedUntil).toBe(30_000)
     expect(first.ejections).toBe(1)
+  })
+
+  it('at the cap, one that fails now takes the place of the one that is out longest', () => {
+    const { endpoints, fail, events } = make(4)
+    const [a, b, c] = endpoints as [Endpoint, Endpoint, Endpoint]
+    fail(a, 5, 0)
+    fail(b, 5, 500)
+    fail(c, 5, 4_000)
+    expect(endpoints.map(({ ejected }) => ejected)).toEqual([false, true, true, false])
+    fail(a, 5, 4_999)
+    expect(a.ejected).toBe(false)
+    fail(a, 1, 5_000)
+    expect(endpoints.map(({ ejected }) => ejected)).toEqual([true, false, true, false])
+    expect(events.map((event) => event.split(' ')[0])).toEqual(
+      [a, b].map(({ id }) => `-${id}`).concat(`+${a.id}`, `-${c.id}`, `+${b.id}`, `-${a.id}`),
+    )
+  })
+
+  it('refused connects take nobody’s place: moving on is free', () => {
+    const { endpoints, detector, fail, first } = make(3)
+    fail(first, 5, 0)
+    for (let time = 0; time < 50; time++) detector.observe(endpoints[1] as Endpoint, REFUSED, 4_000)
+    expect(endpoints.map(({ ejected }) => ejected)).toEqual([true, false, false])
+  })
+
+  it('one that was ejected a moment ago keeps its place', () => {
+    const { endpoints, fail } = make(3)
+    fail(endpoints[0] as Endpoint, 5, 0)
+    fail(endpoints[1] as Endpoint, 50, 900)
+    expect(endpoints.map(({ ejected }) => ejected)).toEqual([true, false, false])
   })
 
   it('switched off, everybody comes back', () => {
