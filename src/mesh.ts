@@ -12,6 +12,7 @@ import { TimerWheel } from './core/timer-wheel.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions, ServiceName } from './model/options.ts'
+import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { ServiceSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
@@ -26,7 +27,8 @@ import { parseOrigin, Targets } from './outbound/targets.ts'
 import { explainService, explainStranger } from './plan/explain.ts'
 import { Plan } from './plan/plan.ts'
 import { serviceStats } from './plan/service-stats.ts'
-import { type ExecuteOptions, Executor, type Task } from './resilience/execute.ts'
+import { Executor, type Task } from './resilience/execute.ts'
+import type { ExecuteOptions } from './resilience/execute-options.ts'
 
 /** How long `ready` and `close` wait unless told otherwise. */
 const DEFAULT_WAIT_MS = 10_000
@@ -91,7 +93,7 @@ export class Mesh<Name extends string = string> {
     })
     this.plan.apply(this.store.snapshot, this.store.snapshot.services.keys())
     const apply = new Map(parsed.sources.map(({ name }) => [name, this.store.register(name)] as const))
-    this.sources = new SourceRunner(parsed.sources, (source, delta) => apply.get(source)?.(delta) ?? [], {
+    this.sources = new SourceRunner(parsed.sources, parsed.namespace, (source, delta) => apply.get(source)?.(delta) ?? [], {
       rejected: (source, rejections) => emit('configRejected', { source, rejections }),
       failed: (source, error) => emit('sourceFailed', { source, error }),
       recovered: (source) => emit('sourceRecovered', { source }),
@@ -125,7 +127,7 @@ export class Mesh<Name extends string = string> {
         return mesh.closing !== undefined
       },
     }) as unknown as UniversalDispatcher
-    this.executor = new Executor({ clock: this.clock, random, emit })
+    this.executor = new Executor({ clock: this.clock, random, gates: parsed.gates, emit })
     const { outbound, targets, time } = this
     this.fetching = new MeshFetch({
       owner: (input) => this.owner(input),
@@ -184,11 +186,15 @@ export class Mesh<Name extends string = string> {
 
   /** `undici.request`: `{ statusCode, headers, trailers, body }`. Takes `mesh` beside undici's options. */
   request(url: string | URL, options: RequestOptions = {}): Promise<ResponseData> {
-    return this.dispatcher.request(requestOptions(url, options)) as Promise<ResponseData>
+    try {
+      return this.dispatcher.request(requestOptions(url, options)) as Promise<ResponseData>
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** `undici.stream`: writes the body into what `factory` returns. */
-  stream(
+  async stream(
     url: string | URL,
     options: RequestOptions,
     factory: (head: { statusCode: number; headers: Record<string, string | string[] | undefined> }) => NodeJS.WritableStream,
@@ -274,6 +280,7 @@ export class Mesh<Name extends string = string> {
       inflight,
       passedThrough: this.outbound.passedThrough,
       services,
+      executions: this.executor.stats(),
       sources: this.sources.states,
     }
   }
@@ -310,9 +317,8 @@ export class Mesh<Name extends string = string> {
 
   private async shutDown(timeoutMs: number): Promise<void> {
     this.installation?.restore()
-    this.executor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
-    await Promise.all([this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
   }
 
   private within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
@@ -354,31 +360,6 @@ export class Mesh<Name extends string = string> {
       const returned: unknown = this.options.logger?.error(`inmesh: ${what} threw`, error)
       if (returned instanceof Promise) returned.catch(() => {})
     } catch {}
-  }
-}
-
-/** Options of `mesh.request`: undici's, and `mesh`. */
-export interface RequestOptions {
-  method?: string
-  headers?: unknown
-  body?: unknown
-  signal?: AbortSignal
-  mesh?: CallOptions
-  [undici: string]: unknown
-}
-
-/** What `mesh.request` resolves to: undici's ResponseData. */
-export interface ResponseData {
-  statusCode: number
-  headers: Record<string, string | string[] | undefined>
-  trailers: Record<string, string>
-  body: import('node:stream').Readable & {
-    text(): Promise<string>
-    json(): Promise<unknown>
-    arrayBuffer(): Promise<ArrayBuffer>
-    bytes(): Promise<Uint8Array>
-    blob(): Promise<Blob>
-    dump(): Promise<void>
   }
 }
 

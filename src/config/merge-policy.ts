@@ -1,4 +1,4 @@
-import { DEFAULT_POLICY } from '../model/defaults.ts'
+import { DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
 
 /** One writer of policy sections, and who it is. */
@@ -29,12 +29,17 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
     for (const layer of layers) {
       const written = layer.sections[section]
       if (written === undefined) continue
-      policy[section] = overlay(policy[section], written, DEFAULT_POLICY[section])
+      policy[section] = overlay(policy[section], written, BUILT_IN[section])
       from[section] = { ...layer.from, section }
     }
   }
+  // No re-sends, and the rest of the section as it would be.
+  if (policy['retry'] === false) policy['retry'] = Object.freeze({ ...DEFAULT_POLICY.retry, attempts: 0 })
   return { policy: Object.freeze(policy) as unknown as Policy, from }
 }
+
+/** What a section starts from when what is below has none. */
+const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = { ...DEFAULT_POLICY, tls: DEFAULT_TLS }
 
 function overlay(below: unknown, written: unknown, builtIn: unknown): unknown {
   if (typeof written !== 'object' || written === null) return written

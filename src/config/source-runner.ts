@@ -21,9 +21,16 @@ export class SourceRunner {
   private readonly running: Running[]
   private readonly apply: (source: string, delta: ResourceDelta) => Rejection[]
   private readonly listener: SourceListener
+  private readonly namespace: string
   private started = false
 
-  constructor(sources: readonly Source[], apply: (source: string, delta: ResourceDelta) => Rejection[], listener: SourceListener) {
+  constructor(
+    sources: readonly Source[],
+    namespace: string,
+    apply: (source: string, delta: ResourceDelta) => Rejection[],
+    listener: SourceListener,
+  ) {
+    this.namespace = namespace
     this.running = sources.map((source) => ({ source, state: 'starting', version: '', stop: undefined }))
     this.apply = apply
     this.listener = listener
@@ -60,6 +67,8 @@ export class SourceRunner {
       const stop = source.watch({
         update: (delta) => this.update(running, delta),
         failed: (error) => this.failed(running, error),
+        rejected: (rejections) => this.listener.rejected(source.name, rejections),
+        namespace: this.namespace,
       }) as Stop | Promise<Stop>
       // An async function is no watch, and yet somebody will write one.
       if (stop instanceof Promise) stop.catch((error: unknown) => this.failed(running, error))

@@ -1,4 +1,4 @@
-import type { Policy } from './resources.ts'
+import type { Policy, TlsSettings } from './resources.ts'
 
 /** What every service starts from. The docs' table of defaults is compared with this one by a test. */
 export const DEFAULT_POLICY = Object.freeze({
@@ -29,3 +29,13 @@ export const DEFAULT_POLICY = Object.freeze({
   panicPercent: 50,
   tls: undefined,
 }) satisfies Policy
+
+/** What a `tls` section that is present starts from. */
+export const DEFAULT_TLS: TlsSettings = Object.freeze({
+  mode: 'simple',
+  ca: undefined,
+  cert: undefined,
+  key: undefined,
+  serverName: undefined,
+  minVersion: 'TLSv1.2',
+})

@@ -102,11 +102,11 @@ export interface Policy {
 export interface PolicySections {
   readonly balancing?: Partial<Policy['balancing']>
   readonly timeouts?: Partial<TimeoutSettings>
-  readonly retry?: Partial<RetrySettings>
+  readonly retry?: Partial<RetrySettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false
   readonly outlierDetection?: Partial<OutlierSettings> | false
   readonly panicPercent?: number
-  readonly tls?: TlsSettings
+  readonly tls?: Partial<TlsSettings>
 }
 
 /** Key of a resource in the store: `kind/namespace/name`. */

@@ -16,10 +16,14 @@ export type Stop = () => void | Promise<void>
 
 /** Where a source delivers. */
 export interface Sink {
+  /** The mesh's own namespace: where resources live that name none. */
+  readonly namespace: string
   /** Applies what is valid and returns what is not; the former version of a rejected resource stays. */
   update(delta: ResourceDelta): Rejection[]
   /** The source cannot read now; what it gave before stays in force. */
   failed(error: unknown): void
+  /** The source itself refused what it read; everything that it gave before stays in force. */
+  rejected(rejections: readonly Rejection[]): void
 }
 
 /** What changed at a source; `complete` makes it the whole of what the source has. */

@@ -49,5 +49,7 @@ export interface MeshStats {
   /** Requests that were not ours and went on to the platform. */
   passedThrough: number
   services: Record<string, ServiceStats>
+  /** What `mesh.execute` runs, by name. */
+  executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
 }

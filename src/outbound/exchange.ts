@@ -6,7 +6,7 @@ import type { RetryDecision } from '../resilience/retry.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
-import { isCallersMistake, tryTimedOut } from './failure.ts'
+import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { DispatchController, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { parseRetryAfter, rawHeader } from './headers.ts'
 import { OutboundCall } from './outbound-call.ts'
@@ -74,8 +74,9 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     }
     if (refused !== undefined) {
       const { gate, refusal } = refused
+      const { plan } = this
       this.engine.emit('refused', { service: this.service, gate: gate.name, code: refusal.code, reason: refusal.reason })
-      this.fail(refusal.code, { reason: refusal.reason, from: `${this.service}/${gate.name}` }, IGNORED)
+      this.fail(refusal.code, { reason: refusal.reason, from: plan.gateFrom(gate) }, IGNORED)
       return
     }
     this.plan.budget.deposit(this.engine.time.now)
@@ -243,8 +244,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   private giveUp(attempt: Attempt, error: unknown, decision: RetryDecision & { again: false }): void {
     this.countNotAgain(decision)
     const code = decision.why === 'not-replayable' ? 'MESH_NOT_REPLAYABLE' : (attempt.code ?? 'MESH_RESET')
-    const said = error instanceof Error ? error.message : String(error)
-    this.finishWithError(this.error(code, { reason: `${said} (${decision.because})`, cause: error }), attempt)
+    this.finishWithError(this.error(code, { reason: `${saidBy(error)} (${decision.because})`, cause: error }), attempt)
   }
 
   attemptWrote(chunk: unknown): void {
@@ -363,10 +363,12 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       this.finishWithError(error, attempt)
       return
     }
-    const said = error instanceof Error ? error.message : String(error)
     attempt.unavailable ||= attempt.kind !== 'protocol'
     this.observe(attempt, 'failure')
-    this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${said}`, cause: error }), attempt)
+    this.finishWithError(
+      this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${saidBy(error)}`, cause: error }),
+      attempt,
+    )
   }
 
   private fail(code: MeshErrorCode, details: MeshErrorDetails, outcome: Outcome): void {

@@ -1,4 +1,4 @@
-import { type MeshErrorCode, meshErrorWithoutStack } from '../core/errors.ts'
+import { isMeshError, type MeshErrorCode, meshErrorWithoutStack } from '../core/errors.ts'
 import type { FailureKind } from '../core/outcome.ts'
 import { DialError } from './connector.ts'
 
@@ -61,6 +61,12 @@ export function tryTimedOut(service: string, endpoint: string, afterMs: number):
     endpoint,
     reason: `no answer from ${endpoint} within ${Math.round(afterMs)} ms`,
   })
+}
+
+/** What went wrong, in the words of the error itself: without the service that a MeshError puts in front. */
+export function saidBy(error: unknown): string {
+  if (isMeshError(error)) return error.reason
+  return error instanceof Error ? error.message : String(error)
 }
 
 function errorCode(error: unknown): string {

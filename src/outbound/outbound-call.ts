@@ -125,7 +125,10 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   }
 
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {
-    return meshErrorWithoutStack(code, { service: this.service, endpoint: this.lastEndpoint?.address, tries: this.tries, ...details })
+    const { service, lastEndpoint, tries, plan } = this
+    const section = DECIDED_BY[code]
+    const from = section === undefined ? undefined : plan.from(section)
+    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details })
   }
 
   /** How long a try that starts now may take: the configured bound, or what remains shared among the tries that are left. */
@@ -133,7 +136,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     const remaining = this.deadline - now
     const configured = this.plan.policy.retry.perTryTimeoutMs
     if (configured !== undefined) return Math.min(configured, remaining)
-    const triesLeft = this.idempotent ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
+    const triesLeft = this.idempotent && this.plan.retry.coversTimeouts ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
     return remaining / triesLeft
   }
 
@@ -142,6 +145,15 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** The part of the configuration that a failure of each kind goes back to. */
+const DECIDED_BY: Partial<Record<MeshErrorCode, string>> = {
+  MESH_NO_ENDPOINT: 'endpoints',
+  MESH_CONNECT: 'endpoints',
+  MESH_DEADLINE: 'timeouts',
+  MESH_TLS: 'tls',
+  MESH_NOT_REPLAYABLE: 'retry',
 }
 
 /** The time of the last byte is a tick old at worst; this keeps silence from being cut short. */

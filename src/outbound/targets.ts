@@ -71,10 +71,8 @@ export class Targets {
   originOfEndpoint(address: string): string | undefined {
     for (const plan of this.plan.services()) {
       if (!plan.set.all.some((endpoint) => endpoint.address === address)) continue
-      for (const host of [plan.name, `${plan.name}.${plan.snapshot.namespace}`]) {
-        const origin = `http://${host}`
-        if (this.find(origin)?.plan === plan) return origin
-      }
+      const origin = `http://${plan.name.toLowerCase()}`
+      if (this.find(origin)?.plan === plan) return origin
     }
     return undefined
   }

@@ -22,15 +22,18 @@ export function explainService(
     gates: plan.gates.map((gate) => ({
       name: gate.name,
       state: gate === plan.breaker ? plan.breaker.state : 'asked',
-      from: gate === plan.breaker ? (from['circuitBreaker'] ?? '') : 'options/gates',
+      from: plan.gateFrom(gate),
     })),
     timeouts: policy.timeouts,
     retry: {
       ...policy.retry,
       applies: policy.retry.attempts > 0,
-      because: idempotent
-        ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
-        : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
+      because:
+        policy.retry.attempts === 0
+          ? 'retries are switched off'
+          : idempotent
+            ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
+            : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
     },
     rewrites: [],
     tls: tlsOf(plan, request.secure),

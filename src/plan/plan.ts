@@ -31,7 +31,9 @@ export class Plan {
         plan.remove()
         hostsChanged = true
       } else if (plan === undefined) {
-        this.plans.set(key, new ServicePlan(next, this.context))
+        // Two services of one name in different namespaces are told apart; our own namespace goes without saying.
+        const name = next.namespace === this.ownNamespace ? next.name : `${next.name}.${next.namespace}`
+        this.plans.set(key, new ServicePlan(name, next, this.context))
         hostsChanged = true
       } else {
         hostsChanged ||= !plan.present || plan.snapshot.hosts !== next.hosts || plan.snapshot.ports !== next.ports

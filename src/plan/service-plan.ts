@@ -6,7 +6,7 @@ import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { MeshEvents } from '../model/events.ts'
-import type { Policy } from '../model/resources.ts'
+import { formatProvenance, type Policy } from '../model/resources.ts'
 import type { ServiceSnapshot } from '../model/snapshot.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
@@ -47,10 +47,11 @@ export class ServicePlan {
   private readonly context: PlanContext
   private readonly known = new Map<string, Endpoint>()
 
-  constructor(snapshot: ServiceSnapshot, context: PlanContext) {
+  /** @param name how it is called in events, errors and stats */
+  constructor(name: string, snapshot: ServiceSnapshot, context: PlanContext) {
     const { policy } = snapshot
     const { time, random } = context
-    this.name = snapshot.name
+    this.name = name
     this.context = context
     this.snapshot = snapshot
     this.policy = policy
@@ -102,6 +103,17 @@ export class ServicePlan {
   /** Every endpoint that still has state here, those that left within the last minute included. */
   endpoints(): Iterable<Endpoint> {
     return this.known.values()
+  }
+
+  /** The resource that wrote `section` of the policy, or the endpoints, or the service; as errors print it. */
+  from(section: string): string | undefined {
+    const provenance = this.snapshot.from[section]
+    return provenance === undefined ? undefined : formatProvenance(provenance)
+  }
+
+  /** The resource behind a gate. */
+  gateFrom(gate: Gate): string {
+    return (gate === this.breaker ? this.from('circuitBreaker') : undefined) ?? `options/gates/${gate.name}`
   }
 
   private applyBreaker(policy: Policy): void {

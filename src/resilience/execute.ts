@@ -1,33 +1,15 @@
 import type { Call } from '../core/call.ts'
 import type { Clock, Timer } from '../core/clock.ts'
-import { type Duration, parseDuration } from '../core/duration.ts'
 import { isMeshError, MeshError } from '../core/errors.ts'
 import type { Gate, Permit } from '../core/gate.ts'
 import { IGNORED, type Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
 import type { MeshEvents } from '../model/events.ts'
-import type { CircuitBreakerOptions } from '../model/options.ts'
 import type { BreakerSettings } from '../model/resources.ts'
-import { breakerSettings, newOpossum, type OpossumBreaker, stateOf, translateOpen } from './opossum.ts'
+import { type ExecuteOptions, type ExecuteSettings, executeSettings } from './execute-options.ts'
+import { newOpossum, type OpossumBreaker, stateOf, translateOpen } from './opossum.ts'
 import { RetryBudget } from './retry-budget.ts'
-
-/** How `mesh.execute` runs a task. */
-export interface ExecuteOptions {
-  /** Bound of the whole execution, retries included. Default 15 s. */
-  timeout?: Duration
-  /**
-   * Says that a second run does no harm. Without it a task is run again only when its error says `retryable: true`; an error
-   * that says `retryable: false` ends it either way. Default false.
-   */
-  idempotent?: boolean
-  /** Runs after the first, 0–10, within a budget of 20 % + 10/s per name. Default 2. */
-  retries?: number
-  /** Ends the execution; counts against nobody unless its reason is a `TimeoutError`. */
-  signal?: AbortSignal
-  /** The breaker of this name; the first execution of a name decides. `false`: none. */
-  circuitBreaker?: CircuitBreakerOptions | false
-}
 
 /** What a task is given. */
 export interface TaskContext {
@@ -47,12 +29,6 @@ export interface ExecutorHost {
   /** Asked in this order before the breaker, settled in the reverse one. Default none. */
   readonly gates?: readonly Gate[]
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
-}
-
-interface Settings {
-  readonly timeoutMs: number
-  readonly retries: number
-  readonly idempotent: boolean
 }
 
 /** One execution under way: the call that gates see, its deadline, its signal, its runs. */
@@ -81,7 +57,7 @@ class Execution<T> implements Call {
   private rejectEnded: (reason: unknown) => void = () => {}
   private reason: unknown = undefined
 
-  constructor(executor: ExecutorHost, name: string, task: Task<T>, settings: Settings, budget: RetryBudget) {
+  constructor(executor: ExecutorHost, name: string, task: Task<T>, settings: ExecuteSettings, budget: RetryBudget) {
     this.executor = executor
     this.service = name
     this.host = name
@@ -222,6 +198,9 @@ class Execution<T> implements Call {
 interface Named {
   readonly budget: RetryBudget
   breaker: Promise<OpossumBreaker> | undefined
+  /** The breaker once it is there. */
+  made: OpossumBreaker | undefined
+  running: number
 }
 
 /** Runs promise functions behind gates and an opossum breaker per name, under one deadline, with p-retry after a first failure. */
@@ -230,6 +209,8 @@ export class Executor {
   private readonly names = new Map<string, Named>()
   private readonly running = new Set<Execution<unknown>>()
   private closed = false
+  /** Called when the last execution has ended. */
+  private idle: () => void = () => {}
 
   constructor(host: ExecutorHost) {
     this.host = host
@@ -237,7 +218,7 @@ export class Executor {
 
   /** Runs `task`. Rejects with the task's own last error, or a MeshError: `MESH_CIRCUIT_OPEN`, `MESH_DEADLINE`, `MESH_CLOSED`, a gate's. */
   async run<T>(name: string, task: Task<T>, options: ExecuteOptions): Promise<T> {
-    const settings = checked(name, task, options)
+    const settings = executeSettings(name, task, options)
     if (this.closed) throw closedError(name)
     const named = this.named(name)
     const execution = new Execution(this.host, name, task, settings, named.budget)
@@ -251,6 +232,7 @@ export class Executor {
     if (signal?.aborted === true) aborted()
     signal?.addEventListener('abort', aborted, { once: true })
     this.running.add(execution)
+    named.running++
     const permits: Permit[] = []
     let outcome: Outcome = IGNORED
     try {
@@ -268,21 +250,32 @@ export class Executor {
       timer.cancel()
       signal?.removeEventListener('abort', aborted)
       this.running.delete(execution)
+      named.running--
+      if (this.running.size === 0) this.idle()
       execution.over = true
       settleAll(permits, outcome)
     }
   }
 
-  /** State of every breaker that `run` has made. */
-  async states(): Promise<Record<string, 'closed' | 'open' | 'half-open'>> {
-    const states: [string, 'closed' | 'open' | 'half-open'][] = []
-    for (const [name, { breaker }] of this.names) if (breaker !== undefined) states.push([name, stateOf(await breaker)])
-    return Object.fromEntries(states)
+  /** What runs under each name now, and the state of its breaker; `off` before its first execution, and without one. */
+  stats(): Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }> {
+    return Object.fromEntries(
+      Array.from(this.names, ([name, { running, made }]) => [name, { running, breaker: made === undefined ? 'off' : stateOf(made) }]),
+    )
   }
 
-  /** Ends what runs and stops the breakers' timers. */
-  close(): void {
+  /** Takes nothing new, waits for what runs, at most `timeoutMs`, then ends what is left and stops the breakers' timers. */
+  async close(timeoutMs = 0): Promise<void> {
     this.closed = true
+    if (this.running.size > 0 && timeoutMs > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.host.clock.setTimer(resolve, timeoutMs)
+        this.idle = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
     for (const execution of this.running) execution.end(closedError(execution.service), true)
     for (const { breaker } of this.names.values()) breaker?.then((made) => made.shutdown()).catch(() => {})
   }
@@ -290,7 +283,7 @@ export class Executor {
   private named(name: string): Named {
     let named = this.names.get(name)
     if (named === undefined) {
-      named = { budget: new RetryBudget(DEFAULT_POLICY.retry, this.host.clock.now()), breaker: undefined }
+      named = { budget: new RetryBudget(DEFAULT_POLICY.retry, this.host.clock.now()), breaker: undefined, made: undefined, running: 0 }
       this.names.set(name, named)
     }
     return named
@@ -316,7 +309,10 @@ export class Executor {
   }
 
   private breakerOf(name: string, named: Named, settings: BreakerSettings): Promise<OpossumBreaker> {
-    named.breaker ??= this.makeBreaker(name, settings)
+    named.breaker ??= this.makeBreaker(name, settings).then((made) => {
+      named.made = made
+      return made
+    })
     return named.breaker
   }
 
@@ -364,20 +360,4 @@ function closedError(name: string): MeshError {
 function retryableOf(error: unknown): boolean | undefined {
   const retryable = (error as { retryable?: unknown } | null | undefined)?.retryable
   return typeof retryable === 'boolean' ? retryable : undefined
-}
-
-function checked(name: unknown, task: unknown, options: ExecuteOptions): Settings & { breaker: BreakerSettings | undefined } {
-  const problems: string[] = []
-  if (typeof name !== 'string' || name === '') problems.push('execute: expected a name')
-  if (typeof task !== 'function') problems.push('execute: expected a function')
-  const { timeout = DEFAULT_POLICY.timeouts.headTimeoutMs, retries = DEFAULT_POLICY.retry.attempts, idempotent = false } = options
-  const timeoutMs = parseDuration(timeout)
-  if (timeoutMs === undefined || timeoutMs === 0)
-    problems.push(`execute.timeout: expected a duration above 0, at most 24 days, got ${String(timeout)}`)
-  if (!(Number.isInteger(retries) && retries >= 0 && retries <= 10))
-    problems.push(`execute.retries: expected an integer from 0 to 10, got ${String(retries)}`)
-  if (problems.length > 0) throw new MeshError('MESH_CONFIG', { reason: problems.join('\n') })
-  // Checked here, and not where the breaker is made: one caller's mistake must not stay with the name.
-  const breaker = options.circuitBreaker === false ? undefined : breakerSettings(options.circuitBreaker ?? {})
-  return { timeoutMs: timeoutMs as number, retries, idempotent, breaker }
 }

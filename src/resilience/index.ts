@@ -1,6 +1,7 @@
 export type { BreakerListener, BreakerState } from './circuit-breaker.ts'
 export { CircuitBreaker } from './circuit-breaker.ts'
-export type { ExecuteOptions, Task, TaskContext } from './execute.ts'
+export type { Task, TaskContext } from './execute.ts'
+export type { ExecuteOptions } from './execute-options.ts'
 export { circuitBreaker, fromOpossum, type GuardedFunction, type OpossumBreaker } from './opossum.ts'
 export { OutlierDetector, type OutlierListener } from './outlier-detection.ts'
 export { isIdempotentMethod, type NoRetryReason, type RetryContext, type RetryDecision, RetryPolicy } from './retry.ts'

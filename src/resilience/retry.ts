@@ -44,6 +44,11 @@ export class RetryPolicy {
     this.on = new Set(settings.on)
   }
 
+  /** Whether a try that ran out of time may be sent again; if not, it is given all the time that there is. */
+  get coversTimeouts(): boolean {
+    return this.on.has('timeout') || this.on.has('5xx')
+  }
+
   next(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
     if (outcome.verdict === 'ignored') return NOT_RETRYABLE
     if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE

@@ -118,8 +118,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
   return compact({
     balancing: parsed.balancing === undefined ? undefined : compact(parsed.balancing),
     timeouts: Object.keys(timeouts).length === 0 ? undefined : timeouts,
-    // No re-sends, and the rest of the section as it would be.
-    retry: parsed.retry === false ? { attempts: 0 } : parsed.retry,
+    retry: parsed.retry,
     circuitBreaker: parsed.circuitBreaker,
     outlierDetection: parsed.outlierDetection,
     panicPercent: parsed.panicPercent,

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
-import type { TlsSettings } from '../../model/resources.ts'
+import type { PolicySections } from '../../model/resources.ts'
 import { SecretValue } from '../secret.ts'
 import { checked, oneOf, printType, record, text } from './blocks.ts'
 
@@ -51,12 +51,12 @@ const privateKey = v.pipe(
 
 const fields = record(
   {
-    mode: v.optional(oneOf(['off', 'simple'], ['mutual']), 'simple'),
+    mode: v.optional(oneOf(['off', 'simple'], ['mutual'])),
     ca: v.optional(certificates),
     cert: v.optional(certificates),
     key: v.optional(privateKey),
     serverName: v.optional(text(253)),
-    minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2'),
+    minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3'])),
   },
   ['sans'],
 )
@@ -64,7 +64,7 @@ const fields = record(
 type TlsFields = v.InferOutput<typeof fields>
 
 /** How a service is reached under TLS; nothing of a key or a certificate ever stands in a problem. */
-export const tls: v.GenericSchema<unknown, TlsSettings> = v.pipe(
+export const tls: v.GenericSchema<unknown, NonNullable<PolicySections['tls']>> = v.pipe(
   fields,
   v.rawCheck<TlsFields>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
@@ -73,7 +73,7 @@ export const tls: v.GenericSchema<unknown, TlsSettings> = v.pipe(
     else if (cert !== undefined && attempt(() => createSecureContext({ cert: cert.join(''), key: key?.reveal() as string })) === undefined)
       addIssue({ message: 'key is not the key of cert' })
   }),
-  v.transform(({ mode, ca, cert, key, serverName, minVersion }) => ({ mode, ca, cert, key, serverName, minVersion })),
+  v.transform((written) => written as NonNullable<PolicySections['tls']>),
 )
 
 function attempt<T>(read: () => T): T | undefined {

@@ -1,8 +1,7 @@
 import * as v from 'valibot'
 import { AddressPolicy } from '../../core/address.ts'
 import type { ConfigOptions } from '../../model/options.ts'
-import type { Resource } from '../../model/resources.ts'
-import type { Rejection, ResourceDelta, Sink, Source } from '../../model/source.ts'
+import type { Rejection, Sink, Source } from '../../model/source.ts'
 import { record, text } from '../schema/blocks.ts'
 import { configError, parse } from '../schema/problems.ts'
 import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
@@ -16,46 +15,63 @@ export interface StaticSource extends Source {
 
 const OPTIONS = record({
   name: v.optional(text(253), 'static'),
-  namespace: v.optional(namespaceName, 'default'),
+  namespace: v.optional(namespaceName),
   allowAddresses: v.optional(allowAddresses, []),
 })
+
+/** What `staticSource` takes beside its document. */
+export interface StaticSourceOptions {
+  /** Appears in provenance, events and stats. Default `static`. */
+  name?: string
+  /** Where services live that name none. Default: the namespace of the mesh. */
+  namespace?: string
+  /** Addresses or CIDR ranges allowed although the address policy refuses them. */
+  allowAddresses?: string[]
+}
 
 /**
  * A source from a document in the short form, changed by {@link StaticSource.update}; for tests, and for configuration that the
  * program computes. It holds no handle and may serve several meshes.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function staticSource(
-  config: ConfigOptions,
-  options: { name?: string; namespace?: string; allowAddresses?: string[] } = {},
-): StaticSource {
+export function staticSource(config: ConfigOptions, options: StaticSourceOptions = {}): StaticSource {
   const settings = parse(OPTIONS, options)
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `staticSource options: ${problem}`))
   const { name, namespace } = settings.output
-  const schema = record({ services: v.optional(servicesSchema(new AddressPolicy(settings.output.allowAddresses), namespace)) }, LATER_KEYS)
-  const read = (document: unknown) => parse(schema, document)
-  const first = read(config)
+  const policy = new AddressPolicy(settings.output.allowAddresses)
+  const schema = record({ services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}) }, LATER_KEYS)
+  const first = parse(schema, config)
   if ('problems' in first) throw configError(first.problems)
 
   const sinks = new Set<Sink>()
   let version = 1
-  let resources: readonly Resource[] = unfoldServices(first.output.services ?? new Map(), namespace)
-  const delta = (): ResourceDelta => ({ version: String(version), upserts: resources, removals: [], complete: true })
+  let { services } = first.output
+  const deliver = (sink: Sink): Rejection[] =>
+    sink.update({
+      version: String(version),
+      upserts: unfoldServices(services, namespace ?? sink.namespace),
+      removals: [],
+      complete: true,
+    })
   return {
     name,
     watch(sink) {
       sinks.add(sink)
-      sink.update(delta())
+      deliver(sink)
       return () => {
         sinks.delete(sink)
       }
     },
     update(document) {
-      const next = read(document)
-      if ('problems' in next) return [{ kind: 'document', namespace, name, problems: next.problems }]
+      const next = parse(schema, document)
+      if ('problems' in next) {
+        const rejections: Rejection[] = [{ kind: 'document', namespace: namespace ?? '', name, problems: next.problems }]
+        for (const sink of sinks) sink.rejected(rejections)
+        return rejections
+      }
       version++
-      resources = unfoldServices(next.output.services ?? new Map(), namespace)
-      return [...sinks].flatMap((sink) => sink.update(delta()))
+      services = next.output.services
+      return [...sinks].flatMap(deliver)
     },
   }
 }

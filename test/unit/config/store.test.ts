@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { mergePolicy } from '../../../src/config/merge-policy.ts'
 import { ConfigStore } from '../../../src/config/store.ts'
-import type { Resource } from '../../../src/model/resources.ts'
+import type { PolicySections, Resource } from '../../../src/model/resources.ts'
 import type { ResourceDelta } from '../../../src/model/source.ts'
 import { specOf } from '../../support/sample.ts'
 
@@ -111,5 +112,31 @@ describe('the store', () => {
     apply(delta(Array.from({ length: 10_000 }, (_, index) => service(`s${index}`))))
     apply(delta([service('s77', ['x.example.com'])]))
     expect(changes.at(-1)).toEqual(['default/s77'])
+  })
+})
+
+describe('policies laid over one another', () => {
+  const policyOf = (defaults: PolicySections, sections: PolicySections) =>
+    mergePolicy([
+      { sections: defaults, from: { source: 'options', kind: 'defaults', namespace: '', name: 'defaults' } },
+      { sections, from: { source: 'options', kind: 'traffic-policy', namespace: '', name: 'orders' } },
+    ]).policy
+
+  it('tls keeps the fields of the defaults that a service does not write', () => {
+    expect(policyOf({ tls: { ca: ['CA'], minVersion: 'TLSv1.3' } }, { tls: { serverName: 'orders' } }).tls).toEqual({
+      mode: 'simple',
+      ca: ['CA'],
+      cert: undefined,
+      key: undefined,
+      serverName: 'orders',
+      minVersion: 'TLSv1.3',
+    })
+    expect(policyOf({}, {}).tls).toBeUndefined()
+  })
+
+  it('retries that were switched off below are on again where they are written', () => {
+    expect(policyOf({}, { retry: false }).retry.attempts).toBe(0)
+    expect(policyOf({ retry: false }, {}).retry.attempts).toBe(0)
+    expect(policyOf({ retry: false }, { retry: { budgetPercent: 10 } }).retry).toMatchObject({ attempts: 2, budgetPercent: 10 })
   })
 })

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { MeshError } from '../../../src/core/errors.ts'
 import type { Gate } from '../../../src/core/gate.ts'
 import type { Outcome } from '../../../src/core/outcome.ts'
-import { type ExecuteOptions, Executor, type Task } from '../../../src/resilience/execute.ts'
+import { Executor, type Task } from '../../../src/resilience/execute.ts'
+import type { ExecuteOptions } from '../../../src/resilience/execute-options.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const made: Executor[] = []
