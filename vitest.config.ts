@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { defineConfig } from 'vitest/config'
 
-/** Where another undici than the installed one lies; `test/matrix` names it. */
+/** Entry of another undici than the installed one, when `test/matrix` runs the tests. */
 const otherUndici = process.env['INMESH_UNDICI']
 
 /** `vitest run` is the suite of `npm test`; `vitest run --mode integration` talks to real servers. */
@@ -9,7 +9,11 @@ export default defineConfig(({ mode }) => ({
   ...(otherUndici === undefined ? {} : { resolve: { alias: [{ find: /^undici$/, replacement: otherUndici }] } }),
   test: {
     include: mode === 'integration' ? ['test/integration/**/*.test.ts'] : ['test/**/*.test.ts'],
-    exclude: ['node_modules/**', ...(mode === 'integration' ? [] : ['test/integration/**', 'test/soak/**', 'test/matrix/**'])],
+    exclude: [
+      'node_modules/**',
+      ...(mode === 'integration' ? [] : ['test/integration/**']),
+      ...(otherUndici === undefined ? ['test/matrix/**'] : []),
+    ],
     pool: 'forks',
     // Servers, clients and clocks share the cores: more workers than cores make timings lie.
     maxWorkers: 2,

@@ -11,7 +11,7 @@ import { systemRandom } from './core/random.ts'
 import { TimerWheel } from './core/timer-wheel.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
-import type { CallOptions, MeshOptions, ServiceName } from './model/options.ts'
+import type { CallOptions, MeshOptions } from './model/options.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { ServiceSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
@@ -367,8 +367,8 @@ export class Mesh<Name extends string = string> {
  * Makes a mesh. It opens nothing: sources start with `ready()` or the first call.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function createMesh<const O extends MeshOptions>(options: O = {} as O): Mesh<ServiceName<O>> {
-  return new Mesh<ServiceName<O>>(options)
+export function createMesh<Name extends string = never>(options: MeshOptions<Name> = {}): Mesh<Name | (string & {})> {
+  return new Mesh<Name | (string & {})>(options)
 }
 
 function waitMs(path: string, timeout: Duration | undefined): number {

@@ -136,8 +136,8 @@ export interface Logger {
   error(message: string, detail?: unknown): void
 }
 
-/** Everything `createMesh` takes. */
-export interface MeshOptions extends ConfigOptions {
+/** Everything `createMesh` takes. `Name`: the services that are named in it. */
+export interface MeshOptions<Name extends string = string> extends ConfigOptions<Name> {
   /** Our own name, for peers and telemetry. */
   service?: string
   /** Default `default`. */

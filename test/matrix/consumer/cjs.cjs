@@ -1,0 +1,3 @@
+const inmesh = require('inmesh')
+
+import('./call.mjs').then(({ call }) => call(inmesh, process.argv[2]))

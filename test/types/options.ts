@@ -1,0 +1,73 @@
+// Options: what is right compiles, what is misspelt does not, however deep and whatever stands beside it.
+import { createMesh, type Gate, type MeshOptions, seededRandom, staticSource } from 'inmesh'
+
+const gate: Gate = { name: 'mine', admit: () => ({ settle() {} }) }
+const endpoints = [
+  '10.0.0.1:80',
+  { address: '[::1]:80', id: 'a', weight: 2, locality: { zone: 'eu-1' }, metadata: { v: '2' }, priority: 1 },
+]
+
+export const right: MeshOptions = {
+  service: 'web',
+  namespace: 'default',
+  locality: { region: 'eu', zone: 'eu-1' },
+  defaults: { timeout: 2_000, retry: false, circuitBreaker: false, outlierDetection: false },
+  services: {
+    orders: {
+      hosts: ['*.orders.example.com'],
+      port: 8080,
+      protocol: 'http1',
+      endpoints,
+      balancing: { policy: 'least-request' },
+      timeout: '2s',
+      connectTimeout: '1s',
+      idleTimeout: 60_000,
+      retry: { attempts: 2, on: ['5xx', 'reset'], perTryTimeout: '500ms', backoff: { base: 25, max: '250ms' }, budget: { percent: 20 } },
+      circuitBreaker: { failurePercent: 50, window: '10s', minRequests: 20, openFor: '5s' },
+      outlierDetection: { consecutiveFailures: 5, ejectFor: '30s', maxEjectFor: '5m', maxEjectedPercent: 50, interval: '10s' },
+      panicPercent: 0,
+      tls: { mode: 'simple', ca: 'pem', serverName: 'orders', minVersion: 'TLSv1.3' },
+    },
+  },
+  sources: [staticSource({ services: { billing: {} } })],
+  unknownHosts: 'refuse',
+  allowAddresses: ['169.254.0.0/16'],
+  gates: [gate],
+  random: seededRandom(1),
+  context: false,
+}
+
+export function wrong(): void {
+  // @ts-expect-error no such option
+  createMesh({ unknownHost: 'pass' })
+  // @ts-expect-error no such option, beside one that there is
+  createMesh({ services: {}, servces: {} })
+  // @ts-expect-error `block` is no way to treat unknown hosts
+  createMesh({ unknownHosts: 'block' })
+  // @ts-expect-error no such option of a service
+  createMesh({ services: { orders: { endpoints: [], timeOut: '2s' } } })
+  // @ts-expect-error addresses, not ports
+  createMesh({ services: { orders: { endpoints: [8080] } } })
+  // @ts-expect-error an endpoint needs an address
+  createMesh({ services: { orders: { endpoints: [{ weight: 2 }] } } })
+  // @ts-expect-error no such policy
+  createMesh({ services: { orders: { balancing: { policy: 'best' } } } })
+  // @ts-expect-error a number
+  createMesh({ services: { orders: { retry: { attempts: '2' } } } })
+  // @ts-expect-error no such option of retry
+  createMesh({ services: { orders: { retry: { attempts: 2, perTryTimeOut: '1s' } } } })
+  // @ts-expect-error no such condition
+  createMesh({ services: { orders: { retry: { on: ['4xx'] } } } })
+  // @ts-expect-error only false switches a section off
+  createMesh({ services: { orders: { circuitBreaker: true } } })
+  // @ts-expect-error no such mode
+  createMesh({ services: { orders: { tls: { mode: 'always' } } } })
+  // @ts-expect-error no such option of the defaults
+  createMesh({ defaults: { timeout: '2s', retries: 2 } })
+  // @ts-expect-error a gate has a name
+  createMesh({ gates: [{ admit: () => ({ settle() {} }) }] })
+  // @ts-expect-error a source watches
+  createMesh({ sources: [{ name: 'mine' }] })
+  // @ts-expect-error no such option of a service
+  staticSource({ services: { orders: { host: 'x' } } })
+}
