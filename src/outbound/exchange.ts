@@ -1,6 +1,6 @@
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Timer } from '../core/clock.ts'
-import type { MeshErrorCode, MeshErrorDetails } from '../core/errors.ts'
+import type { MeshErrorCode } from '../core/errors.ts'
 import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT } from '../core/outcome.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
@@ -75,7 +75,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     if (refused !== undefined) {
       const { gate, refusal } = refused
       this.engine.emit('refused', { service: this.service, gate: gate.name, code: refusal.code, reason: refusal.reason })
-      this.fail(refusal.code, { reason: refusal.reason, from: `${this.service}/${gate.name}` }, IGNORED)
+      this.finishWithError(this.error(refusal.code, { reason: refusal.reason, from: `${this.service}/${gate.name}` }), IGNORED)
       return
     }
     this.plan.budget.deposit(this.engine.time.now)
@@ -182,7 +182,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     if (this.over) return
     const endpoint = plan.set.pick(plan.balancer, this, now)
     if (endpoint === undefined) {
-      this.fail('MESH_NO_ENDPOINT', { reason: plan.whyNoEndpoint }, NO_ENDPOINT)
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason: plan.whyNoEndpoint }), NO_ENDPOINT)
       return
     }
     const { undici, connections } = engine
@@ -306,7 +306,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     try {
       this.caller.end(this, rawTrailers, parsed)
     } catch (error) {
-      this.engine.report('response handler', error)
+      // As in undici: its retry and cache handlers throw here, and wait to hear of it.
+      this.tellError(error)
     }
   }
 
@@ -333,8 +334,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     try {
       this.caller.upgrade(this, status, raw, parsed, socket)
     } catch (error) {
-      this.engine.report('upgrade handler', error)
       ;(socket as { destroy?: () => void }).destroy?.()
+      this.tellError(error)
     }
   }
 
@@ -369,15 +370,15 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${said}`, cause: error }), attempt)
   }
 
-  private fail(code: MeshErrorCode, details: MeshErrorDetails, outcome: Outcome): void {
-    this.finishWithError(this.error(code, details), outcome)
-  }
-
   private finishWithError(error: unknown, outcome: Outcome): void {
     if (this.phase === 'done') return
     const code = (error as { code?: MeshErrorCode } | null)?.code
     if (code?.startsWith?.('MESH_') === true) this.plan.counters.countError(code)
     this.finish(outcome)
+    this.tellError(error)
+  }
+
+  private tellError(error: unknown): void {
     try {
       this.caller.error(this, error)
     } catch (thrown) {
