@@ -180,14 +180,16 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     const { engine, plan } = this
     plan.outlier.restoreDue(now)
     if (this.over) return
-    const endpoint = plan.set.pick(plan.balancer, this, now)
+    const { wire, gone } = this.target
+    const endpoint = gone ? undefined : plan.set.pick(plan.balancer, this, now)
     if (endpoint === undefined) {
-      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason: plan.whyNoEndpoint }), NO_ENDPOINT)
+      const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
       return
     }
     const { undici, connections } = engine
     if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
-    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, now), now)
+    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, wire, now), now)
     this.attempt = attempt
     this.phase = 'trying'
     attempt.paused = this.paused
