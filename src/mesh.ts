@@ -248,7 +248,8 @@ export class Mesh<Name extends string = string> {
     if (found === undefined) return explainStranger(origin.authority, this.options.unknownHosts)
     const { method = 'GET', headers = {} } = request
     found.plan.outlier.restoreDue(this.time.read())
-    return explainService(found.plan, found.match, { host: origin.authority, method: method.toUpperCase(), headers, secure: origin.secure })
+    const { plan, match, gone } = found
+    return explainService(plan, match, { host: origin.authority, method: method.toUpperCase(), headers, secure: origin.secure, gone })
   }
 
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */

@@ -1,5 +1,5 @@
-import type { DispatchController, DispatchHandler, HeaderRecord, RawHeaders } from './handler.ts'
-import { toHeaderRecord } from './headers.ts'
+import type { DispatchController, DispatchHandler, HeaderRecord, ModernHandler, RawHeaders } from './handler.ts'
+import { toHeaderRecord, toRawHeaders } from './headers.ts'
 
 /**
  * Whoever waits for the answer, spoken to in one way whatever dialect it understands. Nothing here guards:
@@ -77,5 +77,47 @@ class LegacyCaller extends HandlerCaller implements Caller {
   }
   error(_: DispatchController, error: unknown): void {
     this.handler.onError?.(error)
+  }
+}
+
+/**
+ * `handler` in the new dialect, which is the only one that interceptors speak: undici 7 itself sends with handlers of the old one.
+ * Headers are taken from what the interceptor says, since it may have changed them.
+ */
+export function modernHandler(handler: DispatchHandler): DispatchHandler {
+  return typeof handler.onRequestStart === 'function' ? handler : new ModernFace(callerOf(handler))
+}
+
+class ModernFace implements ModernHandler {
+  private readonly caller: Caller
+  constructor(caller: Caller) {
+    this.caller = caller
+  }
+  onRequestStart(controller: DispatchController): void {
+    this.caller.start(controller)
+  }
+  onRequestUpgrade(controller: DispatchController, status: number, headers: HeaderRecord, socket: unknown): void {
+    this.caller.upgrade(controller, status, toRawHeaders(headers), headers, socket)
+  }
+  onResponseStarted(): void {
+    this.caller.responseStarted()
+  }
+  onResponseStart(controller: DispatchController, status: number, headers: HeaderRecord, statusText: string): void {
+    this.caller.head(controller, status, toRawHeaders(headers), headers, statusText)
+  }
+  onResponseData(controller: DispatchController, chunk: Buffer): void {
+    this.caller.data(controller, chunk)
+  }
+  onResponseEnd(controller: DispatchController, trailers: HeaderRecord): void {
+    this.caller.end(controller, toRawHeaders(trailers ?? {}), trailers)
+  }
+  onResponseError(controller: DispatchController | null, error: unknown): void {
+    this.caller.error(controller as DispatchController, error)
+  }
+  onBodySent(chunk: unknown): void {
+    this.caller.bodySent(chunk)
+  }
+  onRequestSent(): void {
+    this.caller.requestSent()
   }
 }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { MeshError } from '../core/errors.ts'
+import { modernHandler } from './caller.ts'
 import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { PassOn } from './outbound.ts'
 import type { Undici } from './undici.ts'
@@ -85,8 +86,9 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
     for (const interceptor of interceptors.flat()) {
       if (interceptor == null) continue
       if (typeof interceptor !== 'function') throw new TypeError(`invalid interceptor, expected function received ${typeof interceptor}`)
-      dispatch = interceptor(dispatch)
-      if (typeof dispatch !== 'function') throw new TypeError('invalid interceptor')
+      const intercepted = interceptor(dispatch)
+      if (typeof intercepted !== 'function') throw new TypeError('invalid interceptor')
+      dispatch = (options, handler) => intercepted(options, modernHandler(handler))
     }
     return new Proxy(this, { get: (target, key) => (key === 'dispatch' ? dispatch : Reflect.get(target, key)) })
   }

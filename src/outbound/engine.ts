@@ -26,6 +26,8 @@ export interface Target {
   readonly wire: Wire
   /** Authority of the URL. */
   readonly host: string
+  /** Nobody answers under this name any more, and yet it is not for others to answer. */
+  readonly gone: boolean
 }
 
 /** Per-call wishes, checked. */

@@ -1,6 +1,6 @@
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Timer } from '../core/clock.ts'
-import type { MeshErrorCode, MeshErrorDetails } from '../core/errors.ts'
+import type { MeshErrorCode } from '../core/errors.ts'
 import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT } from '../core/outcome.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
@@ -73,10 +73,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       return
     }
     if (refused !== undefined) {
-      const { gate, refusal } = refused
-      const { plan } = this
-      this.engine.emit('refused', { service: this.service, gate: gate.name, code: refusal.code, reason: refusal.reason })
-      this.fail(refusal.code, { reason: refusal.reason, from: plan.gateFrom(gate) }, IGNORED)
+      this.finishWithError(this.refusedBy(refused), IGNORED)
       return
     }
     this.plan.budget.deposit(this.engine.time.now)
@@ -181,14 +178,16 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     const { engine, plan } = this
     plan.outlier.restoreDue(now)
     if (this.over) return
-    const endpoint = plan.set.pick(plan.balancer, this, now)
+    const { wire, gone } = this.target
+    const endpoint = gone ? undefined : plan.set.pick(plan.balancer, this, now)
     if (endpoint === undefined) {
-      this.fail('MESH_NO_ENDPOINT', { reason: plan.whyNoEndpoint }, NO_ENDPOINT)
+      const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
       return
     }
     const { undici, connections } = engine
     if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
-    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, now), now)
+    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, wire, now), now)
     this.attempt = attempt
     this.phase = 'trying'
     attempt.paused = this.paused
@@ -306,7 +305,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     try {
       this.caller.end(this, rawTrailers, parsed)
     } catch (error) {
-      this.engine.report('response handler', error)
+      // As in undici: its retry and cache handlers throw here, and wait to hear of it.
+      this.tellError(error)
     }
   }
 
@@ -333,8 +333,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     try {
       this.caller.upgrade(this, status, raw, parsed, socket)
     } catch (error) {
-      this.engine.report('upgrade handler', error)
       ;(socket as { destroy?: () => void }).destroy?.()
+      this.tellError(error)
     }
   }
 
@@ -365,14 +365,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     }
     attempt.unavailable ||= attempt.kind !== 'protocol'
     this.observe(attempt, 'failure')
-    this.finishWithError(
-      this.error(attempt.code ?? 'MESH_RESET', { reason: `the answer broke off: ${saidBy(error)}`, cause: error }),
-      attempt,
-    )
-  }
-
-  private fail(code: MeshErrorCode, details: MeshErrorDetails, outcome: Outcome): void {
-    this.finishWithError(this.error(code, details), outcome)
+    const reason = `the answer broke off: ${saidBy(error)}`
+    this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason, cause: error }), attempt)
   }
 
   private finishWithError(error: unknown, outcome: Outcome): void {
@@ -380,6 +374,10 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     const code = (error as { code?: MeshErrorCode } | null)?.code
     if (code?.startsWith?.('MESH_') === true) this.plan.counters.countError(code)
     this.finish(outcome)
+    this.tellError(error)
+  }
+
+  private tellError(error: unknown): void {
     try {
       this.caller.error(this, error)
     } catch (thrown) {

@@ -38,6 +38,7 @@ export class Installation {
       const ours = this.active && init?.dispatcher === undefined && host.wants(input)
       return ours ? host.fetchThrough(former, input, init) : former(input, init as RequestInit | undefined)
     }) as Fetch
+    this.mark(this.ourFetch, former)
     globalThis.fetch = this.ourFetch
     this.takeDispatchers()
   }
@@ -58,11 +59,16 @@ export class Installation {
   restore(): void {
     if (!this.active) return
     this.active = false
-    if (globalThis.fetch === this.ourFetch) globalThis.fetch = this.formerFetch
+    if (globalThis.fetch === this.ourFetch) globalThis.fetch = beneath(this.formerFetch)
     const globals = globalThis as unknown as Globals
     for (const [key, { former, ours }] of this.dispatchers) {
-      if (globals[key] === ours) globals[key] = former
+      if (globals[key] === ours) globals[key] = beneath(former)
     }
+  }
+
+  /** Lets whoever lies above see, once we are gone, what was there before us. */
+  private mark(ours: object, former: object): void {
+    Object.defineProperty(ours, BENEATH, { get: () => (this.active ? undefined : former) })
   }
 
   /** The former dispatcher with our `dispatch` in front; all else about it stays its own. */
@@ -72,6 +78,7 @@ export class Installation {
     return new Proxy(former, {
       get: (target, key) => {
         if (key === 'dispatch') return dispatch
+        if (key === BENEATH) return this.active ? undefined : former
         const value: unknown = Reflect.get(target, key)
         // Methods of dispatchers with private fields only work on the object itself; undici's request and stream
         // must meet our dispatch, and touch nothing private.
@@ -79,4 +86,13 @@ export class Installation {
       },
     })
   }
+}
+
+const BENEATH = Symbol.for('inmesh.beneath')
+
+/** `former`, or what lies beneath it when it belongs to a mesh that has left meanwhile: nothing of it must stay for good. */
+function beneath<T extends object>(former: T): T {
+  let found = former
+  for (let next: T | undefined = found; next !== undefined; next = (found as { [BENEATH]?: T })[BENEATH]) found = next
+  return found
 }

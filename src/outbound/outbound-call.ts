@@ -1,7 +1,7 @@
 import type { Call, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
-import type { Permit } from '../core/gate.ts'
+import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
@@ -115,6 +115,12 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected countNotAgain({ why }: RetryDecision & { again: false }): void {
     if (why === 'budget') this.plan.counters.budgetExhausted++
     else if (why === 'not-replayable') this.plan.counters.notReplayable++
+  }
+
+  /** A gate said no: the error that the caller hears. */
+  protected refusedBy({ gate, refusal: { code, reason } }: { gate: Gate; refusal: Refusal }): Error {
+    this.engine.emit('refused', { service: this.service, gate: gate.name, code, reason })
+    return this.error(code, { reason, from: this.plan.gateFrom(gate) })
   }
 
   protected countEnd({ verdict }: Outcome): void {

@@ -81,7 +81,7 @@ export class Targets {
     const origin = parseOrigin(key)
     const match = origin === undefined ? undefined : this.match(origin)
     if (origin === undefined || match === undefined) return undefined
-    return { plan: match.plan, wire: this.wireFor(key, origin, match.plan), host: origin.authority }
+    return { plan: match.plan, wire: this.wireFor(key, origin, match.plan), host: origin.authority, gone: match.gone }
   }
 
   /** The same wire as before where nothing about it changed, since connections are kept by it. */

@@ -7,7 +7,7 @@ import type { ServicePlan } from './service-plan.ts'
 export function explainService(
   plan: ServicePlan,
   match: string,
-  request: { host: string; method: string; headers: Readonly<Record<string, string>>; secure: boolean },
+  request: { host: string; method: string; headers: Readonly<Record<string, string>>; secure: boolean; gone: boolean },
 ): Explanation {
   const { policy, snapshot } = plan
   const from = Object.fromEntries(
@@ -18,7 +18,8 @@ export function explainService(
   return {
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
-    candidates: candidates(plan),
+    // A name that only was one of the service once leads to nobody.
+    candidates: request.gone ? [] : candidates(plan),
     gates: plan.gates.map((gate) => ({
       name: gate.name,
       state: gate === plan.breaker ? plan.breaker.state : 'asked',

@@ -1,5 +1,4 @@
-import type { ServiceSnapshot } from '../model/snapshot.ts'
-import { canonicalHost, splitHost } from './host.ts'
+import { type ServedName, servedNames } from './host.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /** Which service answers a host, and by which of its names. */
@@ -7,21 +6,13 @@ export interface HostMatch {
   readonly plan: ServicePlan
   /** The name or pattern that matched. */
   readonly match: string
+  /** It was a name of the service once, or the service itself is gone: nobody is called under it. */
+  readonly gone: boolean
 }
 
 interface Claim extends HostMatch {
   /** Ports it answers on; empty: any. */
   readonly ports: readonly number[]
-}
-
-const DNS_NAME = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i
-
-/** Every host a service answers to by its name alone: `name`, `name.namespace`, `….svc`, `….svc.cluster.local`. */
-function serviceNames({ name, namespace }: { name: string; namespace: string }): string[] {
-  if (!DNS_NAME.test(name)) return []
-  const base = canonicalHost(name)
-  const qualified = `${base}.${namespace.toLowerCase()}`
-  return [base, qualified, `${qualified}.svc`, `${qualified}.svc.cluster.local`]
 }
 
 /**
@@ -35,35 +26,36 @@ export class HostTable {
 
   constructor(plans: Iterable<ServicePlan>, ownNamespace: string) {
     this.ownNamespace = ownNamespace
-    for (const plan of plans) this.enter(plan, plan.snapshot)
+    for (const plan of plans) {
+      for (const name of servedNames(plan.snapshot)) this.enter(plan, name, !plan.present)
+      for (const name of plan.formerNames()) this.enter(plan, name, true)
+    }
     for (const claims of this.exact.values()) claims.sort((a, b) => this.rank(a) - this.rank(b))
     for (const claims of this.wildcards.values()) claims.sort((a, b) => this.rank(a) - this.rank(b))
   }
 
-  /** The service that answers `host` (canonical) on `port`. */
+  /** The service that answers `host` (canonical) on `port`; one that only did so once comes after everybody who does. */
   find(host: string, port: number): HostMatch | undefined {
     const exact = answering(this.exact.get(host), port)
-    if (exact !== undefined || this.wildcards.size === 0) return exact
+    if ((exact !== undefined && !exact.gone) || this.wildcards.size === 0) return exact
+    let gone = exact
     for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
       const wildcard = answering(this.wildcards.get(host.slice(dot)), port)
-      if (wildcard !== undefined) return wildcard
+      if (wildcard === undefined) continue
+      if (!wildcard.gone) return wildcard
+      gone ??= wildcard
     }
-    return undefined
+    return gone
   }
 
-  private enter(plan: ServicePlan, service: ServiceSnapshot): void {
-    for (const name of serviceNames(service)) add(this.exact, name, { plan, match: name, ports: service.ports })
-    for (const written of service.hosts) {
-      const { host, port } = splitHost(written)
-      const ports = port === undefined ? service.ports : [port]
-      if (host.startsWith('*.')) add(this.wildcards, host.slice(1), { plan, match: written, ports })
-      else add(this.exact, host, { plan, match: written, ports })
-    }
+  private enter(plan: ServicePlan, { host, written, ports }: ServedName, gone: boolean): void {
+    if (host.startsWith('*.')) add(this.wildcards, host.slice(1), { plan, match: written, ports, gone })
+    else add(this.exact, host, { plan, match: written, ports, gone })
   }
 
-  /** Present before removed, own namespace before others. */
-  private rank({ plan }: Claim): number {
-    return (plan.present ? 0 : 2) + (plan.snapshot.namespace === this.ownNamespace ? 0 : 1)
+  /** Present before gone, own namespace before others. */
+  private rank({ plan, gone }: Claim): number {
+    return (gone ? 2 : 0) + (plan.snapshot.namespace === this.ownNamespace ? 0 : 1)
   }
 }
 

@@ -12,7 +12,7 @@ import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
-import { splitHost } from './host.ts'
+import { type ServedName, servedNames, splitHost } from './host.ts'
 import { ServiceCounters } from './service-counters.ts'
 
 /** What a plan needs from the mesh it belongs to. */
@@ -46,6 +46,7 @@ export class ServicePlan {
   present = true
   private readonly context: PlanContext
   private readonly known = new Map<string, Endpoint>()
+  private readonly former = new Map<string, ServedName>()
 
   /** @param name how it is called in events, errors and stats */
   constructor(name: string, snapshot: ServiceSnapshot, context: PlanContext) {
@@ -72,6 +73,7 @@ export class ServicePlan {
   apply(snapshot: ServiceSnapshot): void {
     const former = this.snapshot
     const { policy } = snapshot
+    if (snapshot.hosts !== former.hosts || snapshot.ports !== former.ports) this.rememberNames(former)
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
@@ -94,6 +96,11 @@ export class ServicePlan {
     this.applyEndpoints([])
   }
 
+  /** Names it answered to once. They stay ours: what was meant for it must never go out in clear text to whatever DNS finds. */
+  formerNames(): Iterable<ServedName> {
+    return this.former.values()
+  }
+
   /** In words, when there is none to choose. */
   get whyNoEndpoint(): string {
     if (!this.present) return 'the service was removed'
@@ -114,6 +121,14 @@ export class ServicePlan {
   /** The resource behind a gate. */
   gateFrom(gate: Gate): string {
     return (gate === this.breaker ? this.from('circuitBreaker') : undefined) ?? `options/gates/${gate.name}`
+  }
+
+  private rememberNames(snapshot: ServiceSnapshot): void {
+    for (const name of servedNames(snapshot)) this.former.set(`${name.host} ${name.ports.join()}`, name)
+    for (const oldest of this.former.keys()) {
+      if (this.former.size <= MAX_FORMER_NAMES) break
+      this.former.delete(oldest)
+    }
   }
 
   private applyBreaker(policy: Policy): void {
@@ -176,6 +191,9 @@ function endpointsOf(snapshot: ServiceSnapshot): readonly EndpointSpec[] {
   const { host, port } = splitHost(named)
   return [{ id: named, address: named, host, port: port ?? snapshot.ports[0] ?? 0, weight: 1, priority: 0, locality: {}, metadata: {} }]
 }
+
+/** Names come from outside: an unlimited memory of them would be a leak. */
+const MAX_FORMER_NAMES = 1_000
 
 /** How long the state of an endpoint that left is kept, in case it comes back. */
 const FORGET_AFTER_MS = 60_000
