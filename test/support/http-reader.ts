@@ -7,13 +7,16 @@ export interface RequestHead {
   headers: Record<string, string>
 }
 
+/** Name and value of each header line as they stood on the wire: case kept, duplicates apart. */
+export type HeaderLines = [name: string, value: string][]
+
 type Body = (onChunk: (chunk: Buffer) => void) => Promise<void>
 
 /**
  * Reads requests from `socket` one after the other. `onRequest` is called when a head is complete, with a function that reads the
- * body; the next head is looked for when the body ended.
+ * body and with the header lines; the next head is looked for when the body ended.
  */
-export function readRequests(socket: Socket, onRequest: (head: RequestHead, body: Body) => void): void {
+export function readRequests(socket: Socket, onRequest: (head: RequestHead, body: Body, lines: HeaderLines) => void): void {
   let buffered = Buffer.alloc(0)
   let consume: ((chunk: Buffer) => Buffer) | undefined
   const feed = (): void => {
@@ -25,7 +28,7 @@ export function readRequests(socket: Socket, onRequest: (head: RequestHead, body
       }
       const end = buffered.indexOf('\r\n\r\n')
       if (end < 0) return
-      const head = parseHead(buffered.subarray(0, end).toString('latin1'))
+      const { head, lines } = parseHead(buffered.subarray(0, end).toString('latin1'))
       buffered = buffered.subarray(end + 4)
       let onChunk: (chunk: Buffer) => void = () => {}
       let done: () => void = () => {}
@@ -42,11 +45,12 @@ export function readRequests(socket: Socket, onRequest: (head: RequestHead, body
       )
       const early: Buffer[] = []
       onChunk = (chunk) => early.push(chunk)
-      onRequest(head, (listener) => {
+      const read: Body = (listener) => {
         onChunk = listener
         for (const chunk of early) listener(chunk)
         return ended
-      })
+      }
+      onRequest(head, read, lines)
       if (head.headers['upgrade'] !== undefined || head.method === 'CONNECT') {
         // There is no body to wait for: what follows belongs to the other protocol.
         done()
@@ -65,15 +69,15 @@ export function readRequests(socket: Socket, onRequest: (head: RequestHead, body
   socket.on('data', onData)
 }
 
-function parseHead(text: string): RequestHead {
-  const [first = '', ...lines] = text.split('\r\n')
+function parseHead(text: string): { head: RequestHead; lines: HeaderLines } {
+  const [first = '', ...rest] = text.split('\r\n')
   const [method = '', path = ''] = first.split(' ')
-  const headers: Record<string, string> = {}
-  for (const line of lines) {
+  const lines: HeaderLines = rest.map((line) => {
     const colon = line.indexOf(':')
-    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim()
-  }
-  return { method, path, headers }
+    return [line.slice(0, colon), line.slice(colon + 1).trim()]
+  })
+  const headers = Object.fromEntries(lines.map(([name, value]) => [name.toLowerCase(), value]))
+  return { head: { method, path, headers }, lines }
 }
 
 /** Takes body bytes and gives back what belongs to the next request. */
