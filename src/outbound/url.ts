@@ -5,6 +5,8 @@ export interface SplitUrl {
   readonly path: string
   /** With its `#`; empty when there is none. */
   readonly fragment: string
+  /** A user or a password stands in it. */
+  readonly hasCredentials: boolean
 }
 
 /**
@@ -17,11 +19,11 @@ const PLAIN_URL = /^https?:\/\/[a-z](?:[a-z0-9.-]*[a-z0-9])?(?::(?!80\/|443\/)[1
 export function splitUrl(url: string | URL): SplitUrl | undefined {
   if (typeof url === 'string' && PLAIN_URL.test(url)) {
     const slash = url.indexOf('/', 8)
-    return { origin: url.slice(0, slash), path: url.slice(slash), fragment: '' }
+    return { origin: url.slice(0, slash), path: url.slice(slash), fragment: '', hasCredentials: false }
   }
   try {
-    const { origin, pathname, search, hash } = url instanceof URL ? url : new URL(url)
-    return { origin, path: pathname + search, fragment: hash }
+    const { origin, pathname, search, hash, username, password } = url instanceof URL ? url : new URL(url)
+    return { origin, path: pathname + search, fragment: hash, hasCredentials: username !== '' || password !== '' }
   } catch {
     return undefined
   }

@@ -29,11 +29,14 @@ export interface FetchHost extends Omit<FetchContext, 'platform' | 'makeResponse
   afterPoll(then: () => void): void
 }
 
-/** The URL behind fetch's first argument; undefined when it has none. */
+/** The URL behind fetch's first argument; undefined when it has none. Anything that is no Request is taken for its text. */
 export function urlOf(input: unknown): string | URL | undefined {
   if (typeof input === 'string' || input instanceof URL) return input
-  const url = (input as { url?: unknown } | null | undefined)?.url
-  return typeof url === 'string' ? url : undefined
+  try {
+    return input instanceof fetchClasses().Request ? input.url : String(input)
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -52,7 +55,7 @@ export class MeshFetch {
 
   /** @param platform the fetch that takes what is not ours */
   fetch(platform: Fetch, input: unknown, init: Init | undefined): Promise<Response> {
-    const request = readRequest(input, init as Readonly<Record<string, unknown>> | undefined)
+    const request = readRequest(input, urlOf(input), init as Readonly<Record<string, unknown>> | undefined)
     const target = request === undefined ? undefined : this.host.find(request.origin)
     if (request === undefined || target === undefined) return this.elsewhere(platform, input, init)
     if (request.ofRequest || isReadFirst(request.body)) return this.afterReading(platform, request, target)

@@ -66,9 +66,15 @@ export function withDefaults(pairs: HeaderPairs, secure: boolean): HeaderPairs {
     const identity = name === 'accept-encoding' && indexOfHeader(pairs, 'range') >= 0
     complete.push(name, identity ? 'identity' : (defaults[index + 1] as string))
   }
+  if (CONDITIONAL.some((name) => indexOfHeader(pairs, name) >= 0)) {
+    // Whoever asks under a condition has a cache of his own (Fetch, HTTP-network-or-cache fetch, cache mode no-store).
+    if (indexOfHeader(pairs, 'pragma') < 0) complete.push('pragma', 'no-cache')
+    if (indexOfHeader(pairs, 'cache-control') < 0) complete.push('cache-control', 'no-cache')
+  }
   return complete
 }
 
+const CONDITIONAL = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range']
 const NO_HEADERS: HeaderPairs = Object.freeze([])
 const ALWAYS = ['accept', '*/*', 'accept-language', '*', 'sec-fetch-mode', 'cors', 'user-agent', 'node']
 const DEFAULTS: HeaderPairs = Object.freeze([...ALWAYS, 'accept-encoding', 'gzip, deflate'])

@@ -54,11 +54,13 @@ const REDIRECTS: ReadonlySet<unknown> = new Set<Redirect>(['follow', 'error', 'm
  * Reads what fetch was given. Undefined where the platform's own fetch has to do it whole: something that the mesh's fetch does not
  * do, or something that fetch refuses, which nobody says better than the platform.
  */
-export function readRequest(input: unknown, init: Init | undefined): FetchRequest | undefined {
+export function readRequest(input: unknown, url: string | URL | undefined, init: Init | undefined): FetchRequest | undefined {
   if (init !== undefined && !isUnderstood(init)) return undefined
   const given = init ?? NO_INIT
-  if (typeof input === 'string' || input instanceof URL) return compose(input, given, 'GET', given['headers'], given['body'], false)
-  if (!(input instanceof fetchClasses().Request) || input.bodyUsed || !hasUsualModes(input)) return undefined
+  if (url === undefined) return undefined
+  if (typeof input !== 'object' || input instanceof URL || !(input instanceof fetchClasses().Request))
+    return compose(url, given, 'GET', given['headers'], given['body'], false)
+  if (input.bodyUsed || !hasUsualModes(input)) return undefined
   const own = given['body'] === undefined
   const body = own ? (input.body ?? undefined) : given['body']
   return compose(input.url, given, input.method, given['headers'] ?? input.headers, body, own && body !== undefined, input)
@@ -77,12 +79,12 @@ function compose(
   const url = splitUrl(input)
   const pairs = headerPairs(headers)
   const sent = requestBody(body, ofRequest ? 'half' : given['duplex'])
-  if (method === undefined || url === undefined || pairs === undefined || sent === undefined) return undefined
+  if (method === undefined || url === undefined || url.hasCredentials || pairs === undefined || sent === undefined) return undefined
   if (sent.body !== undefined && (method === 'GET' || method === 'HEAD')) return undefined
   const signal = given['signal'] === undefined ? request?.signal : given['signal']
   if (signal !== undefined && signal !== null && !(signal instanceof AbortSignal)) return undefined
-  const redirect = given['redirect'] ?? request?.redirect ?? 'follow'
-  if (!REDIRECTS.has(redirect)) return undefined
+  const redirect = given['redirect'] === undefined ? (request?.redirect ?? 'follow') : given['redirect']
+  if (!REDIRECTS.has(redirect) || (given['duplex'] !== undefined && given['duplex'] !== 'half')) return undefined
   return {
     method,
     origin: url.origin,
