@@ -249,7 +249,9 @@ export class Mesh<Name extends string = string> {
     let inflight = 0
     for (const plan of this.plan.services()) {
       plan.outlier.restoreDue(now)
-      services[plan.name] = serviceStats(
+      const { name, snapshot } = plan
+      // Two namespaces may have a service of the same name.
+      services[Object.hasOwn(services, name) ? `${snapshot.namespace}/${name}` : name] = serviceStats(
         plan,
         now,
         (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 },
