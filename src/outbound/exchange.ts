@@ -73,9 +73,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       return
     }
     if (refused !== undefined) {
-      const { gate, refusal } = refused
-      this.engine.emit('refused', { service: this.service, gate: gate.name, code: refusal.code, reason: refusal.reason })
-      this.finishWithError(this.error(refusal.code, { reason: refusal.reason, from: `${this.service}/${gate.name}` }), IGNORED)
+      this.finishWithError(this.refusedBy(refused), IGNORED)
       return
     }
     this.plan.budget.deposit(this.engine.time.now)

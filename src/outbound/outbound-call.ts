@@ -1,10 +1,10 @@
 import type { Call, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
-import type { Permit } from '../core/gate.ts'
+import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
-import type { TimeoutSettings } from '../model/resources.ts'
+import { formatProvenance, type TimeoutSettings } from '../model/resources.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
@@ -119,8 +119,18 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     else if (verdict === 'success') counters.successes++
   }
 
+  /** A gate said no: the event, and the error of it. */
+  protected refusedBy({ gate, refusal: { code, reason } }: { gate: Gate; refusal: Refusal }): Error {
+    this.engine.emit('refused', { service: this.service, gate: gate.name, code, reason })
+    return this.error(code, { reason, from: gate === this.plan.breaker ? undefined : 'options/gates' })
+  }
+
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {
-    return meshErrorWithoutStack(code, { service: this.service, endpoint: this.lastEndpoint?.address, tries: this.tries, ...details })
+    const decided = SECTION_BEHIND[code]
+    const provenance = decided === undefined ? undefined : (this.plan.snapshot.from[decided] ?? this.plan.snapshot.from['service'])
+    const from = details.from ?? (provenance === undefined ? undefined : formatProvenance(provenance))
+    const { service, tries, lastEndpoint } = this
+    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, ...details, from })
   }
 
   /** How long a try that starts now may take: the configured bound, or what remains shared among the tries that are left. */
@@ -137,6 +147,14 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** Which part of the configuration an error comes from, where it is one that decided. */
+const SECTION_BEHIND: { readonly [Code in MeshErrorCode]?: string } = {
+  MESH_NO_ENDPOINT: 'endpoints',
+  MESH_CIRCUIT_OPEN: 'circuitBreaker',
+  MESH_DEADLINE: 'timeouts',
+  MESH_NOT_REPLAYABLE: 'retry',
 }
 
 /** The time of the last byte is a tick old at worst; this keeps silence from being cut short. */

@@ -304,6 +304,11 @@ describe('what the breaker hears', () => {
       body.on('error', () => {}).destroy()
     }
     expect(orders(mesh)?.breaker.state).toBe('open')
+    expect(await failureOf(mesh.request('http://orders/'))).toMatchObject({
+      code: 'MESH_CIRCUIT_OPEN',
+      tries: 0,
+      from: 'options/traffic-policy/default/orders#circuitBreaker',
+    })
   })
 
   it('a caller that leaves between two tries proves nothing', async () => {
