@@ -117,7 +117,7 @@ export class Mesh<Name extends string = string> {
       dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
       undici: () => this.startup.undici(),
       fallback: (request, handler) => this.startup.passOn(request, handler),
-      close: () => this.close(),
+      close: (atOnce) => this.close(atOnce ? { timeout: 0 } : {}),
       get loaded() {
         return mesh.startup.engine.undici
       },
