@@ -119,7 +119,7 @@ export class Mesh<Name extends string = string> {
       dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
       undici: () => this.startup.undici(),
       fallback: (request, handler) => this.startup.passOn(request, handler),
-      close: () => this.close(),
+      close: (atOnce) => this.close(atOnce ? { timeout: 0 } : {}),
       get loaded() {
         return mesh.startup.engine.undici
       },
@@ -268,7 +268,9 @@ export class Mesh<Name extends string = string> {
     let inflight = 0
     for (const plan of this.plan.services()) {
       plan.outlier.restoreDue(now)
-      services[plan.name] = serviceStats(
+      const { name, snapshot } = plan
+      // Two namespaces may have a service of the same name.
+      services[Object.hasOwn(services, name) ? `${snapshot.namespace}/${name}` : name] = serviceStats(
         plan,
         now,
         (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 },

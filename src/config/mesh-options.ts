@@ -74,7 +74,9 @@ function optionsSchema(plain: unknown) {
       allowAddresses: v.optional(allowAddresses, []),
       fallback: v.optional(withMethods<DispatcherLike>('a dispatcher', 'dispatch')),
       undici: v.optional(
-        checked<UndiciModule>("undici's module", (input) => (typeof input === 'object' && input !== null ? input : undefined)),
+        checked<UndiciModule>("undici's module (with Pool, Agent and Dispatcher)", (input) =>
+          isUndici(input) || isUndici((input as { default?: unknown } | null | undefined)?.default) ? (input as UndiciModule) : undefined,
+        ),
       ),
       logger: v.optional(withMethods<Logger>('a logger', 'warn', 'error')),
       clock: v.optional(withMethods<Clock>('a clock', 'now', 'wallTime', 'setTimer', 'afterPoll')),
@@ -113,6 +115,12 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     defaults: toSections(defaults),
     resources: unfoldServices(services ?? new Map(), rest.namespace),
   }
+}
+
+function isUndici(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null) return false
+  const { Pool, Agent, Dispatcher } = input as Record<string, unknown>
+  return [Pool, Agent, Dispatcher].every((each) => typeof each === 'function')
 }
 
 /** What services are judged by; where it is broken itself it is reported beside them, and they are judged without it. */

@@ -32,6 +32,8 @@ export class TimerWheel {
   private waiting = 0
   private timer: Timer | undefined = undefined
   private expectedAt = 0
+  /** The first thing an entry threw in this turn: told when everybody else had his time. */
+  private thrown: { readonly error: unknown } | undefined = undefined
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -116,6 +118,9 @@ export class TimerWheel {
     }
     this.timer = undefined
     if (this.waiting > 0) this.arm()
+    const { thrown } = this
+    this.thrown = undefined
+    if (thrown !== undefined) throw thrown.error
   }
 
   private fire(slot: number, now: number): void {
@@ -124,7 +129,11 @@ export class TimerWheel {
       const next: WheelEntry | undefined = entry.after
       if (entry.wakeAt <= now) {
         this.unlink(entry)
-        entry.onTime(now)
+        try {
+          entry.onTime(now)
+        } catch (error) {
+          this.thrown ??= { error }
+        }
       } else if (entry.wakeAt - now < (SLOTS - 1) * TICK_MS) {
         this.set(entry, entry.wakeAt)
       }

@@ -67,7 +67,9 @@ class LegacyCaller extends HandlerCaller implements Caller {
     this.handler.onUpgrade?.(status, raw, socket)
   }
   head(controller: DispatchController, status: number, raw: RawHeaders, _: HeaderRecord | undefined, statusText: string): void {
-    if (this.handler.onHeaders?.(status, raw, () => controller.resume(), statusText) === false) controller.pause()
+    const goOn = this.handler.onHeaders?.(status, raw, () => controller.resume(), statusText)
+    // An informational head has nothing after it to hold back: undici does not listen to the answer either.
+    if (goOn === false && status >= 200) controller.pause()
   }
   data(controller: DispatchController, chunk: Buffer): void {
     if (this.handler.onData?.(chunk) === false) controller.pause()

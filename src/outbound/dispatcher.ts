@@ -31,7 +31,7 @@ export interface DispatcherHost {
   readonly closed: boolean
   /** Takes requests for hosts that are not ours. */
   readonly fallback: PassOn
-  close(): Promise<void>
+  close(atOnce: boolean): Promise<void>
 }
 
 /**
@@ -48,6 +48,7 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
   }
 
   dispatch(options: DispatchOptions, handler: DispatchHandler): boolean {
+    if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
     if (handler === null || typeof handler !== 'object') throw new TypeError('handler must be an object')
     return this.host.dispatch(options, handler, this.host.fallback)
   }
@@ -93,12 +94,14 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
     return new Proxy(this, { get: (target, key) => (key === 'dispatch' ? dispatch : Reflect.get(target, key)) })
   }
 
-  /** Closes the mesh, as undici's users expect of the dispatcher they hold. */
-  async close(): Promise<void> {
-    await this.host.close()
+  /** Closes the mesh, as undici's users expect of the dispatcher they hold; also with a callback. */
+  close(...args: unknown[]): Promise<void> {
+    return told(this.host.close(false), args)
   }
-  async destroy(): Promise<void> {
-    await this.host.close()
+
+  /** Closes the mesh without waiting for the calls under way. */
+  destroy(...args: unknown[]): Promise<void> {
+    return told(this.host.close(true), args)
   }
 
   /** undici's own methods work on whatever has a `dispatch`; callers with a callback get it called. */
@@ -111,4 +114,15 @@ export class MeshDispatcher extends EventEmitter implements Dispatcher {
     const called = this.host.undici().then((undici) => undici.api[name].apply(this, args))
     return typeof args.at(-1) === 'function' && name !== 'stream' ? void called.catch(args.at(-1) as (error: unknown) => void) : called
   }
+}
+
+/** undici's methods take a callback as their last argument. */
+function told(work: Promise<void>, args: readonly unknown[]): Promise<void> {
+  const callback = args.at(-1)
+  if (typeof callback === 'function')
+    work.then(
+      () => callback(null, null),
+      (error: unknown) => callback(error),
+    )
+  return work
 }

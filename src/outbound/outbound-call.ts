@@ -4,7 +4,7 @@ import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
-import type { TimeoutSettings } from '../model/resources.ts'
+import { formatProvenance, type TimeoutSettings } from '../model/resources.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
@@ -133,7 +133,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {
     const { service, lastEndpoint, tries, plan } = this
     const section = DECIDED_BY[code]
-    const from = section === undefined ? undefined : plan.from(section)
+    const from = section === undefined ? undefined : (plan.from(section) ?? plan.from('service'))
     return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details })
   }
 

@@ -6,7 +6,7 @@ import { callerOf } from './caller.ts'
 import { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import { Exchange } from './exchange.ts'
-import type { Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
+import type { Dispatcher, DispatchHandler, DispatchOptions, Pool } from './handler.ts'
 import type { Installation } from './install.ts'
 import { refuse } from './refuse.ts'
 import { ReplayMemory } from './replay-body.ts'
@@ -116,7 +116,7 @@ export class Startup {
     this.closed = true
     this.release(closed)
     const endsAt = clock.now() + timeoutMs
-    while (time.size > 0 && clock.now() < endsAt) {
+    while ((time.size > 0 || this.strangers) && clock.now() < endsAt) {
       await new Promise<void>((resolve) => {
         clock.setTimer(resolve, Math.min(DRAIN_STEP_MS, endsAt - clock.now()))
       })
@@ -124,6 +124,12 @@ export class Startup {
     for (const entry of time.entries()) if (entry instanceof Exchange) entry.abort(closed)
     await this.engine.connections?.destroy()
     await this.ownAgent?.destroy()
+  }
+
+  /** Whether strangers that were passed on are still under way. An agent that was told to close cannot be destroyed any more. */
+  private get strangers(): boolean {
+    const { stats = {} } = (this.ownAgent ?? {}) as { stats?: Record<string, Pool['stats']> }
+    return Object.values(stats).some(({ running, pending }) => running + pending > 0)
   }
 
   /** Lets every call that waits go on; what one of them throws must not keep the others. */

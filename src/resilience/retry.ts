@@ -50,8 +50,8 @@ export class RetryPolicy {
   }
 
   next(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
-    if (outcome.verdict === 'ignored') return NOT_RETRYABLE
     if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
+    if (outcome.verdict === 'ignored') return NOT_RETRYABLE
     const resends = call.tries - 1 - call.moves
     if (!this.isRetryable(outcome)) return NOT_RETRYABLE
     if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
@@ -75,7 +75,8 @@ export class RetryPolicy {
    */
   private mayMoveOn(call: Call, outcome: Outcome, { hasUntried, attempts }: RetryContext): boolean {
     if (!outcome.unsent || !hasUntried || attempts === 0) return false
-    if (outcome.kind !== 'connect' && outcome.kind !== 'tls') return false
+    // Local ports run out per address that is dialled, and an address of a family that this machine lacks is no shortage at all.
+    if (outcome.kind !== 'connect' && outcome.kind !== 'tls' && outcome.kind !== 'local') return false
     return call.moves < (outcome.latencyMs < QUICK_REFUSAL_MS ? MAX_QUICK_MOVES : MAX_SLOW_MOVES)
   }
 

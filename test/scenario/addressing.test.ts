@@ -163,7 +163,9 @@ describe('endpoints', () => {
     ['neither endpoints nor hosts', {}, 'no endpoint is configured'],
   ])('%s: a clear refusal', async (_, service, reason) => {
     const mesh = meshOf({ orders: service })
-    await expect(mesh.request('http://orders/')).rejects.toMatchObject({ code: 'MESH_NO_ENDPOINT', reason, tries: 0, service: 'orders' })
+    const error = await mesh.request('http://orders/').catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'MESH_NO_ENDPOINT', reason, tries: 0, service: 'orders', retryable: true })
+    expect((error as { from: string }).from).toMatch(/^options\/(endpoints|service)\/default\/orders$/)
   })
 
   it('all ejected: used all the same in panic, and without panic a refusal that says so', async () => {

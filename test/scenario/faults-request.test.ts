@@ -168,6 +168,45 @@ describe('what happens to a request', () => {
     expect(mesh.stats().services['orders']?.endpoints.map(({ failures }) => failures)).toEqual([0, 0])
   })
 
+  it('an upload stays in its source while the server does not read', async () => {
+    const { mesh, servers } = await start({}, [
+      ({ socket, answer, bodyRead }) => {
+        socket.pause()
+        setTimeout(() => socket.resume(), 300)
+        void bodyRead.then(() => answer(200, 'ok'))
+      },
+    ])
+    let pulled = 0
+    let pulledWhileHeld = 0
+    const body = (function* () {
+      for (; pulled < 64 * 16; pulled++) yield Buffer.alloc(65_536)
+    })()
+    const answer = mesh.request('http://orders/', { method: 'POST', body })
+    setTimeout(() => {
+      pulledWhileHeld = pulled
+    }, 250)
+    expect((await answer).statusCode).toBe(200)
+    expect(servers[0]?.requests[0]?.bodyBytes).toBe(64 * 1024 * 1024)
+    // What the kernel holds for a connection over loopback is a few megabytes at most.
+    expect(pulledWhileHeld).toBeGreaterThan(0)
+    expect(pulledWhileHeld * 65_536).toBeLessThan(24 * 1024 * 1024)
+  })
+
+  it('a source that is slow and large is sent whole by a further try, or not at all', async () => {
+    const { mesh, servers } = await start({ retry: { perTryTimeout: 60, backoff: { base: 1, max: 1 } } }, ['silent'], ['ok'])
+    const whole = Array.from({ length: 6 }, (_, index) => Buffer.alloc(30_000, String(index)))
+    const body = (async function* () {
+      for (const piece of whole) {
+        yield piece
+        await new Promise((resolve) => setTimeout(resolve, 25))
+      }
+    })()
+    const error = await mesh.request('http://orders/', { method: 'PUT', body }).catch((thrown: unknown) => thrown)
+    if (meshErrorIn(error) === undefined) expect(servers[1]?.requests.at(-1)?.bodyBytes).toBe(180_000)
+    else expect(['MESH_NOT_REPLAYABLE', 'MESH_DEADLINE']).toContain(meshErrorIn(error)?.code)
+    for (const { bodyBytes, bodyHash } of servers[1]?.requests ?? []) if (bodyHash !== '') expect(bodyBytes).toBe(180_000)
+  })
+
   it('13 MB up, in flat memory and whole', async () => {
     const { mesh, servers } = await start({}, ['ok'])
     const pieces = 13 * 16

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
+import { doors } from '../support/doors.ts'
 import { FaultServer, type Step } from '../support/fault-server.ts'
 import { meshErrorIn, scenario } from '../support/scenario.ts'
 
@@ -245,6 +246,30 @@ describe('what happens to an answer', () => {
     expect(server.connections).toBeLessThanOrEqual(2)
     await new Promise((resolve) => setTimeout(resolve, 80))
     expect(mesh.stats().services['orders']?.endpoints[0]?.inflight).toBe(0)
+  })
+
+  it.each(['fetch', 'platform-fetch', 'undici-fetch', 'install'] as const)(
+    'through %s an error is the TypeError that fetch throws, and its cause says the rest',
+    async (door) => {
+      const { mesh } = await start({ retry: false }, 'rst-after-request', 'silent')
+      const reset = await failureOf(doors[door](mesh, 'http://orders/', {}))
+      expect(reset).toBeInstanceOf(TypeError)
+      expect(reset).toMatchObject({ message: 'fetch failed', cause: { code: 'MESH_RESET', service: 'orders', tries: 1 } })
+      const late = await failureOf(doors[door](mesh, 'http://orders/', { mesh: { timeout: 60 } }))
+      expect(late).toBeInstanceOf(TypeError)
+      expect(late).toMatchObject({ message: 'fetch failed', cause: { code: 'MESH_DEADLINE', name: 'TimeoutError' } })
+    },
+  )
+
+  it('Retry-After is waited for within the deadline, and beyond it the answer goes to the caller', async () => {
+    const busy: Step = ({ answer }) => answer(503, 'busy', ['retry-after: 1'])
+    const { mesh, server } = await start({}, busy, 'ok')
+    const startedAt = performance.now()
+    expect((await mesh.request('http://orders/')).statusCode).toBe(200)
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(999)
+    server.behave(busy, 'ok')
+    const { statusCode, body } = await mesh.request('http://orders/', { mesh: { timeout: 500 } })
+    expect([statusCode, await body.text()]).toEqual([503, 'busy'])
   })
 
   it('a MeshError is recognised wherever it surfaces', async () => {

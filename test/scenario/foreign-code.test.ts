@@ -137,8 +137,8 @@ describe('code of others that ends the call it is told of', () => {
     expect(orders(mesh)).toMatchObject({ inflight: 0, tries: 1, endpoints: [{ inflight: 0 }] })
   })
 
-  it('a listener that aborts at an ejection: the same', async () => {
-    const servers = await Promise.all([FaultServer.start('rst-after-request'), FaultServer.start('rst-after-request')])
+  it.each(['rst-after-request', 503] as const)('a listener that aborts at an ejection for %s: the same', async (step) => {
+    const servers = await Promise.all([FaultServer.start(step), FaultServer.start(step)])
     cleanups.push(...servers.map((server) => () => server.close()))
     const endpoints = servers.map(({ address }) => address)
     const { mesh } = await start({ services: { orders: { endpoints, outlierDetection: { consecutiveFailures: 1 } } } })
@@ -185,8 +185,15 @@ describe('calls that wait for the start', () => {
   it('each keeps its own async context and its own per-call options', async () => {
     const server = await FaultServer.start(503, 'ok')
     cleanups.push(() => server.close())
-    const source = staticSource({ services: { orders: { endpoints: [server.address] } } })
-    const mesh = createMesh({ sources: [source] })
+    const inner = staticSource({ services: { orders: { endpoints: [server.address] } } })
+    const late: Source = {
+      name: 'late',
+      watch(sink) {
+        setTimeout(() => inner.watch(sink), 20)
+        return () => {}
+      },
+    }
+    const mesh = createMesh({ sources: [late] })
     cleanups.push(() => mesh.close())
     const storage = new AsyncLocalStorage<string>()
     const inContext = (name: string, retries: number): Promise<string[]> =>
@@ -304,6 +311,11 @@ describe('what the breaker hears', () => {
       body.on('error', () => {}).destroy()
     }
     expect(orders(mesh)?.breaker.state).toBe('open')
+    expect(await failureOf(mesh.request('http://orders/'))).toMatchObject({
+      code: 'MESH_CIRCUIT_OPEN',
+      tries: 0,
+      from: 'options/traffic-policy/default/orders#circuitBreaker',
+    })
   })
 
   it('a caller that leaves between two tries proves nothing', async () => {

@@ -202,6 +202,20 @@ describe('close', () => {
     expect(mesh.stats()).toMatchObject({ closed: true, inflight: 0 })
   })
 
+  it('lets strangers that were passed on end too, and cuts them when the time is up', async () => {
+    const [slow, silent] = (await Promise.all([
+      servers(1, ({ answer }) => void setTimeout(() => answer(200, 'late'), 150)),
+      servers(1, 'silent'),
+    ]).then((found) => found.flat())) as [FaultServer, FaultServer]
+    const [patient, hasty] = [createMesh({}), createMesh({})]
+    const under = patient.request(`http://${slow.address}/`).then(({ body }) => body.text())
+    const cut = failureOf(hasty.request(`http://${silent.address}/`))
+    await expect.poll(() => slow.requests.length + silent.requests.length).toBe(2)
+    await Promise.all([patient.close(), hasty.close({ timeout: 30 })])
+    expect(await under).toBe('late')
+    expect(await cut).toBeInstanceOf(Error)
+  })
+
   it('aborts what does not end in time', async () => {
     const [server] = (await servers(1, 'silent')) as [FaultServer]
     const mesh = createMesh({ services: { orders: { endpoints: [server.address] } } })

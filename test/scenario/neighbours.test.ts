@@ -111,6 +111,18 @@ describe('long conversations', () => {
 })
 
 describe('ways to hold a mesh', () => {
+  it('its dispatcher closes and destroys it, with promises and with callbacks', async () => {
+    const [{ mesh: one, server }, { mesh: two }] = await Promise.all([start({}, 'silent'), start({}, 'ok')])
+    const cut = one.request('http://orders/').catch((error: unknown) => error)
+    await expect.poll(() => server.requests.length).toBe(1)
+    const startedAt = performance.now()
+    await one.dispatcher.destroy(new Error('enough'))
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(await cut).toMatchObject({ code: 'MESH_CLOSED' })
+    expect(await new Promise((resolve) => two.dispatcher.close(resolve))).toBe(null)
+    expect([one.dispatcher.destroyed, two.dispatcher.closed]).toEqual([true, true])
+  })
+
   it('without AsyncLocalStorage: calls go, mesh.with is refused', async () => {
     const { mesh } = await start({ context: false }, 503, 'ok')
     expect((await mesh.request('http://orders/', { mesh: { retries: 1 } })).statusCode).toBe(200)

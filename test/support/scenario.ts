@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { expect } from 'vitest'
 import { createMesh, isMeshError, type MeshError, type ServiceOptions } from '../../src/index.ts'
 import { type Door, doors } from './doors.ts'
@@ -23,6 +24,8 @@ export interface Result {
   body: string
   error: unknown
   tookMs: number
+  /** Longest time in which this process did not get round to its events: nobody can be earlier than that. */
+  stalledMs: number
 }
 
 interface Upstream {
@@ -79,12 +82,17 @@ class Scenario {
       services: { orders: { balancing: { policy: 'round-robin' }, endpoints, ...this.service } },
     })
     try {
+      // Loading undici is slow where the cores are busy, and no part of what is timed.
+      if (expected.withinMs !== undefined) await mesh.ready()
+      const stalls = monitorEventLoopDelay({ resolution: 5 })
+      stalls.enable()
       const startedAt = performance.now()
       const result = await doors[this.door](mesh, `http://orders${this.path}`, this.init)
         .then(({ status, body }) => ({ status, body, error: undefined as unknown }))
         .catch((error: unknown) => ({ status: 0, body: '', error }))
       const tookMs = performance.now() - startedAt
-      compare({ ...result, tookMs }, expected, upstreams)
+      stalls.disable()
+      compare({ ...result, tookMs, stalledMs: stalls.max / 1e6 }, expected, upstreams)
     } finally {
       await mesh.close({ timeout: 0 })
       const left = await openSockets(upstreams)
@@ -118,7 +126,7 @@ function compare(result: Result, expected: Expectation, upstreams: Upstream[]): 
   const counts = upstreams.map(({ server }) => server.requests.length)
   if (attempts !== undefined) expect(counts.reduce((sum, count) => sum + count, 0)).toBe(attempts)
   if (seen !== undefined) expect(counts).toEqual(seen)
-  if (withinMs !== undefined) expect(result.tookMs).toBeLessThan(withinMs)
+  if (withinMs !== undefined) expect(result.tookMs).toBeLessThan(withinMs + result.stalledMs)
   if (notBeforeMs !== undefined) expect(result.tookMs).toBeGreaterThanOrEqual(notBeforeMs - 1)
 }
 

@@ -33,6 +33,20 @@ describe('the timer wheel', () => {
     },
   )
 
+  it('what one entry throws neither stops the others nor the clock', () => {
+    const clock = new VirtualClock()
+    const wheel = new TimerWheel(clock)
+    const broken = (): never => {
+      throw new Error('broken')
+    }
+    const [before, after, later] = [new Wait(), new Wait(), new Wait()]
+    for (const wait of [before, new Wait(broken), after]) wheel.set(wait, 10)
+    wheel.set(later, 100)
+    expect(() => clock.advance(20)).toThrow('broken')
+    clock.advance(120)
+    expect([before, after, later].map(({ firedAt }) => firedAt.length)).toEqual([1, 1, 1])
+  })
+
   it('ticks only while something waits', () => {
     const clock = new VirtualClock()
     const wheel = new TimerWheel(clock)

@@ -1,10 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import { createMesh } from '../../../src/index.ts'
+import { createMesh, staticSource } from '../../../src/index.ts'
 
 /** The service that answers, by `explain`; undefined when none does. */
 function answers(services: Record<string, object>, url: string, namespace = 'default'): string | undefined {
   return createMesh({ namespace, services }).explain({ url }).route.service
 }
+
+describe('stats', () => {
+  it('tell services of the same name in two namespaces apart', () => {
+    const mesh = createMesh({
+      services: { orders: {} },
+      sources: [staticSource({ services: { orders: { namespace: 'shop' } } })],
+    })
+    mesh.ready().catch(() => {})
+    expect(Object.keys(mesh.stats().services)).toEqual(['orders', 'shop/orders'])
+    return mesh.close()
+  })
+})
 
 describe('addressing', () => {
   it.each([

@@ -17,6 +17,7 @@ function decide(call: Partial<Call>, outcome: Outcome, context: Partial<RetryCon
 }
 
 const POST = { method: 'POST', idempotent: false }
+const SHORTAGE = outcomeOf({ verdict: 'ignored', kind: 'local', unsent: true })
 
 describe('once more?', () => {
   it.each<[string, Partial<Call>, Outcome, Partial<RetryContext>, object]>([
@@ -46,7 +47,8 @@ describe('once more?', () => {
     ['Retry-After', {}, outcomeOf({ ...UNAVAILABLE, retryAfterMs: 2_000 }), {}, { again: true, delayMs: 2_000 }],
     ['Retry-After beyond the deadline', {}, outcomeOf({ ...UNAVAILABLE, retryAfterMs: 20_000 }), {}, { again: false, why: 'deadline' }],
     ['the caller left', {}, outcomeOf({ verdict: 'ignored', kind: 'aborted' }), {}, { again: false, why: 'not-retryable' }],
-    ['our own shortage', {}, outcomeOf({ verdict: 'ignored', kind: 'local', unsent: true }), {}, { again: false, why: 'not-retryable' }],
+    ['our own shortage towards one address: on to another', {}, SHORTAGE, {}, { again: true, movedOn: true }],
+    ['our own shortage, and nobody left', {}, SHORTAGE, { hasUntried: false }, { again: false, why: 'not-retryable' }],
     ['nonsense on the wire', {}, outcomeOf({ verdict: 'failure', kind: 'protocol' }), {}, { again: false, why: 'not-retryable' }],
   ])('%s', (_, call, outcome, context, decision) => expect(decide(call, outcome, context)).toMatchObject(decision))
 
