@@ -1,0 +1,213 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { CHUNKED, chunked, reply, type Script } from './peer.ts'
+import { conformance, failure, type Subject } from './subjects.ts'
+
+type Body = ReadableStream<Uint8Array>
+
+const HEAD = `HTTP/1.1 200 OK\r\n${CHUNKED}\r\n\r\n`
+const PIECE = chunked(['x'.repeat(65_536)]).subarray(0, -5)
+
+/** Sends until nobody takes it any more; `written` counts what the socket took. */
+function endless(): { script: Script; written: () => number } {
+  let written = 0
+  return {
+    written: () => written,
+    script: ({ socket, write }) => {
+      const pump = (): void => {
+        for (let more = true; more && socket.writable; ) {
+          more = write(PIECE)
+          written += PIECE.length
+        }
+      }
+      write(HEAD)
+      socket.on('drain', pump)
+      pump()
+    },
+  }
+}
+
+async function bodyOf(subject: Subject, text = 'body'): Promise<Body> {
+  subject.peer.answer(reply(200, [], text))
+  return (await subject.fetch(subject.url())).body as Body
+}
+
+async function textOf(body: Body | null | undefined): Promise<string> {
+  let text = ''
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) text += Buffer.from(chunk).toString()
+  return text
+}
+
+conformance('a body as a stream', (subject) => {
+  it('gives Uint8Arrays', async () => {
+    const reader = (await bodyOf(subject)).getReader()
+    const { done, value } = await reader.read()
+    expect([done, value?.constructor, Buffer.from(value as Uint8Array).toString()]).toEqual([false, Uint8Array, 'body'])
+    expect(await reader.read()).toEqual({ done: true, value: undefined })
+    await reader.closed
+  })
+
+  it('is the same stream each time', async () => {
+    const response = await subject.fetch(subject.url())
+    expect(response.body).toBe(response.body)
+    expect(Object.prototype.toString.call(response.body)).toBe('[object ReadableStream]')
+    expect(response.body?.constructor).toBe(ReadableStream)
+  })
+
+  it('comes as it is sent', async () => {
+    let send: ((text: string) => void) | undefined
+    subject.peer.answer(({ write }) => {
+      write(HEAD)
+      send = (text) => void write(text === '' ? '0\r\n\r\n' : chunked([text]).subarray(0, -5))
+    })
+    const reader = ((await subject.fetch(subject.url())).body as Body).getReader()
+    for (const text of ['one', 'two', 'three']) {
+      send?.(text)
+      const { value } = await reader.read()
+      expect(Buffer.from(value as Uint8Array).toString()).toBe(text)
+    }
+    send?.('')
+    expect((await reader.read()).done).toBe(true)
+  })
+
+  it('is used from the first read on', async () => {
+    subject.peer.answer(reply(200, [], 'body'))
+    const response = await subject.fetch(subject.url())
+    const reader = (response.body as Body).getReader()
+    expect(response.bodyUsed).toBe(false)
+    await reader.read()
+    expect(response.bodyUsed).toBe(true)
+    reader.releaseLock()
+    expect([response.bodyUsed, response.body?.locked]).toEqual([true, false])
+    expect(await failure(response.text())).toBeInstanceOf(TypeError)
+  })
+
+  it('is used when it was cancelled', async () => {
+    const response = await subject.fetch(subject.url())
+    await response.body?.cancel()
+    expect(response.bodyUsed).toBe(true)
+    expect(await failure(response.text())).toBeInstanceOf(TypeError)
+  })
+
+  it('is read into a buffer of one’s own', async () => {
+    const reader = (await bodyOf(subject, 'abcdefgh')).getReader({ mode: 'byob' })
+    let text = ''
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(3))
+      if (done) break
+      expect(value.byteLength).toBeLessThanOrEqual(3)
+      text += Buffer.from(value).toString()
+    }
+    expect(text).toBe('abcdefgh')
+  })
+
+  it('serves many reads asked for at once', async () => {
+    subject.peer.answer(Buffer.concat([Buffer.from(HEAD), chunked(['a', 'b', 'c'])]))
+    const reader = ((await subject.fetch(subject.url())).body as Body).getReader()
+    const reads = await Promise.all(Array.from({ length: 5 }, () => reader.read()))
+    expect(Buffer.concat(reads.map(({ value }) => value ?? new Uint8Array(0))).toString()).toBe('abc')
+    expect(reads.at(-1)?.done).toBe(true)
+  })
+
+  it('is iterated', async () => {
+    const body = await bodyOf(subject)
+    expect(await textOf(body)).toBe('body')
+    expect(body.locked).toBe(false)
+  })
+
+  it('is split in two', async () => {
+    const [first, second] = (await bodyOf(subject)).tee()
+    expect(await Promise.all([textOf(first), textOf(second)])).toEqual(['body', 'body'])
+  })
+
+  it('is piped', async () => {
+    const pieces: Uint8Array[] = []
+    const body = await bodyOf(subject, 'x'.repeat(300_000))
+    await body.pipeTo(new WritableStream<Uint8Array>({ write: (piece) => void pieces.push(piece) }))
+    expect(Buffer.concat(pieces).length).toBe(300_000)
+  })
+
+  it('is piped through a transform', async () => {
+    const body = (await bodyOf(subject, 'ü€😀')).pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>
+    let text = ''
+    for await (const piece of body) text += piece
+    expect(text).toBe('ü€😀')
+  })
+
+  it('waits for whoever reads it', async () => {
+    const { script, written } = endless()
+    subject.peer.answer(script)
+    const { body } = await subject.fetch(subject.url())
+    const reader = (body as Body).getReader()
+    await reader.read()
+    // Full when the server got rid of nothing more in 50 ms; kernels keep a few megabytes.
+    for (let before = -1; before !== written(); await sleep(50)) before = written()
+    expect(written()).toBeLessThan(32 * 1024 * 1024)
+    const full = written()
+    // It goes on when it is read again.
+    for (let read = 0; read < full; ) read += (await reader.read()).value?.length ?? Number.POSITIVE_INFINITY
+    while (written() === full) await sleep(1)
+    await reader.cancel()
+  })
+
+  it.each([
+    ['cancel of the body', (body: Body) => body.cancel('enough')],
+    ['cancel of a reader', (body: Body) => body.getReader().cancel()],
+    [
+      'cancel half-way',
+      async (body: Body) => {
+        const reader = body.getReader()
+        await reader.read()
+        await reader.cancel(new Error('enough'))
+      },
+    ],
+    [
+      'break out of a loop',
+      async (body: Body) => {
+        for await (const _ of body as unknown as AsyncIterable<Uint8Array>) break
+      },
+    ],
+    [
+      'a throw in a loop',
+      (body: Body) =>
+        (async () => {
+          for await (const _ of body as unknown as AsyncIterable<Uint8Array>) throw new Error('mine')
+        })().catch(() => {}),
+    ],
+    [
+      'a pipe that breaks',
+      (body: Body) => body.pipeTo(new WritableStream({ write: () => Promise.reject(new Error('full')) })).catch(() => {}),
+    ],
+    ['cancel of both halves', (body: Body) => Promise.all(body.tee().map((half) => half.cancel()))],
+  ])('%s closes the connection', async (_, stop) => {
+    subject.peer.answer(endless().script)
+    const { body } = await subject.fetch(subject.url())
+    await stop(body as Body)
+    const { closed } = await subject.peer.request(1)
+    await closed
+  })
+
+  it.each([
+    ['small', reply(200, [], 'small')],
+    ['empty', reply(200)],
+    ['of a megabyte', reply(200, [], Buffer.alloc(1_000_000))],
+  ])('that is never read, %s, holds up no later call', async (_, answer) => {
+    subject.peer.answer({ '/unread': answer })
+    const unread = await Promise.all(Array.from({ length: 20 }, () => subject.fetch(subject.url('/unread'))))
+    expect(await (await subject.fetch(subject.url('/next'))).text()).toBe('ok')
+    // Late, but not too late.
+    for (const response of unread) expect((await response.arrayBuffer()).byteLength).toBe(answer.length - answer.indexOf('\r\n\r\n') - 4)
+  })
+
+  it.each([
+    ['that was read', 'GET', 200],
+    ['of POST', 'POST', 201],
+    ['of 204', 'GET', 204],
+    ['of 304', 'GET', 304],
+  ])('%s gives its connection back', async (_, method, status) => {
+    subject.peer.answer(reply(status))
+    for (let turn = 0; turn < 10; turn++) await (await subject.fetch(subject.url(), { method })).text()
+    // A call may begin a moment before the connection of the former one is free.
+    expect(Math.max(...subject.peer.seen.map(({ connection }) => connection))).toBeLessThanOrEqual(2)
+  })
+})
