@@ -131,7 +131,8 @@ export class Mesh<Name extends string = string> {
     const { outbound, targets, time } = this
     this.fetching = new MeshFetch({
       owner: (input) => this.owner(input),
-      settled: () => new Promise((resolve) => this.startup.when(() => resolve())),
+      whenSettled: (then) => this.startup.when(then),
+      setTimer: (fire, delayMs) => this.clock.setTimer(fire, delayMs),
       dispatcher: this.dispatcher,
       context: () => this.contextStorage(),
       get around() {
@@ -224,17 +225,14 @@ export class Mesh<Name extends string = string> {
    */
   install(): () => void {
     this.refuseWhenClosed()
-    this.installation ??= new Installation({
-      dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
-      wants: (input) => this.owner(input) !== 'theirs',
-      fetchThrough: (former, input, init) => this.fetchThrough(former, input, init),
-    })
-    const { installation } = this
-    this.startup.installation = installation
-    return () => {
-      installation.restore()
-      if (this.installation === installation) this.installation = undefined
-    }
+    if (this.installation?.installed !== true)
+      this.installation = new Installation({
+        dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
+        wants: (input) => this.owner(input) !== 'theirs',
+        fetchThrough: (former, input, init) => this.fetchThrough(former, input, init),
+      })
+    this.startup.installation = this.installation
+    return this.installation.hold()
   }
 
   /** What would happen now to a request, and which resource says so. Sends nothing. */
@@ -268,9 +266,7 @@ export class Mesh<Name extends string = string> {
     let inflight = 0
     for (const plan of this.plan.services()) {
       plan.outlier.restoreDue(now)
-      const { name, snapshot } = plan
-      // Two namespaces may have a service of the same name.
-      services[Object.hasOwn(services, name) ? `${snapshot.namespace}/${name}` : name] = serviceStats(
+      services[plan.name] = serviceStats(
         plan,
         now,
         (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 },

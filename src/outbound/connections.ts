@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
@@ -36,6 +37,7 @@ export class Connections {
   private readonly contexts = new SecureContexts()
   private readonly entries = new Map<Endpoint, PoolEntry>()
   private readonly closing = new Set<Pool>()
+  private readonly upgraded = new Set<Socket>()
   private sweeper: Timer | undefined = undefined
 
   constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy) {
@@ -80,6 +82,13 @@ export class Connections {
     this.entries.delete(endpoint)
   }
 
+  /** A socket that left HTTP behind belongs to its caller, until it is silent for too long or the mesh closes. */
+  adopt(socket: Socket, idleTimeoutMs: number): void {
+    this.upgraded.add(socket)
+    socket.once('close', () => this.upgraded.delete(socket))
+    socket.setTimeout(idleTimeoutMs, () => socket.destroy())
+  }
+
   /** Open and idle sockets towards `endpoint`. */
   count(endpoint: Endpoint): { connections: number; idleConnections: number } {
     let connections = 0
@@ -100,6 +109,7 @@ export class Connections {
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) pools.push(entry.pool)
     }
     this.entries.clear()
+    for (const socket of this.upgraded) socket.destroy()
     await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
   }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Timer } from '../core/clock.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
@@ -330,6 +331,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.observe(attempt, 'success')
     this.rawHeaders = raw
     this.finish(attempt)
+    this.engine.connections?.adopt(socket as Socket, this.timeouts.idleTimeoutMs)
     try {
       this.caller.upgrade(this, status, raw, parsed, socket)
     } catch (error) {

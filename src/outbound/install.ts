@@ -26,6 +26,7 @@ export class Installation {
   private readonly ourFetch: Fetch
   private readonly dispatchers = new Map<symbol, { former: Dispatcher; ours: Dispatcher }>()
   private active = true
+  private holders = 0
 
   constructor(host: InstallHost) {
     this.host = host
@@ -54,6 +55,21 @@ export class Installation {
       this.dispatchers.set(key, { former, ours })
       globals[key] = ours
     }
+  }
+
+  /** Stays in place for one more who installed; what is returned gives that up, and the last one restores. */
+  hold(): () => void {
+    this.holders++
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      if (--this.holders === 0) this.restore()
+    }
+  }
+
+  get installed(): boolean {
+    return this.active
   }
 
   restore(): void {

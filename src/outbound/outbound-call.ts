@@ -4,7 +4,7 @@ import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
-import { formatProvenance, type TimeoutSettings } from '../model/resources.ts'
+import type { TimeoutSettings } from '../model/resources.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'

@@ -220,6 +220,16 @@ describe('what happens to an answer', () => {
     socket.destroy()
   })
 
+  it.each(['close', 'idleTimeout'] as const)('an upgraded socket ends with %s', async (how) => {
+    const { mesh } = await start({ idleTimeout: how === 'close' ? '1m' : 60 }, 'upgrade-echo')
+    const { socket } = (await mesh.dispatcher.upgrade({ origin: 'http://orders', path: '/', method: 'GET', protocol: 'echo' })) as {
+      socket: import('node:net').Socket
+    }
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    if (how === 'close') await mesh.close({ timeout: 0 })
+    await closed
+  })
+
   it('CONNECT goes through', async () => {
     const { mesh } = await start({}, 'connect-echo')
     const { socket, statusCode } = (await mesh.dispatcher.connect({ origin: 'http://orders', path: 'example.com:443' })) as {

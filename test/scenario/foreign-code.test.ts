@@ -218,6 +218,14 @@ describe('calls that wait for the start', () => {
     const error = await failureOf(mesh.request('http://nobody-knows/', { mesh: { timeout: 100 } }))
     expect(error).toMatchObject({ code: 'MESH_DEADLINE', name: 'TimeoutError' })
     expect(await failureOf(mesh.request('http://orders/', { mesh: { timeout: 100 } }))).toMatchObject({ code: 'MESH_DEADLINE' })
+    const failed = await failureOf(mesh.fetch('http://nobody-knows/', { mesh: { timeout: 100 } }))
+    expect(failed).toMatchObject({ name: 'TypeError', message: 'fetch failed', cause: { code: 'MESH_DEADLINE' } })
+    const reason = new Error('enough')
+    expect(await failureOf(mesh.fetch('http://nobody-knows/', { signal: AbortSignal.abort(reason) }))).toBe(reason)
+    const leaving = new AbortController()
+    const left = mesh.fetch(new Request('http://nobody-knows/', { signal: leaving.signal }))
+    leaving.abort(reason)
+    expect(await failureOf(left)).toBe(reason)
   })
 
   it('nothing goes out of a closed mesh, strangers included', async () => {

@@ -113,6 +113,17 @@ describe('install', () => {
     expect([server.requests.length, other.server.requests.length]).toEqual([2, 2])
   })
 
+  it('whoever installed twice has to restore twice, each his own once', async () => {
+    const { mesh } = await start()
+    const original = globalThis.fetch
+    const [first, second] = [mesh.install(), mesh.install()]
+    first()
+    first()
+    expect(await fetch('http://orders/').then(text)).toBe('ok')
+    second()
+    expect(globalThis.fetch).toBe(original)
+  })
+
   it('loading undici leaves the global dispatcher of the platform alone', async () => {
     const before = globals[GLOBAL]
     const { mesh } = await start()

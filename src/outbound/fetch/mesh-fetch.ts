@@ -1,5 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import { MeshError } from '../../core/errors.ts'
+import type { Timer } from '../../core/clock.ts'
+import { MeshError, meshErrorWithoutStack } from '../../core/errors.ts'
+import { DEFAULT_POLICY } from '../../model/defaults.ts'
 import { parseCallOptions } from '../call-options.ts'
 import { type CallSettings, NO_SETTINGS, type Target } from '../engine.ts'
 import { fetchClasses } from '../platform.ts'
@@ -19,8 +21,9 @@ export type Ownership = 'ours' | 'theirs' | 'unknown'
 /** What `mesh.fetch` needs from the mesh. */
 export interface FetchHost extends Omit<FetchContext, 'platform' | 'makeResponse' | 'signals'> {
   owner(input: unknown): Ownership
-  /** Resolves when `unknown` has become one or the other. */
-  settled(): Promise<void>
+  /** Calls back when `unknown` has become one or the other, or with what prevents it. */
+  whenSettled(then: (error: unknown) => void): void
+  setTimer(fire: () => void, delayMs: number): Timer
   readonly dispatcher: object
   /** Carries per-call options past the platform's fetch, which drops keys that it does not know. */
   context(): AsyncLocalStorage<CallSettings> | undefined
@@ -84,7 +87,7 @@ export class MeshFetch {
   private async elsewhere(platform: Fetch, input: unknown, init: Init | undefined): Promise<Response> {
     const { host } = this
     if (host.owner(input) === 'unknown') {
-      await host.settled()
+      await this.settled(input, init)
       if (host.owner(input) === 'ours') return this.fetch(platform, input, init)
     }
     if (host.owner(input) === 'theirs') return platform(input as string, init)
@@ -97,6 +100,29 @@ export class MeshFetch {
         reason: 'the mesh option needs AsyncLocalStorage with this request, and this mesh was made with context: false',
       })
     return context.run(parseCallOptions(mesh, context.getStore() ?? NO_SETTINGS), send)
+  }
+
+  /** Waits until every source said once what it has, as long as the call itself would wait for its answer. */
+  private settled(input: unknown, init: Init | undefined): Promise<void> {
+    const { host } = this
+    const signal = init?.signal ?? (input as { signal?: AbortSignal } | null)?.signal ?? undefined
+    const bound = parseCallOptions(init?.mesh, host.around).timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs
+    return new Promise((resolve, reject) => {
+      const end = (finish: () => void): void => {
+        timer.cancel()
+        signal?.removeEventListener('abort', aborted)
+        finish()
+      }
+      const aborted = (): void => end(() => reject(signal?.reason))
+      const late = (): void => {
+        const reason = `no source named ${String(urlOf(input))} within ${Math.round(bound)} ms, and not all of them have answered`
+        end(() => reject(new TypeError('fetch failed', { cause: meshErrorWithoutStack('MESH_DEADLINE', { reason }) })))
+      }
+      const timer = host.setTimer(late, bound)
+      if (signal?.aborted === true) aborted()
+      else signal?.addEventListener('abort', aborted, { once: true })
+      host.whenSettled(() => end(resolve))
+    })
   }
 
   private contextOf(platform: Fetch): FetchContext {

@@ -13,7 +13,7 @@ describe('stats', () => {
       sources: [staticSource({ services: { orders: { namespace: 'shop' } } })],
     })
     mesh.ready().catch(() => {})
-    expect(Object.keys(mesh.stats().services)).toEqual(['orders', 'shop/orders'])
+    expect(Object.keys(mesh.stats().services)).toEqual(['orders', 'orders.shop'])
     return mesh.close()
   })
 })
