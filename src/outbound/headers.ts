@@ -41,6 +41,14 @@ export function rawHeader(raw: RawHeaders, name: string): string | undefined {
   return undefined
 }
 
+/** The values of header `name` (lower case) in raw pairs, joined as fetch joins what came more than once. */
+export function joinedHeader(raw: RawHeaders, name: string): string | undefined {
+  const first = rawHeader(raw, name)
+  if (first === undefined) return undefined
+  const value = toHeaderRecord(raw)[name]
+  return Array.isArray(value) ? value.join(', ') : first
+}
+
 /** Whether request headers, in any form that undici takes, contain `name` (lower case). */
 export function hasRequestHeader(headers: unknown, name: string): boolean {
   return requestHeader(headers, name) !== undefined

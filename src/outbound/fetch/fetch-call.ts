@@ -4,7 +4,7 @@ import type { Caller } from '../caller.ts'
 import type { CallSettings, Target } from '../engine.ts'
 import type { Exchange } from '../exchange.ts'
 import type { DispatchController, DispatchOptions, RawHeaders } from '../handler.ts'
-import { rawHeader } from '../headers.ts'
+import { joinedHeader, rawHeader } from '../headers.ts'
 import { codingsOf, MAX_CODINGS } from './decode.ts'
 import { headerRecord, isRedirect, type Landmarks, MAX_REDIRECTS, nextHop } from './redirect.ts'
 import type { FetchRequest } from './request.ts'
@@ -47,6 +47,8 @@ export class FetchCall implements Caller {
   private former: DispatchController | undefined = undefined
   private body: ResponseBody | undefined = undefined
   private hops = 0
+  /** A hop led to another origin. */
+  private abroad = false
   private answered = false
   /** The caller left; what comes now is told with his reason. */
   private left = false
@@ -99,9 +101,10 @@ export class FetchCall implements Caller {
     if (status < 200 || controller !== this.controller || this.answered) return
     const { redirect } = this.request
     const redirects = redirect !== 'manual' && isRedirect(status)
-    const location = redirects ? rawHeader(raw, 'location') : undefined
+    const location = redirects ? joinedHeader(raw, 'location') : undefined
     if (redirects && redirect === 'error') this.fail(new Error('unexpected redirect'))
     else if (location !== undefined) this.follow(status, location)
+    else if (status === 407) this.fail(new Error('proxy authentication required'))
     else this.answer(controller, status, raw, statusText)
   }
 
@@ -142,7 +145,7 @@ export class FetchCall implements Caller {
 
   private answer(controller: DispatchController, status: number, raw: RawHeaders, statusText: string): void {
     const { context, request } = this
-    const encoding = rawHeader(raw, 'content-encoding')
+    const encoding = joinedHeader(raw, 'content-encoding')
     if (encoding !== undefined && encoding.split(',').length > MAX_CODINGS) {
       this.fail(new Error(`too many content-encodings in response: ${encoding.split(',').length}, maximum allowed is ${MAX_CODINGS}`))
       return
@@ -160,6 +163,7 @@ export class FetchCall implements Caller {
         statusText,
         url: request.origin + request.path,
         redirected: this.hops > 0,
+        type: this.abroad ? 'cors' : 'basic',
         rawHeaders: raw,
         body: this.body,
         mayWait: length === undefined || Number(length) > HIGH_WATER_BYTES,
@@ -174,6 +178,7 @@ export class FetchCall implements Caller {
       return
     }
     this.hops++
+    this.abroad ||= next.request.origin !== this.request.origin
     this.request = next.request
     this.former?.abort(UNWANTED)
     this.former = this.controller
@@ -207,7 +212,7 @@ export class FetchCall implements Caller {
       }
       this.answered = true
       this.stopListening?.()
-      this.resolve(Object.defineProperty(response, 'redirected', { value: true, configurable: true }))
+      this.resolve(Object.defineProperties(response, { redirected: AFTER_A_HOP, type: { value: 'cors', configurable: true } }))
     } catch (error) {
       const late = (): Error =>
         meshErrorWithoutStack('MESH_DEADLINE', { service: this.service, reason: `no answer from ${origin} in time` })
@@ -233,5 +238,6 @@ function isFetchError(error: unknown): boolean {
 }
 
 const TOO_MANY = Object.freeze({ problem: new Error('redirect count exceeded') })
+const AFTER_A_HOP = Object.freeze({ value: true, configurable: true })
 const NO_CODINGS: readonly never[] = Object.freeze([])
 const UNWANTED = Object.freeze(new Error('inmesh: this answer is not wanted'))

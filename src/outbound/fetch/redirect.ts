@@ -44,8 +44,7 @@ export function nextHop(request: FetchRequest, status: number, location: string,
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
   const origin = landmarks.serves(url.origin) ? url.origin : (landmarks.originOfEndpoint(`${url.hostname}:${port}`) ?? url.origin)
   const moved = origin !== request.origin
-  if (moved && (url.username !== '' || url.password !== ''))
-    return { problem: new Error('cross origin not allowed for request mode "cors"') }
+  if (url.username !== '' || url.password !== '') return { problem: new Error('cross origin not allowed for request mode "cors"') }
   if (status !== 303 && request.body !== undefined && !request.isData)
     return { problem: new Error('a body that is a stream cannot be sent again to where the redirect leads') }
 

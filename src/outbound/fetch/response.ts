@@ -10,6 +10,7 @@ export interface ResponseParts {
   /** Without a fragment. */
   readonly url: string
   readonly redirected: boolean
+  readonly type: 'basic' | 'cors'
   readonly rawHeaders: RawHeaders
   /** Undefined for an answer that has none: HEAD, 204, 205, 304. */
   readonly body: ResponseBody | undefined
@@ -83,8 +84,8 @@ export function responseMaker(): MakeResponse {
       this.#spent = false
     }
 
-    get type(): 'basic' {
-      return 'basic'
+    get type(): 'basic' | 'cors' {
+      return this.#parts.type
     }
     get url(): string {
       return this.#parts.url
@@ -175,10 +176,9 @@ export function responseMaker(): MakeResponse {
     }
   }
 
-  // `new response.constructor(…)` makes what it makes of any other Response.
-  Object.defineProperty(MeshResponse.prototype, 'constructor', { value: platform.Response, configurable: true, writable: true })
-  Object.defineProperty(ResponseHeaders.prototype, 'constructor', { value: platform.Headers, configurable: true, writable: true })
   adoptNewReaders(platform.Response, MeshResponse.prototype)
+  looksLike(MeshResponse.prototype, platform.Response)
+  looksLike(ResponseHeaders.prototype, platform.Headers)
 
   return (parts) => {
     const response = make(parts)
@@ -197,6 +197,12 @@ export function responseMaker(): MakeResponse {
   }
 }
 
+/** `new response.constructor(…)` makes what it makes of any other Response, and a loop over its keys finds the same ones. */
+function looksLike(ours: object, theirs: object): void {
+  for (const name of Object.getOwnPropertyNames(ours)) Object.defineProperty(ours, name, { enumerable: name !== 'constructor' })
+  Object.defineProperty(ours, 'constructor', { value: theirs, configurable: true, writable: true })
+}
+
 /** Methods that a newer platform has and this file does not know work on a Response of its own around the stream. */
 function adoptNewReaders({ prototype }: { readonly prototype: object }, ours: object): void {
   for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
@@ -206,7 +212,6 @@ function adoptNewReaders({ prototype }: { readonly prototype: object }, ours: ob
         return (value as (...args: unknown[]) => unknown).apply(sameType(this, this.body), args)
       },
       configurable: true,
-      enumerable: true,
       writable: true,
     })
   }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from './peer.ts'
-import { conformance, failure, type Subject } from './subjects.ts'
+import { conformance, failure, MeshSubject, type Subject } from './subjects.ts'
 
 interface Wasm {
   compileStreaming(from: unknown): Promise<unknown>
@@ -115,28 +115,6 @@ conformance('a response', (subject) => {
     expect(() => get.call({})).toThrow(TypeError)
   })
 
-  it.each(['status', 'headers', 'body', 'url', 'ok', 'type', 'redirected', 'statusText', 'bodyUsed'])(
-    '%s can be read with Response’s own getter',
-    async (name) => {
-      const response = await answered(subject)
-      const { get } = Object.getOwnPropertyDescriptor(Response.prototype, name) as { get: () => unknown }
-      expect(get.call(response)).toBe(Reflect.get(response, name))
-    },
-  )
-
-  it.each(['text', 'json', 'arrayBuffer', 'blob'] as const)('Response’s own %s reads it', async (name) => {
-    const response = await answered(subject, 200, [], '{"a":1}')
-    const read = await Response.prototype[name].call(response)
-    expect(await new Response(name === 'json' ? JSON.stringify(read) : (read as string)).text()).toBe('{"a":1}')
-    expect(response.bodyUsed).toBe(true)
-  })
-
-  it('Response’s own clone copies it', async () => {
-    const response = await answered(subject)
-    const copy = Response.prototype.clone.call(response)
-    expect([await response.text(), await copy.text()]).toEqual(['body', 'body'])
-  })
-
   it('is printed with what it is', async () => {
     const response = await answered(subject, 404, ['content-type: text/plain'])
     const text = inspect(response)
@@ -218,4 +196,22 @@ conformance('a response handed on', (subject) => {
     ] as const)
       expect(await failure(compileStreaming(answered(subject, status, [`content-type: ${type}`], module)))).toBeInstanceOf(TypeError)
   })
+})
+
+describe('whoever reads past the members of a Response of mesh.fetch', () => {
+  const subject = new MeshSubject()
+  beforeEach(() => subject.start())
+  afterEach(() => subject.stop())
+
+  it.each(['text', 'json', 'arrayBuffer', 'blob'] as const)(
+    'hears a TypeError that says so from %s, and harms nobody else',
+    async (name) => {
+      const response = await answered(subject)
+      const error = await failure(Response.prototype[name].call(response) as Promise<unknown>)
+      expect(error).toBeInstanceOf(TypeError)
+      expect(error.message).toContain('through its own members only')
+      expect(await response.text()).toBe('body')
+      expect(await (await answered(subject)).text()).toBe('body')
+    },
+  )
 })
