@@ -98,7 +98,7 @@ export const BODIES: BodyKind[] = [
   { name: 'an async iterable', make: () => asyncOf('as', 'ync'), type: undefined, length: undefined, bytes: 'async', again: 'never' },
 ]
 
-export function latin1(text: string): string {
+function latin1(text: string): string {
   return Buffer.from(text).toString('latin1')
 }
 

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { CHUNKED, chunked, reply, type Script } from './peer.ts'
 import { conformance, failure, type Subject } from './subjects.ts'
@@ -209,5 +211,20 @@ conformance('a body as a stream', (subject) => {
     for (let turn = 0; turn < 10; turn++) await (await subject.fetch(subject.url(), { method })).text()
     // A call may begin a moment before the connection of the former one is free.
     expect(Math.max(...subject.peer.seen.map(({ connection }) => connection))).toBeLessThanOrEqual(2)
+  })
+
+  it('that nobody holds any more is given up', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    subject.peer.answer(endless().script)
+    await (async () => void (await subject.fetch(subject.url())))()
+    let over = false
+    void (await subject.peer.request(1)).closed.then(() => {
+      over = true
+    })
+    while (!over) {
+      gc()
+      await sleep(5)
+    }
   })
 })

@@ -63,7 +63,7 @@ class PlatformSubject extends Base {
 }
 
 /** `mesh.fetch`, with nothing but its defaults; the servers are the services orders and billing. */
-export class MeshSubject extends Base {
+class MeshSubject extends Base {
   readonly name = 'mesh'
   mesh!: Mesh
 
