@@ -391,7 +391,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.phase = 'done'
     this.engine.time.remove(this)
     this.backoff?.cancel()
-    this.body?.release()
+    this.body?.release(this.reason)
     this.countEnd(outcome)
     this.settle(outcome)
   }

@@ -11,7 +11,7 @@ export interface Body {
   /** Headers that the kind of body implies, added unless the caller set them. */
   readonly headers: readonly (readonly [string, string])[]
   /** The call is over: gives buffers back and closes a source that still has something to say. */
-  release(): void
+  release(reason?: unknown): void
 }
 
 /** Bytes that all buffered bodies of a mesh hold together. */
@@ -142,7 +142,7 @@ class StreamBody implements Body {
     return { [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: undefined }) }) }
   }
 
-  release(): void {
+  release(reason?: unknown): void {
     if (this.released) return
     this.released = true
     this.stopKeeping()
@@ -150,8 +150,8 @@ class StreamBody implements Body {
     if (this.ended) return
     // The source may be in the middle of a read and may refuse to be closed: nobody is interested any more.
     try {
-      if (this.iterator === undefined) closeUnread(this.source)
-      else Promise.resolve(this.iterator.return?.()).catch(() => {})
+      if (this.iterator === undefined) closeUnread(this.source, reason)
+      else Promise.resolve(this.iterator.return?.(reason)).catch(() => {})
     } catch {}
   }
 
@@ -199,10 +199,10 @@ function openIterator(source: AsyncIterable<unknown> | Iterable<unknown>): Async
 }
 
 /** A stream nobody read still holds a file or a socket. */
-function closeUnread(source: object): void {
-  const stream = source as { destroy?: () => void; cancel?: () => Promise<void> }
+function closeUnread(source: object, reason: unknown): void {
+  const stream = source as { destroy?: () => void; cancel?: (reason: unknown) => Promise<unknown> }
   if (typeof stream.destroy === 'function') stream.destroy()
-  else stream.cancel?.().catch(() => {})
+  else stream.cancel?.(reason).catch(() => {})
 }
 
 function isConstant(body: unknown): boolean {

@@ -38,8 +38,8 @@ export class FetchCall implements Caller {
   private readonly context: FetchContext
   private request: FetchRequest
   private settings: CallSettings
-  private readonly resolve: (response: Response) => void
-  private readonly reject: (error: unknown) => void
+  private resolve: (response: Response) => void
+  private reject: (error: unknown) => void
   private service = ''
   private controller: DispatchController | undefined = undefined
   private exchange: Exchange | undefined = undefined
@@ -152,12 +152,11 @@ export class FetchCall implements Caller {
     }
     if (request.method !== 'HEAD' && !NULL_BODY_STATUSES.has(status))
       this.body = new ResponseBody(controller, this.service, encoding === undefined ? NO_CODINGS : codingsOf(encoding))
-    this.answered = true
     this.former?.abort(UNWANTED)
     if (this.body === undefined) this.stopListening?.()
     else this.body.whenConsumed = this.stopListening
     const length = rawHeader(raw, 'content-length')
-    this.resolve(
+    this.settle(
       context.makeResponse({
         status,
         statusText,
@@ -210,14 +209,21 @@ export class FetchCall implements Caller {
         this.follow(response.status, location)
         return
       }
-      this.answered = true
       this.stopListening?.()
-      this.resolve(Object.defineProperties(response, { redirected: AFTER_A_HOP, type: { value: 'cors', configurable: true } }))
+      this.settle(Object.defineProperties(response, { redirected: AFTER_A_HOP, type: { value: 'cors', configurable: true } }))
     } catch (error) {
       const late = (): Error =>
         meshErrorWithoutStack('MESH_DEADLINE', { service: this.service, reason: `no answer from ${origin} in time` })
       this.fail(remaining.aborted ? late() : error)
     }
+  }
+
+  /** The promise gets its answer, and is let go: what the engine still holds must not hold the Response. */
+  private settle(response: Response): void {
+    this.answered = true
+    this.resolve(response)
+    this.resolve = NOBODY
+    this.reject = NOBODY
   }
 
   /** The call ends without an answer. */
@@ -237,6 +243,7 @@ function isFetchError(error: unknown): boolean {
   return error instanceof TypeError && error.message === 'fetch failed'
 }
 
+const NOBODY = (): void => {}
 const TOO_MANY = Object.freeze({ problem: new Error('redirect count exceeded') })
 const AFTER_A_HOP = Object.freeze({ value: true, configurable: true })
 const NO_CODINGS: readonly never[] = Object.freeze([])

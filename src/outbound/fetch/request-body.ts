@@ -23,7 +23,33 @@ export function requestBody(init: unknown, duplex: unknown): RequestBody | undef
   if (init instanceof fetchClasses().FormData) return { body: init, type: undefined, isData: true }
   const readable = init instanceof ReadableStream || Symbol.asyncIterator in init
   if (!readable || duplex !== 'half' || isDisturbed(init) || (init as { locked?: boolean }).locked === true) return undefined
-  return { body: init, type: undefined, isData: false }
+  return { body: init instanceof ReadableStream ? new ByteChunks(init) : init, type: undefined, isData: false }
+}
+
+/** A web stream as fetch reads one: pieces of bytes and nothing else, and its source hears why the call ended. */
+class ByteChunks implements AsyncIterable<Uint8Array> {
+  private readonly stream: ReadableStream<Uint8Array>
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.stream = stream
+  }
+  cancel(reason: unknown): Promise<void> {
+    return this.stream.cancel(reason)
+  }
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const reader = this.stream.getReader()
+    return {
+      next: async () => {
+        const { done, value } = await reader.read()
+        if (done) return { done, value: undefined }
+        if (!(value instanceof Uint8Array)) throw new TypeError('Received non-Uint8Array chunk')
+        return { done, value }
+      },
+      return: async (reason?: unknown) => {
+        await reader.cancel(reason)
+        return { done: true, value: undefined }
+      },
+    }
+  }
 }
 
 /** A copy: whoever changes his buffer while the call is under way changes nothing of it. */

@@ -78,7 +78,7 @@ function compose(
   const method = given['method'] === undefined ? ownMethod : methodOf(given['method'])
   const url = splitUrl(input)
   const pairs = headerPairs(headers)
-  const sent = requestBody(body, ofRequest ? 'half' : given['duplex'])
+  const sent = ofRequest ? { body, type: undefined, isData: false } : requestBody(body, given['duplex'])
   if (method === undefined || url === undefined || url.hasCredentials || pairs === undefined || sent === undefined) return undefined
   if (sent.body !== undefined && (method === 'GET' || method === 'HEAD')) return undefined
   const signal = given['signal'] === undefined ? request?.signal : given['signal']

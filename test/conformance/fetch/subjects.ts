@@ -63,7 +63,7 @@ class PlatformSubject extends Base {
 }
 
 /** `mesh.fetch`, with nothing but its defaults; the servers are the services orders and billing. */
-class MeshSubject extends Base {
+export class MeshSubject extends Base {
   readonly name = 'mesh'
   mesh!: Mesh
 
