@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { meshErrorIn } from '../../support/scenario.ts'
 import { CHUNKED, chunked, Peer, reply, type Script } from './peer.ts'
-import { failure, improvement } from './subjects.ts'
+import { collectGarbage, failure, improvement } from './subjects.ts'
 
 const TEXT = 'compressible '.repeat(1_000)
 
@@ -196,6 +196,20 @@ improvement('an upload', (subject) => {
 })
 
 improvement('a signal', (subject) => {
+  it('of a Request that nobody holds any more aborts', async () => {
+    subject.peer.answer(() => {})
+    const aborter = new AbortController()
+    const call = subject.fetch(new Request(subject.url(), { signal: aborter.signal }), { mesh: { timeout: 2_000 } })
+    await subject.peer.request(1)
+    for (let turn = 0; turn < 3; turn++) {
+      collectGarbage()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    const reason = new Error('enough')
+    aborter.abort(reason)
+    expect(await failure(call)).toBe(reason)
+  })
+
   it('that lives on keeps no listeners', async () => {
     const { signal } = new AbortController()
     for (let turn = 0; turn < 30; turn++) await (await subject.fetch(subject.url(), { signal })).text()

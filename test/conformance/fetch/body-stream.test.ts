@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { CHUNKED, chunked, reply, type Script } from './peer.ts'
-import { conformance, failure, type Subject } from './subjects.ts'
+import { collectGarbage, conformance, failure, type Subject } from './subjects.ts'
 
 type Body = ReadableStream<Uint8Array>
 
@@ -214,8 +212,6 @@ conformance('a body as a stream', (subject) => {
   })
 
   it('that nobody holds any more is given up', async () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc') as () => void
     subject.peer.answer(endless().script)
     await (async () => void (await subject.fetch(subject.url())))()
     let over = false
@@ -223,7 +219,7 @@ conformance('a body as a stream', (subject) => {
       over = true
     })
     while (!over) {
-      gc()
+      collectGarbage()
       await sleep(5)
     }
   })

@@ -84,6 +84,8 @@ conformance('a response', (subject) => {
     [501, false],
     [505, false],
     [599, false],
+    [600, false],
+    [999, false],
   ])('status %d: ok is %s', async (status, ok) => {
     const response = await answered(subject, status)
     expect([response.status, response.ok]).toEqual([status, ok])

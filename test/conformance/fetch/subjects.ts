@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { createMesh, type Mesh } from '../../../src/index.ts'
 import { Peer } from './peer.ts'
@@ -115,6 +117,13 @@ function prepare(subject: Base): void {
     process.off('unhandledRejection', keep)
     expect(unhandled).toEqual([])
   })
+}
+
+/** Now, and whatever nobody holds. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  gc()
 }
 
 type Failure = Error & { cause: Error & { code?: string } }
