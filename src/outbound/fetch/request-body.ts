@@ -61,7 +61,8 @@ function bytesBody(init: ArrayBuffer | ArrayBufferView): RequestBody | undefined
 
 /** Whether `body` has to be read before it is sent, so that its length can be said and it can be sent again. */
 export function isReadFirst(body: unknown): boolean {
-  return body instanceof fetchClasses().FormData && formSize(body) <= READ_FIRST_BYTES
+  // Nearly every body is a text or none, and asking the platform for its classes is not free.
+  return typeof body === 'object' && body instanceof fetchClasses().FormData && formSize(body) <= READ_FIRST_BYTES
 }
 
 /** A small form as the bytes that the platform makes of it. */
