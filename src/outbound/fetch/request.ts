@@ -19,6 +19,8 @@ export interface FetchRequest {
   /** The body is the stream of a platform Request, which may be data in disguise. */
   readonly ofRequest: boolean
   readonly signal: AbortSignal | undefined
+  /** The Request that it came from: its signal follows the caller's only while somebody holds it. */
+  readonly source: Request | undefined
   readonly redirect: Redirect
   /** Per-call options, not yet checked. */
   readonly mesh: unknown
@@ -95,6 +97,7 @@ function compose(
     isData: sent.isData,
     ofRequest,
     signal: (signal as AbortSignal | null | undefined) ?? undefined,
+    source: request,
     redirect: redirect as Redirect,
     mesh: given['mesh'],
   }
