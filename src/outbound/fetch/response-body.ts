@@ -30,7 +30,8 @@ export class ResponseBody {
   private readonly service: string
   private pieces: Buffer[] = []
   private size = 0
-  private ended = false
+  /** Everything came. */
+  ended = false
   /** What broke it. */
   failure: { readonly error: unknown } | undefined = undefined
   private waiting: Waiting | undefined = undefined
@@ -90,9 +91,9 @@ export class ResponseBody {
     return all
   }
 
-  /** Lets `reader` know of every change from here on. */
+  /** Lets `reader` know of every change from here on; there is none once everything came. */
   watch(reader: PieceReader): void {
-    this.reader = new WeakRef(reader)
+    if (!this.ended) this.reader = new WeakRef(reader)
   }
 
   /** The next piece as it came; `null`: not yet; `undefined`: there is no further one. Throws what broke the body. */

@@ -117,7 +117,7 @@ export function responseMaker(): MakeResponse {
         this.#stream = spentStream()
       } else {
         this.#stream = byteStream(body)
-        streamCollected.register(this.#stream, body)
+        if (!body.ended) streamCollected.register(this.#stream, body)
       }
       return this.#stream
     }
