@@ -2,7 +2,7 @@
 import { interval, median, quantile, shuffled } from './statistics.mjs'
 import { makeSubjects } from './subjects.mjs'
 
-const { ports, grpcPort, rounds, sampleMs, concurrency, pairs, heap } = JSON.parse(process.argv[2])
+const { ports, grpcPort, rounds, sampleMs, warmUpCalls, concurrency, pairs, heap } = JSON.parse(process.argv[2])
 
 /** Runs `count` calls, so many at a time; gives how long each took, in ms. */
 async function run(subject, count) {
@@ -37,9 +37,9 @@ async function measure(subject, calls) {
 
 /** Warms `subject` up and says how many calls fill one sample. */
 async function warmUp(subject) {
-  await run(subject, 5_000)
-  const { perSecond } = await measure(subject, 3_000)
-  return Math.max(300, Math.round((perSecond * sampleMs) / 1_000))
+  await run(subject, warmUpCalls)
+  const { perSecond } = await measure(subject, warmUpCalls / 2)
+  return Math.max(200, Math.round((perSecond * sampleMs) / 1_000))
 }
 
 /** Bytes of heap that one call takes, in a young generation so large that nothing is collected meanwhile. */

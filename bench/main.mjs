@@ -16,7 +16,7 @@ const pinned = spawnSync('taskset', ['-c', '0', 'true']).status === 0
 
 /** Runs the client of one suite against `server` and gives what it printed. */
 async function measure(suite, server, extra = {}, nodeArgs = []) {
-  const settings = { ...server, ...suite, rounds: quick ? 5 : 21, sampleMs: quick ? 60 : 250, ...extra }
+  const settings = { ...server, ...suite, rounds: quick ? 5 : 21, sampleMs: quick ? 40 : 250, warmUpCalls: quick ? 1_000 : 6_000, ...extra }
   const client = [node, ...nodeArgs, here('./client.mjs'), JSON.stringify(settings)]
   const [command, ...args] = pinned ? ['taskset', '-c', '0', ...client] : client
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })

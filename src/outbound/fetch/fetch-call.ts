@@ -1,12 +1,11 @@
-import { clampDelay } from '../../core/clock.ts'
-import { meshErrorWithoutStack } from '../../core/errors.ts'
 import type { Caller } from '../caller.ts'
 import type { CallSettings, Target } from '../engine.ts'
 import type { Exchange } from '../exchange.ts'
 import type { DispatchController, DispatchOptions, RawHeaders } from '../handler.ts'
 import { joinedHeader, rawHeader } from '../headers.ts'
 import { codingsOf, MAX_CODINGS } from './decode.ts'
-import { headerRecord, isRedirect, type Landmarks, MAX_REDIRECTS, nextHop } from './redirect.ts'
+import { leave, type WayOut } from './leave.ts'
+import { isRedirect, type Landmarks, MAX_REDIRECTS, nextHop } from './redirect.ts'
 import type { FetchRequest } from './request.ts'
 import { withDefaults } from './request-headers.ts'
 import type { MakeResponse } from './response.ts'
@@ -14,12 +13,10 @@ import { HIGH_WATER_BYTES, ResponseBody, terminated } from './response-body.ts'
 import type { SignalListeners } from './signal.ts'
 
 /** What a call of fetch needs from the mesh. */
-export interface FetchContext extends Landmarks {
+export interface FetchContext extends Landmarks, WayOut {
   find(origin: string): Target | undefined
   /** Opens an exchange; undefined when it was refused, of which `caller` has heard. */
   open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined
-  /** The platform's fetch, for a hop that leaves the mesh. */
-  readonly platform: typeof globalThis.fetch
   /** Milliseconds of the mesh's clock. */
   now(): number
   readonly makeResponse: MakeResponse
@@ -185,36 +182,26 @@ export class FetchCall implements Caller {
     const { exchange } = this
     if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
     const target = this.context.find(next.request.origin)
-    if (target === undefined) void this.leave()
+    if (target === undefined) void this.goAbroad()
     else this.hop(target)
   }
 
-  /** A hop to a host outside the mesh goes the platform's way, dispatcher and proxies included. */
-  private async leave(): Promise<void> {
-    const { method, headers, body, signal, origin, path, fragment } = this.request
+  private async goAbroad(): Promise<void> {
+    const { context, request } = this
     this.controller = undefined
-    const remaining = AbortSignal.timeout(Math.ceil(clampDelay(this.settings.notAfter - this.context.now())))
     try {
-      const response = await this.context.platform(origin + path + fragment, {
-        method,
-        headers: headerRecord(headers),
-        redirect: 'manual',
-        signal: signal === undefined ? remaining : AbortSignal.any([signal, remaining]),
-        ...(body === undefined ? {} : { body: body as string }),
-      })
-      if (this.answered) return void response.body?.cancel().catch(() => {})
+      const response = await leave(context, request, this.service, this.settings.notAfter - context.now())
       const location = response.headers.get('location')
-      if (isRedirect(response.status) && location !== null && this.request.redirect === 'follow') {
+      if (this.answered) response.body?.cancel().catch(() => {})
+      else if (isRedirect(response.status) && location !== null) {
         response.body?.cancel().catch(() => {})
         this.follow(response.status, location)
-        return
+      } else {
+        this.stopListening?.()
+        this.settle(Object.defineProperties(response, { redirected: AFTER_A_HOP, type: ANOTHER_ORIGIN }))
       }
-      this.stopListening?.()
-      this.settle(Object.defineProperties(response, { redirected: AFTER_A_HOP, type: { value: 'cors', configurable: true } }))
     } catch (error) {
-      const late = (): Error =>
-        meshErrorWithoutStack('MESH_DEADLINE', { service: this.service, reason: `no answer from ${origin} in time` })
-      this.fail(remaining.aborted ? late() : error)
+      this.fail(error)
     }
   }
 
@@ -246,5 +233,6 @@ function isFetchError(error: unknown): boolean {
 const NOBODY = (): void => {}
 const TOO_MANY = Object.freeze({ problem: new Error('redirect count exceeded') })
 const AFTER_A_HOP = Object.freeze({ value: true, configurable: true })
+const ANOTHER_ORIGIN = Object.freeze({ value: 'cors', configurable: true })
 const NO_CODINGS: readonly never[] = Object.freeze([])
 const UNWANTED = Object.freeze(new Error('inmesh: this answer is not wanted'))

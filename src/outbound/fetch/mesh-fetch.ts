@@ -1,5 +1,4 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import type { Timer } from '../../core/clock.ts'
 import { MeshError, meshErrorWithoutStack } from '../../core/errors.ts'
 import { DEFAULT_POLICY } from '../../model/defaults.ts'
 import { parseCallOptions } from '../call-options.ts'
@@ -23,7 +22,6 @@ export interface FetchHost extends Omit<FetchContext, 'platform' | 'makeResponse
   owner(input: unknown): Ownership
   /** Calls back when `unknown` has become one or the other, or with what prevents it. */
   whenSettled(then: (error: unknown) => void): void
-  setTimer(fire: () => void, delayMs: number): Timer
   readonly dispatcher: object
   /** Carries per-call options past the platform's fetch, which drops keys that it does not know. */
   context(): AsyncLocalStorage<CallSettings> | undefined
@@ -139,6 +137,7 @@ export class MeshFetch {
         serves: (origin) => host.serves(origin),
         originOfEndpoint: (address) => host.originOfEndpoint(address),
         now: () => host.now(),
+        setTimer: (fire, delayMs) => host.setTimer(fire, delayMs),
       }
       this.contexts.set(platform, context)
     }
