@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
+import { failureOf } from '../support/failure.ts'
 import { FaultServer, type Step } from '../support/fault-server.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -17,11 +18,6 @@ async function start(service: ServiceOptions, ...script: Step[]): Promise<{ mesh
   return { mesh, server }
 }
 
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const orders = (mesh: Mesh) => mesh.stats().services['orders']
 

@@ -3,6 +3,7 @@ import { createGzip } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
 import { doors } from '../support/doors.ts'
+import { failureOf } from '../support/failure.ts'
 import { FaultServer, type Step } from '../support/fault-server.ts'
 import { meshErrorIn, scenario } from '../support/scenario.ts'
 
@@ -20,12 +21,6 @@ async function start(service: ServiceOptions, ...script: Step[]): Promise<{ mesh
   )
   return { mesh, server }
 }
-
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 
 function* repeated(piece: Buffer, times: number): Generator<Buffer> {
   for (let turn = 0; turn < times; turn++) yield piece

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMesh, type Gate, type Mesh, type MeshOptions, type Outcome, type Source, staticSource } from '../../src/index.ts'
+import { failureOf } from '../support/failure.ts'
 import { FaultServer, type Step } from '../support/fault-server.ts'
 import { meshErrorIn } from '../support/scenario.ts'
 
@@ -27,11 +28,6 @@ async function start(options: MeshOptions, ...script: Step[]): Promise<{ mesh: M
   return { mesh, server }
 }
 
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 const broken = async (): Promise<never> => {
   throw new Error('broken')
 }

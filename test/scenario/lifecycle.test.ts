@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Source, staticSource } from '../../src/index.ts'
+import { failureOf } from '../support/failure.ts'
 import { FaultServer } from '../support/fault-server.ts'
 import { meshErrorIn } from '../support/scenario.ts'
 
@@ -15,11 +16,6 @@ async function servers(count: number, ...script: Parameters<typeof FaultServer.s
   return started
 }
 
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('ready', () => {

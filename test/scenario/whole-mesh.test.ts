@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMesh, type Gate, type MeshOptions, staticSource } from '../../src/index.ts'
+import { failureOf } from '../support/failure.ts'
 import { FaultServer, type Step } from '../support/fault-server.ts'
 import { meshErrorIn } from '../support/scenario.ts'
 
@@ -19,12 +20,6 @@ function meshOf(options: MeshOptions) {
   cleanups.push(() => mesh.close({ timeout: 0 }))
   return mesh
 }
-
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 
 describe('namespaces', () => {
   it('two services of one name are told apart in stats, events and errors', async () => {

@@ -3,6 +3,7 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { IGNORED } from '../../../src/core/outcome.ts'
 import { Executor } from '../../../src/resilience/execute.ts'
 import { circuitBreaker, fromOpossum, newOpossum, type OpossumBreaker } from '../../../src/resilience/opossum.ts'
+import { failureOf } from '../../support/failure.ts'
 import { OK, UNAVAILABLE } from '../../support/sample.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -16,12 +17,6 @@ function executor(): { run: Executor['run']; events: string[]; executor: Executo
   cleanups.push(() => made.close())
   return { run: made.run.bind(made), events, executor: made }
 }
-
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
 
 describe('execute', () => {
   it('gives what the task gives', async () => {
