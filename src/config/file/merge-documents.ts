@@ -3,8 +3,13 @@ import { isPlainObject, print } from '../schema/blocks.ts'
 import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
 import type { ParsedService } from '../schema/service.ts'
-import { type FileProblem, wholeFile } from './problem.ts'
+import { type FileProblem, type Position, wholeFile } from './problem.ts'
 import type { FileDocument } from './yaml-documents.ts'
+
+/** A place in a file. */
+export interface Place extends Position {
+  readonly file: string
+}
 
 /** The services of a document in the short form, each by its name. */
 export type Services = ReadonlyMap<string, ParsedService>
@@ -13,6 +18,10 @@ export type Services = ReadonlyMap<string, ParsedService>
 export interface Merged {
   /** Undefined where something is wrong. */
   readonly services: Services | undefined
+  /** The same services as they were written. */
+  readonly written: Readonly<Record<string, unknown>>
+  /** Where each service stands. */
+  readonly places: ReadonlyMap<string, Place>
   readonly problems: readonly FileProblem[]
 }
 
@@ -44,15 +53,17 @@ export function mergeDocuments(
           if (first === undefined) {
             services[name] = service
             writers.set(name, document)
-          } else tell(document, ['services', name], `this service is there twice, first at ${placeOf(first, ['services', name])}`)
+          } else
+            tell(document, ['services', name], `this service is there twice, first at ${placeText(placeOf(first, ['services', name]))}`)
         }
       } else if (key === 'services') tell(document, ['services'], `expected an object, got ${print(value)}`)
       else if (!otherWriters.has(key)) {
         others[key] = value
         otherWriters.set(key, document)
-      } else tell(document, [key], `is there twice, first at ${placeOf(otherWriters.get(key) as FileDocument, [key])}`)
+      } else tell(document, [key], `is there twice, first at ${placeText(placeOf(otherWriters.get(key) as FileDocument, [key]))}`)
     }
   }
+  const places = new Map([...writers].map(([name, writer]) => [name, placeOf(writer, ['services', name])]))
   const checked = check(schema, { ...others, services })
   if ('problems' in checked) {
     for (const { path, message } of checked.problems) {
@@ -61,12 +72,16 @@ export function mergeDocuments(
       if (writer !== undefined) tell(writer, path, message)
       else problems.push(wholeFile('invalid', documents[0]?.file ?? '', problemText({ path, message })))
     }
-    return { services: undefined, problems }
+    return { services: undefined, written: services, places, problems }
   }
-  return { services: problems.length === 0 ? checked.output.services : undefined, problems }
+  return { services: problems.length === 0 ? checked.output.services : undefined, written: services, places, problems }
 }
 
-function placeOf(document: FileDocument, path: readonly PropertyKey[]): string {
-  const { line, column } = document.positionOf(path)
-  return `${document.file}:${line}:${column}`
+function placeOf(document: FileDocument, path: readonly PropertyKey[]): Place {
+  return { file: document.file, ...document.positionOf(path) }
+}
+
+/** `mesh.yaml:2:3`. */
+export function placeText({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`
 }

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts'
 import { record } from '../schema/blocks.ts'
 import { LATER_KEYS, servicesSchema } from '../schema/service.ts'
 import { listFiles, type NamedPath } from './list-files.ts'
-import { mergeDocuments, type Services } from './merge-documents.ts'
+import { type Merged, mergeDocuments } from './merge-documents.ts'
 import { type FileProblem, fileProblemText, wholeFile } from './problem.ts'
 import { decode, readBytes } from './read-file.ts'
 import { type FileDocument, yamlDocuments } from './yaml-documents.ts'
@@ -15,13 +15,6 @@ export interface FileContents {
   /** The same for the same names with the same content. */
   readonly version: string
   readonly files: readonly { readonly label: string; readonly content: Buffer | FileProblem }[]
-}
-
-/** What that says. */
-export interface Configuration {
-  /** Undefined where anything is wrong: what was read is one configuration, taken whole or not at all. */
-  readonly services: Services | undefined
-  readonly problems: readonly FileProblem[]
 }
 
 /** How a configuration is judged. */
@@ -47,8 +40,11 @@ export async function readContents(paths: readonly NamedPath[]): Promise<FileCon
   return { version: hash.digest('hex').slice(0, 16), files }
 }
 
-/** Parses and checks what was read. Every problem of every file comes at once. */
-export async function parseContents({ files }: FileContents, judgement: Judgement): Promise<Configuration> {
+/**
+ * Parses and checks what was read. What was read is one configuration, taken whole or not at all; every problem of every file
+ * comes at once.
+ */
+export async function parseContents({ files }: FileContents, judgement: Judgement): Promise<Merged> {
   const problems: FileProblem[] = []
   const documents: FileDocument[] = []
   for (const { label, content } of files) {
@@ -69,7 +65,7 @@ export async function parseContents({ files }: FileContents, judgement: Judgemen
   const order = new Map(files.map(({ label }, index) => [label, index]))
   const place = ({ file }: FileProblem): number => order.get(file) ?? 0
   problems.sort((a, b) => place(a) - place(b) || a.line - b.line || a.column - b.column)
-  return { services: problems.length === 0 ? merged.services : undefined, problems }
+  return { ...merged, services: problems.length === 0 ? merged.services : undefined, problems }
 }
 
 const EMPTY = 'there is nothing in this file; only an explicit "services: {}" leaves no service'

@@ -1,0 +1,29 @@
+import { placeText } from '../config/file/merge-documents.ts'
+import type { FileArguments } from './arguments.ts'
+import { count, read, writeProblems } from './read.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Longest list of services that a summary has. */
+const MOST_SERVICES = 50
+
+/** `inmesh check`: every problem, or what there is. Gives the exit code. */
+export async function check(command: FileArguments, { out, err }: Terminal): Promise<number> {
+  const found = await read(command)
+  const { services, problems, places, files } = found
+  if (services === undefined) {
+    writeProblems(found, out)
+    const broken = new Set(problems.map(({ file }) => file)).size
+    err.write(err.paint('red', `${count(problems.length, 'problem')} in ${count(broken, 'file')}\n`))
+    return 1
+  }
+  out.write(`${out.paint('green', 'ok')}: ${count(files, 'file')}, ${count(services.size, 'service')}\n`)
+  const listed = [...services].slice(0, MOST_SERVICES)
+  const width = Math.max(0, ...listed.map(([name]) => name.length))
+  for (const [name, { endpoints, hosts }] of listed) {
+    const where = endpoints === undefined ? (hosts[0] ?? 'no endpoints') : count(endpoints.length, 'endpoint')
+    const place = places.get(name)
+    out.write(`  ${name.padEnd(width)}  ${where}  ${out.paint('dim', place === undefined ? '' : placeText(place))}\n`)
+  }
+  if (services.size > listed.length) out.write(`  and ${services.size - listed.length} more\n`)
+  return 0
+}
