@@ -51,8 +51,8 @@ describe('inmesh check', () => {
       stderr: '',
       stdout: [
         'ok: 3 files, 3 services',
-        '  orders    2 endpoints  mesh.yaml:2:3',
-        '  payments  no endpoints  more/payments.yaml:2:3',
+        '  orders    2 endpoints        mesh.yaml:2:3',
+        '  payments  no endpoints       more/payments.yaml:2:3',
         '  users     users.example.com  more/users.json:1:17',
         '',
       ].join('\n'),

@@ -17,13 +17,14 @@ export async function check(command: FileArguments, { out, err }: Terminal): Pro
     return 1
   }
   out.write(`${out.paint('green', 'ok')}: ${count(files, 'file')}, ${count(services.size, 'service')}\n`)
-  const listed = [...services].slice(0, MOST_SERVICES)
-  const width = Math.max(0, ...listed.map(([name]) => name.length))
-  for (const [name, { endpoints, hosts }] of listed) {
-    const where = endpoints === undefined ? (hosts[0] ?? 'no endpoints') : count(endpoints.length, 'endpoint')
+  const rows = [...services].slice(0, MOST_SERVICES).map(([name, { endpoints, hosts }]) => {
     const place = places.get(name)
-    out.write(`  ${name.padEnd(width)}  ${where}  ${out.paint('dim', place === undefined ? '' : placeText(place))}\n`)
-  }
-  if (services.size > listed.length) out.write(`  and ${services.size - listed.length} more\n`)
+    const where = endpoints === undefined ? (hosts[0] ?? 'no endpoints') : count(endpoints.length, 'endpoint')
+    return { name, where, place: place === undefined ? '' : placeText(place) }
+  })
+  const wide = (column: 'name' | 'where'): number => Math.max(0, ...rows.map((row) => row[column].length))
+  const [names, wheres] = [wide('name'), wide('where')]
+  for (const { name, where, place } of rows) out.write(`  ${name.padEnd(names)}  ${where.padEnd(wheres)}  ${out.paint('dim', place)}\n`)
+  if (services.size > rows.length) out.write(`  and ${services.size - rows.length} more\n`)
   return 0
 }

@@ -25,7 +25,7 @@ export async function read({ files, namespace, allowAddresses: allowed }: FileAr
   for (const [option, result] of checked) if ('problems' in result) throw new UsageError(`${option}: ${result.problems.join(', ')}`)
   const contents = await readContents(files.map(namedPath))
   const policy = new AddressPolicy(allowed)
-  return { files: contents.files.length, ...(await parseContents(contents, { policy, namespace, clock: systemClock })) }
+  return { files: contents.files.length, ...(await parseContents(contents, { policy, namespace }, systemClock)) }
 }
 
 /** One line per problem, as compilers write them: editors and CI know how to jump to it. */

@@ -2,10 +2,10 @@ import type { Clock, Timer } from '../../core/clock.ts'
 import type { Rejection, Sink } from '../../model/source.ts'
 import { unfoldServices } from '../short-form.ts'
 import type { NamedPath } from './list-files.ts'
-import type { Services } from './merge-documents.ts'
+import type { Judgement, Services } from './merge-documents.ts'
 import { type FileProblem, fileProblemText } from './problem.ts'
 import { Quiet } from './quiet.ts'
-import { type FileContents, type Judgement, parseContents, readContents } from './read-configuration.ts'
+import { type FileContents, parseContents, readContents } from './read-configuration.ts'
 import { watchPoints } from './watch-points.ts'
 import { Watchers } from './watchers.ts'
 
@@ -19,6 +19,7 @@ const SECOND_LOOK_MS = 100
 export interface FileWatchOptions extends Judgement {
   readonly paths: readonly NamedPath[]
   readonly pollMs: number
+  readonly clock: Clock
 }
 
 /**
@@ -40,8 +41,8 @@ export class FileWatch {
   private unrestSince: number | undefined = undefined
   /** Version that was delivered or told last. */
   private handled: string | undefined = undefined
-  /** Version that was found wrong once. */
-  private suspect: string | undefined = undefined
+  /** What was found wrong once. */
+  private suspect: { readonly version: string; readonly problems: readonly FileProblem[] } | undefined = undefined
   private inForce = false
 
   constructor(options: FileWatchOptions, sink: Sink) {
@@ -101,13 +102,14 @@ export class FileWatch {
       if (before === this.changes) this.unrestSince = undefined
       return before === this.changes ? undefined : 'soon'
     }
-    const { services, problems } = await parseContents(contents, this.options)
+    const suspect = this.suspect?.version === contents.version ? this.suspect : undefined
+    const { services, problems } = suspect ? { ...suspect, services: undefined } : await parseContents(contents, this.options, this.clock)
     if (this.stopped) return undefined
     // Files that changed while they were read may be half of one version and half of the next.
     if (before !== this.changes && this.clock.now() - (this.unrestSince ?? 0) < AT_MOST_MS) return 'soon'
     this.unrestSince = undefined
-    if (services === undefined && this.suspect !== contents.version) {
-      this.suspect = contents.version
+    if (services === undefined && suspect === undefined) {
+      this.suspect = { version: contents.version, problems }
       return 'later'
     }
     this.suspect = undefined

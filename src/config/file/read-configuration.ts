@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto'
-import * as v from 'valibot'
-import type { AddressPolicy } from '../../core/address.ts'
 import type { Clock } from '../../core/clock.ts'
-import { record } from '../schema/blocks.ts'
-import { LATER_KEYS, servicesSchema } from '../schema/service.ts'
 import { listFiles, type NamedPath } from './list-files.ts'
-import { type Merged, mergeDocuments } from './merge-documents.ts'
+import { type Judgement, type Merged, mergeDocuments } from './merge-documents.ts'
 import { type FileProblem, fileProblemText, wholeFile } from './problem.ts'
 import { decode, readBytes } from './read-file.ts'
+import { Slices } from './slices.ts'
 import { type FileDocument, yamlDocuments } from './yaml-documents.ts'
 
 /** What lies on the disk now. */
@@ -15,14 +12,6 @@ export interface FileContents {
   /** The same for the same names with the same content. */
   readonly version: string
   readonly files: readonly { readonly label: string; readonly content: Buffer | FileProblem }[]
-}
-
-/** How a configuration is judged. */
-export interface Judgement {
-  readonly policy: AddressPolicy
-  /** Where services live that name none. */
-  readonly namespace: string
-  readonly clock: Clock
 }
 
 /** Reads every file that `paths` stand for; never throws. */
@@ -44,7 +33,8 @@ export async function readContents(paths: readonly NamedPath[]): Promise<FileCon
  * Parses and checks what was read. What was read is one configuration, taken whole or not at all; every problem of every file
  * comes at once.
  */
-export async function parseContents({ files }: FileContents, judgement: Judgement): Promise<Merged> {
+export async function parseContents({ files }: FileContents, judgement: Judgement, clock: Clock): Promise<Merged> {
+  const slices = new Slices(clock)
   const problems: FileProblem[] = []
   const documents: FileDocument[] = []
   for (const { label, content } of files) {
@@ -53,14 +43,14 @@ export async function parseContents({ files }: FileContents, judgement: Judgemen
       problems.push(text)
       continue
     }
-    const found = await yamlDocuments(text, label, judgement.clock)
+    const found = await yamlDocuments(text, label, slices)
     problems.push(...found.problems)
     // A document without content is what stands before a leading or after a trailing `---`.
     const written = found.documents.filter(({ value }) => value !== null)
     documents.push(...written)
     if (written.length === 0 && found.problems.length === 0) problems.push(wholeFile('empty', label, EMPTY))
   }
-  const merged = mergeDocuments(documents, schemaOf(judgement))
+  const merged = await mergeDocuments(documents, judgement, slices)
   problems.push(...merged.problems)
   const order = new Map(files.map(({ label }, index) => [label, index]))
   const place = ({ file }: FileProblem): number => order.get(file) ?? 0
@@ -70,7 +60,3 @@ export async function parseContents({ files }: FileContents, judgement: Judgemen
 
 const EMPTY = 'there is nothing in this file; only an explicit "services: {}" leaves no service'
 const NO_FILES = 'there is no *.yaml, *.yml or *.json in this directory; only an explicit "services: {}" leaves no service'
-
-function schemaOf({ policy, namespace }: Judgement) {
-  return record({ services: v.optional(servicesSchema(policy, namespace), {}) }, LATER_KEYS)
-}

@@ -1,9 +1,9 @@
 import type { CST, Document, LineCounter } from 'yaml'
-import type { Clock } from '../../core/clock.ts'
 import { problemText } from '../schema/path.ts'
 import { textOf } from '../schema/plain.ts'
 import { plainDocument } from './plain-value.ts'
 import type { FileProblem, Position } from './problem.ts'
+import type { Slices } from './slices.ts'
 
 /** One document of a file. */
 export interface FileDocument {
@@ -23,12 +23,9 @@ export interface FileDocuments {
 
 /** Far beyond any honest document; the composer calls itself once per level, and ends the process where the stack does. */
 const MAX_NESTING = 200
-/** Longest piece of work between two looks at other events, in milliseconds, and how many lexemes go by between two looks at the clock. */
-const SLICE_MS = 5
-const LEXEMES_PER_LOOK = 500
 
 /** The documents of a text in YAML 1.2, of which JSON is a part. Never throws; what is wrong comes with its place. */
-export async function yamlDocuments(text: string, file: string, clock: Clock): Promise<FileDocuments> {
+export async function yamlDocuments(text: string, file: string, slices: Slices): Promise<FileDocuments> {
   // Loaded at the first need: most meshes read no file.
   const yaml = await import('yaml')
   const lines = new yaml.LineCounter()
@@ -37,7 +34,7 @@ export async function yamlDocuments(text: string, file: string, clock: Clock): P
     problems.push({ kind: 'invalid', file, ...position(lines, offset), message })
   }
   try {
-    const tokens = await tokensOf(yaml, text, lines, clock)
+    const tokens = await tokensOf(yaml, text, lines, slices)
     if ('nestedAt' in tokens) {
       tell(tokens.nestedAt, `is nested more than ${MAX_NESTING} levels deep`)
       return { documents: [], problems }
@@ -73,20 +70,15 @@ async function tokensOf(
   yaml: typeof import('yaml'),
   text: string,
   lines: LineCounter,
-  clock: Clock,
+  slices: Slices,
 ): Promise<{ list: CST.Token[] } | { nestedAt: number }> {
   const parser = new yaml.Parser(lines.addNewLine)
   const list: CST.Token[] = []
   lines.addNewLine(0)
-  let since = clock.now()
-  let count = 0
   for (const lexeme of new yaml.Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) list.push(token)
     if (parser.stack.length > MAX_NESTING) return { nestedAt: parser.offset }
-    if (++count % LEXEMES_PER_LOOK === 0 && clock.now() - since > SLICE_MS) {
-      await new Promise<void>((resolve) => clock.afterPoll(resolve))
-      since = clock.now()
-    }
+    if (slices.due()) await slices.pause()
   }
   for (const token of parser.end()) list.push(token)
   return { list }

@@ -4,13 +4,13 @@ import { parseContents } from '../../../src/config/file/read-configuration.ts'
 import { AddressPolicy } from '../../../src/core/address.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 
-const judgement = { policy: new AddressPolicy([]), namespace: 'default', clock: systemClock }
+const judgement = { policy: new AddressPolicy([]), namespace: 'default' }
 
 /** What files with these texts say, `mesh.yaml` being the name of a single one. */
 async function parse(given: string | Uint8Array | Record<string, string>) {
   const files = typeof given === 'string' || given instanceof Uint8Array ? { 'mesh.yaml': given } : given
   const contents = Object.entries(files).map(([label, text]) => ({ label, content: Buffer.from(text as string) }))
-  const { services, problems } = await parseContents({ version: '1', files: contents }, judgement)
+  const { services, problems } = await parseContents({ version: '1', files: contents }, judgement, systemClock)
   return { services: services && [...services.keys()], problems: problems.map(fileProblemText), kinds: problems.map(({ kind }) => kind) }
 }
 

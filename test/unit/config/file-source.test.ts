@@ -86,8 +86,8 @@ describe('which files are read', () => {
 
 describe('what cannot be read', () => {
   async function problemsOf(...paths: string[]): Promise<string[]> {
-    const judgement = { policy: new AddressPolicy([]), namespace: 'default', clock: systemClock }
-    const { problems } = await parseContents(await readContents(paths.map(namedPath)), judgement)
+    const judgement = { policy: new AddressPolicy([]), namespace: 'default' }
+    const { problems } = await parseContents(await readContents(paths.map(namedPath)), judgement, systemClock)
     return problems.map((problem) => `${problem.kind} ${fileProblemText(problem)}`)
   }
 
