@@ -1,3 +1,4 @@
+export { type FilePath, type FileSourceOptions, fileSource } from './config/sources/file.ts'
 export { type StaticSource, type StaticSourceOptions, staticSource } from './config/sources/static.ts'
 export type { Call, Priority } from './core/call.ts'
 export type { Clock, Timer } from './core/clock.ts'

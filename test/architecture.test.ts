@@ -115,6 +115,7 @@ const THIRD_PARTY: Readonly<Record<string, readonly RegExp[]>> = {
   opossum: [/^resilience\//],
   'p-retry': [/^core\/loop\.ts$/, /^resilience\/execute\.ts$/],
   valibot: [/^config\//, /^model\//],
+  yaml: [/^config\/file\//],
 }
 
 function foreignImports(files: SourceFile[]): string[] {

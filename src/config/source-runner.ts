@@ -1,4 +1,5 @@
 import type { Rejection, ResourceDelta, Source, Stop } from '../model/source.ts'
+import { textOf } from './schema/plain.ts'
 
 /** What the runner tells the mesh. */
 export interface SourceListener {
@@ -14,6 +15,8 @@ interface Running {
   state: 'starting' | 'ready' | 'failed'
   version: string
   stop: Stop | undefined
+  /** Why it has nothing, in words. */
+  why: string | undefined
 }
 
 /** Runs the sources of a mesh: starts them once, keeps count of who has answered, contains whatever they throw. */
@@ -31,14 +34,16 @@ export class SourceRunner {
     listener: SourceListener,
   ) {
     this.namespace = namespace
-    this.running = sources.map((source) => ({ source, state: 'starting', version: '', stop: undefined }))
+    this.running = sources.map((source) => ({ source, state: 'starting', version: '', stop: undefined, why: undefined }))
     this.apply = apply
     this.listener = listener
   }
 
-  /** Names of the sources that have given nothing yet. */
+  /** The sources that have given nothing yet, and why. */
   get missing(): string[] {
-    return this.running.filter(({ state, version }) => state !== 'ready' && version === '').map(({ source }) => source.name)
+    return this.running
+      .filter(({ state, version }) => state !== 'ready' && version === '')
+      .map(({ source, why }) => (why === undefined ? source.name : `${source.name} (${why})`))
   }
 
   /** True when no source is still at its first attempt. */
@@ -100,6 +105,7 @@ export class SourceRunner {
   private failed(running: Running, error: unknown): void {
     const former = running.state
     running.state = 'failed'
+    running.why = textOf(error)
     if (former !== 'failed') this.listener.failed(running.source.name, error)
     if (former === 'starting') this.listener.answered()
   }

@@ -42,4 +42,6 @@ export interface Rejection {
   readonly name: string
   /** Every problem, each with its path: `services.orders.retry.attempts: expected …`. */
   readonly problems: readonly string[]
+  /** `empty`: there was nothing at all where configuration should be, which never empties what is in force. Default `invalid`. */
+  readonly reason?: 'invalid' | 'empty'
 }

@@ -7,3 +7,14 @@ export function pathText(path: readonly PropertyKey[]): string {
     return sofar === '' ? name : `${sofar}.${name}`
   }, '')
 }
+
+/** One thing that is wrong, and where. */
+export interface Problem {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+/** `services.orders.timeout: expected …`. */
+export function problemText({ path, message }: Problem): string {
+  return path.length === 0 ? message : `${pathText(path)}: ${message}`
+}

@@ -1,5 +1,5 @@
 import { isPlainObject } from './blocks.ts'
-import { pathText } from './path.ts'
+import type { Problem } from './path.ts'
 
 /** Keys at the root whose values only code can give: they are kept as they are, and never looked into. */
 export type Opaque = Readonly<Record<string, 'value' | 'list'>>
@@ -7,7 +7,7 @@ export type Opaque = Readonly<Record<string, 'value' | 'list'>>
 /** What came in, as plain data that nobody else holds. */
 export interface Plain {
   readonly value: unknown
-  readonly problems: readonly string[]
+  readonly problems: readonly Problem[]
 }
 
 const MAX_DEPTH = 64
@@ -19,7 +19,7 @@ const MAX_ITEMS = 1_000_000
  * copied once, or a handful of YAML aliases would unfold into millions. Class instances and functions stay as they are.
  */
 export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
-  const problems: string[] = []
+  const problems: Problem[] = []
   const done = new Map<object, unknown>()
   const open = new Set<object>()
 
@@ -29,7 +29,7 @@ export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
     const isList = Array.isArray(value)
     if (!isList && !isPlainObject(value)) return value
     if (open.has(value) || path.length > MAX_DEPTH || (isList && value.length > MAX_ITEMS)) {
-      problems.push(withPath(path, open.has(value) ? 'refers to itself' : isList ? 'is too long a list' : 'is nested too deeply'))
+      problems.push(problem(path, open.has(value) ? 'refers to itself' : isList ? 'is too long a list' : 'is nested too deeply'))
       return undefined
     }
     open.add(value)
@@ -50,7 +50,7 @@ export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
     for (const key of Object.keys(object)) {
       const here = [...path, key]
       // It comes from parsed text, and nothing good is meant by it.
-      if (key === '__proto__') problems.push(withPath(here, 'this key is not allowed'))
+      if (key === '__proto__') problems.push(problem(here, 'this key is not allowed'))
       else copied[key] = guarded(() => object[key], here, path.length === 0 ? kept(opaque[key], copy) : copy)
     }
     return copied
@@ -64,7 +64,7 @@ export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
     try {
       return use(read(), path)
     } catch (error) {
-      problems.push(withPath(path, `cannot be read: ${textOf(error)}`))
+      problems.push(problem(path, `cannot be read: ${textOf(error)}`))
       return undefined
     }
   }
@@ -78,8 +78,8 @@ function kept<Use>(how: Opaque[string] | undefined, copy: Use): Use | ((value: u
   return how === 'value' ? (value) => value : (value) => (Array.isArray(value) ? [...(value as unknown[])] : value)
 }
 
-function withPath(path: readonly PropertyKey[], message: string): string {
-  return path.length === 0 ? `the options: ${message}` : `${pathText(path)}: ${message}`
+function problem(path: readonly PropertyKey[], message: string): Problem {
+  return { path, message: path.length === 0 ? `the options: ${message}` : message }
 }
 
 /** What was thrown, in words; it may be anything, even something that cannot be printed. */

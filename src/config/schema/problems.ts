@@ -1,10 +1,13 @@
 import * as v from 'valibot'
 import { MeshError } from '../../core/errors.ts'
-import { pathText } from './path.ts'
+import { type Problem, pathText, problemText } from './path.ts'
 import { copyPlain, type Opaque, textOf } from './plain.ts'
 
 /** What became of an input: the checked copy, or every problem with its path. */
 export type Parsed<T> = { readonly output: T } | { readonly problems: string[] }
+
+/** The same with every problem's path apart, for whoever knows where each part was written. */
+export type Checked<T> = { readonly output: T } | { readonly problems: readonly Problem[] }
 
 /**
  * Checks a copy of `input`, or gives every problem with its path; never throws. `schemaFor` is asked with that copy, for schemas
@@ -16,20 +19,26 @@ export function parse<T>(
   input: unknown,
   opaque?: Opaque,
 ): Parsed<T> {
+  const result = check(schema, input, opaque)
+  return 'output' in result ? result : { problems: result.problems.map(problemText) }
+}
+
+/** {@link parse}, with problems that keep their paths. */
+export function check<T>(
+  schema: v.GenericSchema<unknown, T> | ((plain: unknown) => v.GenericSchema<unknown, T>),
+  input: unknown,
+  opaque?: Opaque,
+): Checked<T> {
   const { value, problems } = copyPlain(input, opaque)
   try {
     const result = v.safeParse(typeof schema === 'function' ? schema(value) : schema, value)
-    if (result.success) return problems.length === 0 ? { output: result.output } : { problems: [...problems] }
-    const found = result.issues.map(({ path, message }) =>
-      line(
-        (path ?? []).map(({ key }) => key as PropertyKey),
-        message,
-      ),
-    )
+    if (result.success) return problems.length === 0 ? { output: result.output } : { problems }
     // What could not be copied is absent from the copy, and is told once.
-    return { problems: [...problems, ...found.filter((each) => !problems.some((known) => pathOf(known) === pathOf(each)))] }
+    const told = new Set(problems.map(({ path }) => pathText(path)))
+    const found = result.issues.map(({ path, message }) => ({ path: (path ?? []).map(({ key }) => key as PropertyKey), message }))
+    return { problems: [...problems, ...found.filter(({ path }) => !told.has(pathText(path)))] }
   } catch (error) {
-    return { problems: [...problems, `the options cannot be read: ${textOf(error)}`] }
+    return { problems: [...problems, { path: [], message: `the options cannot be read: ${textOf(error)}` }] }
   }
 }
 
@@ -39,12 +48,4 @@ export function configError(problems: readonly string[]): MeshError {
     reason: problems.length === 1 ? (problems[0] as string) : `${problems.length} problems\n${problems.join('\n')}`,
     cause: Object.freeze({ problems: Object.freeze([...problems]) }),
   })
-}
-
-function line(path: readonly PropertyKey[], message: string): string {
-  return path.length === 0 ? message : `${pathText(path)}: ${message}`
-}
-
-function pathOf(problem: string): string {
-  return problem.slice(0, Math.max(0, problem.indexOf(': ')))
 }

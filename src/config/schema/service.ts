@@ -148,16 +148,24 @@ export const LATER_KEYS = ['routes', 'inbound', 'identity', 'trust', 'merge', 'p
  * @param namespace where services live that name none
  */
 export function servicesSchema(policy: AddressPolicy, namespace: string): v.GenericSchema<unknown, ReadonlyMap<string, ParsedService>> {
-  return mapOf(serviceName, serviceSchema(policy), (services, report) => {
-    const claims = new HostClaims(namespace)
-    for (const [name, service] of services) {
-      const { hosts, port: only, ports = only === undefined ? [] : [only] } = service
-      const claimant = { name, namespace: service.namespace ?? namespace, hosts, ports }
-      const conflict = claims.conflict(claimant)
-      claims.claim(claimant)
-      if (conflict === undefined) continue
-      const { host, index, holder } = conflict
-      report(index === undefined ? [name] : [name, 'hosts', index], `${host} is already taken by service ${holder}`)
-    }
-  })
+  return mapOf(serviceName, serviceSchema(policy), (services, report) => acrossServices(services, namespace, report))
+}
+
+/** The same without a look across them, for whoever judges them one by one and calls {@link acrossServices} in the end. */
+export function singleServiceSchema(policy: AddressPolicy): v.GenericSchema<unknown, ReadonlyMap<string, ParsedService>> {
+  return mapOf(serviceName, serviceSchema(policy))
+}
+
+/** What services must be to each other: no two may answer on the same host and port. */
+export function acrossServices(services: ReadonlyMap<string, ParsedService>, namespace: string, report: Report): void {
+  const claims = new HostClaims(namespace)
+  for (const [name, service] of services) {
+    const { hosts, port: only, ports = only === undefined ? [] : [only] } = service
+    const claimant = { name, namespace: service.namespace ?? namespace, hosts, ports }
+    const conflict = claims.conflict(claimant)
+    claims.claim(claimant)
+    if (conflict === undefined) continue
+    const { host, index, holder } = conflict
+    report(index === undefined ? [name] : [name, 'hosts', index], `${host} is already taken by service ${holder}`)
+  }
 }

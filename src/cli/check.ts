@@ -1,0 +1,30 @@
+import { placeText } from '../config/file/merge-documents.ts'
+import type { FileArguments } from './arguments.ts'
+import { count, read, writeProblems } from './read.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Longest list of services that a summary has. */
+const MOST_SERVICES = 50
+
+/** `inmesh check`: every problem, or what there is. Gives the exit code. */
+export async function check(command: FileArguments, { out, err }: Terminal): Promise<number> {
+  const found = await read(command)
+  const { services, problems, places, files } = found
+  if (services === undefined) {
+    writeProblems(found, out)
+    const broken = new Set(problems.map(({ file }) => file)).size
+    err.write(err.paint('red', `${count(problems.length, 'problem')} in ${count(broken, 'file')}\n`))
+    return 1
+  }
+  out.write(`${out.paint('green', 'ok')}: ${count(files, 'file')}, ${count(services.size, 'service')}\n`)
+  const rows = [...services].slice(0, MOST_SERVICES).map(([name, { endpoints, hosts }]) => {
+    const place = places.get(name)
+    const where = endpoints === undefined ? (hosts[0] ?? 'no endpoints') : count(endpoints.length, 'endpoint')
+    return { name, where, place: place === undefined ? '' : placeText(place) }
+  })
+  const wide = (column: 'name' | 'where'): number => Math.max(0, ...rows.map((row) => row[column].length))
+  const [names, wheres] = [wide('name'), wide('where')]
+  for (const { name, where, place } of rows) out.write(`  ${name.padEnd(names)}  ${where.padEnd(wheres)}  ${out.paint('dim', place)}\n`)
+  if (services.size > rows.length) out.write(`  and ${services.size - rows.length} more\n`)
+  return 0
+}

@@ -1,0 +1,131 @@
+import type { AddressPolicy } from '../../core/address.ts'
+import { isPlainObject, print, record } from '../schema/blocks.ts'
+import { pathText, problemText } from '../schema/path.ts'
+import { check } from '../schema/problems.ts'
+import { acrossServices, LATER_KEYS, type ParsedService, singleServiceSchema } from '../schema/service.ts'
+import type { FileProblem, Position } from './problem.ts'
+import type { Slices } from './slices.ts'
+import type { FileDocument } from './yaml-documents.ts'
+
+/** How a configuration is judged. */
+export interface Judgement {
+  readonly policy: AddressPolicy
+  /** Where services live that name none. */
+  readonly namespace: string
+}
+
+/** A place in a file. */
+export interface Place extends Position {
+  readonly file: string
+}
+
+/** The services of a document in the short form, each by its name. */
+export type Services = ReadonlyMap<string, ParsedService>
+
+/** What several documents are together. */
+export interface Merged {
+  /** Undefined where something is wrong. */
+  readonly services: Services | undefined
+  /** The same services as they were written. */
+  readonly written: Readonly<Record<string, unknown>>
+  /** Where each service stands. */
+  readonly places: ReadonlyMap<string, Place>
+  readonly problems: readonly FileProblem[]
+}
+
+/** What is written in several documents, joined; each part remembers who wrote it. */
+class Joined {
+  readonly problems: FileProblem[] = []
+  readonly services = new Parts('services')
+  /** Whatever stands beside `services`. */
+  readonly others = new Parts()
+
+  constructor(documents: readonly FileDocument[]) {
+    for (const document of documents) this.add(document)
+  }
+
+  tell(document: FileDocument, path: readonly PropertyKey[], message: string): void {
+    // What could not be read is told already, and missing for that reason only.
+    if (document.unread.has(pathText(path))) return
+    this.problems.push({ kind: 'invalid', file: document.file, ...document.positionOf(path), message: problemText({ path, message }) })
+  }
+
+  private add(document: FileDocument): void {
+    const { value } = document
+    if (!isPlainObject(value)) {
+      this.tell(document, [], `expected an object with services, got ${print(value)}`)
+      return
+    }
+    for (const [key, part] of Object.entries(value)) {
+      if (key !== 'services') this.put(this.others, key, part, document)
+      else if (!isPlainObject(part)) this.tell(document, [key], `expected an object, got ${print(part)}`)
+      else for (const [name, service] of Object.entries(part)) this.put(this.services, name, service, document)
+    }
+  }
+
+  private put(parts: Parts, key: string, value: unknown, document: FileDocument): void {
+    const first = parts.place(key)
+    const what = parts === this.services ? 'service' : 'key'
+    if (first === undefined) parts.add(key, value, document)
+    else this.tell(document, parts.path(key), `this ${what} is there twice, first at ${placeText(first)}`)
+  }
+}
+
+/** Values under one heading, and who wrote each. */
+class Parts {
+  readonly prefix: readonly string[]
+  readonly values = Object.create(null) as Record<string, unknown>
+  readonly writers = new Map<string, FileDocument>()
+
+  constructor(...prefix: readonly string[]) {
+    this.prefix = prefix
+  }
+
+  add(key: string, value: unknown, writer: FileDocument): void {
+    this.values[key] = value
+    this.writers.set(key, writer)
+  }
+
+  path(key: PropertyKey): PropertyKey[] {
+    return [...this.prefix, key]
+  }
+
+  place(key: string): Place | undefined {
+    const writer = this.writers.get(key)
+    return writer === undefined ? undefined : { file: writer.file, ...writer.positionOf(this.path(key)) }
+  }
+}
+
+/**
+ * One configuration from many documents: they are joined service by service and then judged as one, since two files may claim
+ * one host as well as two services of one file. Each problem goes back to the place where its part was written.
+ */
+export async function mergeDocuments(documents: readonly FileDocument[], judgement: Judgement, slices: Slices): Promise<Merged> {
+  const joined = new Joined(documents)
+  const { problems, services: written, others } = joined
+  const report = (path: readonly PropertyKey[], message: string): void => {
+    const writer = written.writers.get(String(path[0]))
+    if (writer !== undefined) joined.tell(writer, ['services', ...path], message)
+  }
+  const rest = check(record({}, LATER_KEYS), others.values)
+  for (const { path, message } of 'problems' in rest ? rest.problems : []) {
+    const writer = others.writers.get(String(path[0]))
+    if (writer !== undefined) joined.tell(writer, path, message)
+  }
+  const services = new Map<string, ParsedService>()
+  const schema = singleServiceSchema(judgement.policy)
+  for (const [name, service] of Object.entries(written.values)) {
+    const checked = check(schema, { [name]: service })
+    if ('output' in checked) services.set(name, checked.output.get(name) as ParsedService)
+    else for (const { path, message } of checked.problems) report(path, message)
+    if (slices.due()) await slices.pause()
+  }
+  acrossServices(services, judgement.namespace, report)
+  const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
+  return { services: problems.length === 0 ? services : undefined, written: written.values, places, problems }
+}
+
+/** `mesh.yaml:2:3`. */
+export function placeText({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`
+}
