@@ -204,7 +204,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       this.finishWithError(error, IGNORED)
       return
     }
-    if (attempt.unsent && attempt.kind === 'connect') attempt.endpoint.connectFailedAt = this.engine.time.now
+    if (attempt.unsent && attempt.kind === 'connect') this.plan.unreachable(attempt.endpoint, this.engine.time.now)
     const verdict = this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
     attempt.unavailable = verdict === 'failure' && attempt.kind !== 'protocol'
     this.observe(attempt, verdict)
