@@ -85,7 +85,7 @@ export class DnsResolver implements NameResolver {
         if (followers.size > 0 || this.shared.get(key) !== shared) return
         this.shared.delete(key)
         living.stop()
-        this.settle(living)
+        if (this.unsettled.delete(living) && this.unsettled.size === 0) this.options.settled?.()
         this.recover(living)
       },
     }
@@ -122,8 +122,9 @@ export class DnsResolver implements NameResolver {
         random,
         addressPolicy,
         changed: () => {
+          const last = this.unsettled.delete(living) && this.unsettled.size === 0
           for (const told of [...followers]) told()
-          this.settle(living)
+          if (last) this.options.settled?.()
         },
         failed: (error) => {
           this.failing.add(living)
@@ -137,10 +138,6 @@ export class DnsResolver implements NameResolver {
     this.unsettled.add(living)
     if (this.started) living.refresh()
     return shared
-  }
-
-  private settle(living: LivingName): void {
-    if (this.unsettled.delete(living) && this.unsettled.size === 0) this.options.settled?.()
   }
 
   private recover(living: LivingName): void {

@@ -1,3 +1,4 @@
+import { getServers, promises as dns } from 'node:dns'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Clock } from '../../core/clock.ts'
@@ -40,7 +41,9 @@ export class Lookup {
   private readonly hosts: WatchedFile<ReturnType<typeof parseHosts>>
   private readonly conf: WatchedFile<ResolvConf>
   private channel: Queries | undefined = undefined
-  private channelConf: ResolvConf | undefined = undefined
+  private channelOf: readonly [conf: ResolvConf, servers: string] | undefined = undefined
+  /** What the process was born with: another list means that the program called `dns.setServers`. */
+  private systemServers: string | undefined = undefined
 
   constructor(options: LookupOptions) {
     const { clock, hostsFile = '/etc/hosts', resolvConf = '/etc/resolv.conf' } = options
@@ -134,11 +137,17 @@ export class Lookup {
   private queries(): Queries {
     const { queries, servers } = this.options
     if (queries !== undefined) return queries
+    if (servers !== undefined) {
+      this.channel ??= new Channel(servers)
+      return this.channel
+    }
     const conf = this.conf.read()
-    if (this.channel === undefined || (servers === undefined && conf !== this.channelConf)) {
+    const present = getServers().join()
+    this.systemServers ??= new dns.Resolver().getServers().join()
+    if (this.channel === undefined || conf !== this.channelOf?.[0] || present !== this.channelOf[1]) {
       // c-ares reads the servers of the system once, when a channel is made. What still asks the former ones ends by itself.
-      this.channel = new Channel(servers)
-      this.channelConf = conf
+      this.channel = new Channel(present === this.systemServers ? undefined : present.split(','))
+      this.channelOf = [conf, present]
     }
     return this.channel
   }
