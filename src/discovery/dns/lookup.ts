@@ -1,4 +1,4 @@
-import { getServers, promises as dns } from 'node:dns'
+import dns from 'node:dns'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Clock } from '../../core/clock.ts'
@@ -142,7 +142,8 @@ export class Lookup {
       return this.channel
     }
     const conf = this.conf.read()
-    const present = getServers().join()
+    // Asked of the module as it is now: `dns.setServers` replaces its functions, and names that were imported stay behind.
+    const present = dns.getServers().join()
     this.systemServers ??= new dns.Resolver().getServers().join()
     if (this.channel === undefined || conf !== this.channelOf?.[0] || present !== this.channelOf[1]) {
       // c-ares reads the servers of the system once, when a channel is made. What still asks the former ones ends by itself.
