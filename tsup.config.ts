@@ -2,7 +2,7 @@ import { defineConfig } from 'tsup'
 
 /** `--env.JS_ONLY` skips the types: what quick runs need is there in a second. */
 export default defineConfig(({ env }) => ({
-  entry: ['src/index.ts', 'src/resilience/index.ts', 'src/balancing/index.ts', 'src/cli/main.ts'],
+  entry: ['src/index.ts', 'src/resilience/index.ts', 'src/balancing/index.ts', 'src/discovery/index.ts', 'src/cli/main.ts'],
   format: ['esm', 'cjs'],
   target: 'node20',
   platform: 'node',

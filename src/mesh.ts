@@ -4,11 +4,13 @@ import { SourceRunner } from './config/source-runner.ts'
 import { ConfigStore } from './config/store.ts'
 import { defaultClassifier } from './core/classifier.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import { type Duration, parseDuration } from './core/duration.ts'
+import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { Events } from './core/event.ts'
 import { systemRandom } from './core/random.ts'
 import { TimerWheel } from './core/timer-wheel.ts'
+import { waitMs } from './core/wait.ts'
+import { DnsResolver } from './discovery/dns/dns-resolver.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -19,6 +21,7 @@ import { parseCallOptions } from './outbound/call-options.ts'
 import { MeshDispatcher, type UniversalDispatcher } from './outbound/dispatcher.ts'
 import { type CallSettings, NO_SETTINGS } from './outbound/engine.ts'
 import { MeshFetch, type Ownership, urlOf } from './outbound/fetch/mesh-fetch.ts'
+import { UndiciHttpClient } from './outbound/http-client.ts'
 import { Installation } from './outbound/install.ts'
 import { Outbound, requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
@@ -30,8 +33,8 @@ import { serviceStats } from './plan/service-stats.ts'
 import { Executor, type Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
 
-/** How long `ready` and `close` wait unless told otherwise. */
-const DEFAULT_WAIT_MS = 10_000
+/** How the names of endpoints and hosts are called in events, as if they came from a source. */
+const NAMES = 'names'
 
 /**
  * A service mesh in this process: every call made through it gets discovery, balancing, retries, timeouts, circuit
@@ -50,6 +53,8 @@ export class Mesh<Name extends string = string> {
   private readonly startup: Startup
   private readonly outbound: Outbound
   private readonly sources: SourceRunner
+  private readonly resolver: DnsResolver
+  private readonly http: UndiciHttpClient
   private readonly executor: Executor
   private readonly fetching: MeshFetch
   private readonly platform: typeof globalThis.fetch
@@ -67,8 +72,27 @@ export class Mesh<Name extends string = string> {
     this.events = new Events((error) => this.report('event listener', error))
     const emit = <Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void => this.events.emit(name, payload)
     const random = parsed.random ?? systemRandom
+    const { clock } = this
+    const { addressPolicy } = parsed
+    this.resolver = new DnsResolver({
+      clock,
+      random,
+      addressPolicy,
+      failed: (error) => emit('sourceFailed', { source: NAMES, error }),
+      recovered: () => emit('sourceRecovered', { source: NAMES }),
+      settled: () => this.startup.check(),
+    })
+    this.http = new UndiciHttpClient({ clock, addressPolicy, names: this.resolver, undici: () => this.startup.undici() })
     this.plan = new Plan(
-      { time: this.time, random, gates: parsed.gates, emit, released: (endpoint) => this.startup.engine.connections?.release(endpoint) },
+      {
+        time: this.time,
+        random,
+        gates: parsed.gates,
+        names: this.resolver,
+        emit,
+        released: (endpoint) => this.startup.engine.connections?.release(endpoint),
+        unreachable: (endpoint) => this.sources.unreachable(endpoint),
+      },
       parsed.namespace,
     )
     this.targets = new Targets(this.plan)
@@ -76,7 +100,7 @@ export class Mesh<Name extends string = string> {
       { clock: this.clock, time: this.time, classifier: defaultClassifier, emit, report: (what, error) => this.report(what, error) },
       {
         undici: parsed.undici,
-        addressPolicy: parsed.addressPolicy,
+        addressPolicy,
         fallback: parsed.fallback,
         sourcesSettled: () => this.sources.settled,
         start: () => this.start(),
@@ -93,7 +117,8 @@ export class Mesh<Name extends string = string> {
     })
     this.plan.apply(this.store.snapshot, this.store.snapshot.services.keys())
     const apply = new Map(parsed.sources.map(({ name }) => [name, this.store.register(name)] as const))
-    this.sources = new SourceRunner(parsed.sources, parsed.namespace, (source, delta) => apply.get(source)?.(delta) ?? [], {
+    const context = { namespace: parsed.namespace, clock, random, addressPolicy, http: this.http }
+    this.sources = new SourceRunner(parsed.sources, context, (source, delta) => apply.get(source)?.(delta) ?? [], {
       rejected: (source, rejections) => emit('configRejected', { source, rejections }),
       failed: (source, error) => emit('sourceFailed', { source, error }),
       recovered: (source) => emit('sourceRecovered', { source }),
@@ -156,28 +181,7 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
-    await new Promise<void>((resolve, reject) => {
-      const end = (error: unknown): void => {
-        timer.cancel()
-        options.signal?.removeEventListener('abort', aborted)
-        stop()
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      const aborted = (): void => end(options.signal?.reason)
-      const late = (): void =>
-        end(
-          new MeshError('MESH_NOT_READY', {
-            reason: `no answer within ${timeoutMs} ms from: ${this.sources.missing.join(', ') || 'undici'}`,
-          }),
-        )
-      const timer = this.clock.setTimer(late, timeoutMs)
-      options.signal?.addEventListener('abort', aborted, { once: true })
-      const stop = this.startup.onChange((error) => {
-        if (error !== undefined || (this.startup.done && this.sources.missing.length === 0)) end(error)
-      })
-      this.startup.begin()
-    })
+    await this.startup.whenReady(timeoutMs, options.signal, () => [...this.sources.missing, ...this.resolver.pending])
   }
 
   /** `fetch`, with the mesh underneath; hosts that are no service go to the platform's fetch unchanged. */
@@ -311,6 +315,7 @@ export class Mesh<Name extends string = string> {
   declare readonly names?: Name
 
   private start(): void {
+    this.resolver.start()
     this.sources.start()
   }
 
@@ -318,6 +323,8 @@ export class Mesh<Name extends string = string> {
     this.installation?.restore()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    this.resolver.close()
+    await this.http.close()
   }
 
   private within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
@@ -368,16 +375,6 @@ export class Mesh<Name extends string = string> {
  */
 export function createMesh<Name extends string = never>(options: MeshOptions<Name> = {}): Mesh<Name | (string & {})> {
   return new Mesh<Name | (string & {})>(options)
-}
-
-function waitMs(path: string, timeout: Duration | undefined): number {
-  if (timeout === undefined) return DEFAULT_WAIT_MS
-  const ms = parseDuration(timeout)
-  if (ms === undefined)
-    throw new MeshError('MESH_CONFIG', {
-      reason: `${path}: expected a duration such as 250, '250ms' or '2s', at most 24 days, got ${String(timeout)}`,
-    })
-  return ms
 }
 
 function originOf(url: string): string | undefined {

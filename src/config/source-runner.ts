@@ -1,4 +1,5 @@
-import type { Rejection, ResourceDelta, Source, Stop } from '../model/source.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { Rejection, ResourceDelta, Source, SourceContext, Stop } from '../model/source.ts'
 import { textOf } from './schema/plain.ts'
 
 /** What the runner tells the mesh. */
@@ -25,15 +26,24 @@ export class SourceRunner {
   private readonly apply: (source: string, delta: ResourceDelta) => Rejection[]
   private readonly listener: SourceListener
   private readonly namespace: string
+  private readonly context: SourceContext
+  private readonly unreachableListeners = new Set<(service: string, endpointId: string) => void>()
   private started = false
 
   constructor(
     sources: readonly Source[],
-    namespace: string,
+    { namespace, ...context }: Omit<SourceContext, 'onUnreachable'> & { readonly namespace: string },
     apply: (source: string, delta: ResourceDelta) => Rejection[],
     listener: SourceListener,
   ) {
     this.namespace = namespace
+    this.context = Object.freeze({
+      ...context,
+      onUnreachable: (listener: (service: string, endpointId: string) => void) => {
+        this.unreachableListeners.add(listener)
+        return () => this.unreachableListeners.delete(listener)
+      },
+    })
     this.running = sources.map((source) => ({ source, state: 'starting', version: '', stop: undefined, why: undefined }))
     this.apply = apply
     this.listener = listener
@@ -61,6 +71,17 @@ export class SourceRunner {
     for (const running of this.running) this.watch(running)
   }
 
+  /** Nobody could be connected at `endpoint`: the source that named it may find out more. */
+  unreachable({ service, id }: Endpoint): void {
+    for (const listener of this.unreachableListeners) {
+      try {
+        listener(service, id)
+      } catch {
+        // A defect of somebody's source must not reach the call.
+      }
+    }
+  }
+
   async stop(): Promise<void> {
     const stops = this.running.map(async ({ stop }) => stop?.())
     await Promise.allSettled(stops)
@@ -74,6 +95,7 @@ export class SourceRunner {
         failed: (error) => this.failed(running, error),
         rejected: (rejections) => this.listener.rejected(source.name, rejections),
         namespace: this.namespace,
+        context: this.context,
       }) as Stop | Promise<Stop>
       // An async function is no watch, and yet somebody will write one.
       if (stop instanceof Promise) stop.catch((error: unknown) => this.failed(running, error))
@@ -94,9 +116,13 @@ export class SourceRunner {
       this.failed(running, error)
       return [{ kind: 'document', namespace: '', name, problems: [`not a delta: ${String(error)}`] }]
     }
-    running.state = 'ready'
     running.version = delta.version
     if (rejections.length > 0) this.listener.rejected(name, rejections)
+    if (delta.failing !== undefined) {
+      this.failed(running, delta.failing)
+      return rejections
+    }
+    running.state = 'ready'
     if (former === 'failed') this.listener.recovered(name)
     if (former !== 'ready') this.listener.answered()
     return rejections

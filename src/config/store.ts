@@ -117,6 +117,7 @@ export class ConfigStore {
       name,
       namespace,
       protocol,
+      ...(endpoints?.resource.because === undefined ? {} : { because: endpoints.resource.because }),
       // A part that says the same keeps its identity: what runs compares by it.
       ...(former === undefined ? parts : keepEqual(parts, former)),
       from: { service: service.from, ...(endpoints === undefined ? {} : { endpoints: endpoints.from }), ...from },

@@ -29,6 +29,8 @@ export interface ServiceResource extends ResourceBase<'service'> {
 /** Where a service runs. */
 export interface EndpointsResource extends ResourceBase<'endpoints'> {
   readonly endpoints: readonly EndpointSpec[]
+  /** Why there are none, for the error of a call that finds none. */
+  readonly because?: string | undefined
 }
 
 /** How a service is called: only the sections that were written. */

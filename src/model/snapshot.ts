@@ -9,6 +9,8 @@ export interface ServiceSnapshot {
   readonly ports: readonly number[]
   readonly protocol: 'auto' | 'http1'
   readonly endpoints: readonly EndpointSpec[]
+  /** Why there is no endpoint, when their source knows. */
+  readonly because?: string | undefined
   readonly policy: Policy
   /** Who wrote the service, its endpoints, and each section of the policy. */
   readonly from: Readonly<Record<string, Provenance>>

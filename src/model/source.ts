@@ -1,3 +1,7 @@
+import type { AddressPolicy } from '../core/address.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Random } from '../core/random.ts'
+import type { HttpClient } from './http-client.ts'
 import type { Resource, ResourceKind } from './resources.ts'
 
 /** Something configuration comes from: a file, a registry, a control plane. */
@@ -18,12 +22,24 @@ export type Stop = () => void | Promise<void>
 export interface Sink {
   /** The mesh's own namespace: where resources live that name none. */
   readonly namespace: string
+  /** What a source may use of the mesh it delivers to. */
+  readonly context: SourceContext
   /** Applies what is valid and returns what is not; the former version of a rejected resource stays. */
   update(delta: ResourceDelta): Rejection[]
   /** The source cannot read now; what it gave before stays in force. */
   failed(error: unknown): void
   /** The source itself refused what it read; everything that it gave before stays in force. */
   rejected(rejections: readonly Rejection[]): void
+}
+
+/** The mesh as its sources see it: time, randomness and the ways to the network that obey the mesh's address policy. */
+export interface SourceContext {
+  readonly clock: Clock
+  readonly random: Random
+  readonly addressPolicy: AddressPolicy
+  readonly http: HttpClient
+  /** Calls `listener` when no connection to an endpoint came about, until the returned function is called. */
+  onUnreachable(listener: (service: string, endpointId: string) => void): () => void
 }
 
 /** What changed at a source; `complete` makes it the whole of what the source has. */
@@ -33,6 +49,8 @@ export interface ResourceDelta {
   readonly removals: readonly { kind: ResourceKind; namespace: string; name: string }[]
   /** True: what this source gave before and is not in `upserts` is gone. */
   readonly complete: boolean
+  /** A part of the source cannot be read now, and is not in here: what it gave before stays. The source counts as failed. */
+  readonly failing?: unknown
 }
 
 /** One resource that was not taken, and why. */

@@ -1,5 +1,4 @@
-import { lookup as systemLookup } from 'node:dns'
-import { isIP, type LookupFunction, type Socket, connect as tcpConnect } from 'node:net'
+import { isIP, type Socket, connect as tcpConnect } from 'node:net'
 import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext, connect as tlsConnect } from 'node:tls'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
@@ -43,7 +42,8 @@ export function connectorTo(dial: DialOptions): Connector {
   const { endpoint, tls, timeoutMs, clock, addressPolicy } = dial
   const ready = tls === undefined ? 'connect' : 'secureConnect'
   return (_, connected) => {
-    const refusal = addressPolicy.refusal(endpoint.host)
+    // A name would be looked up in the thread pool, past everything that resolves names here.
+    const refusal = isIP(endpoint.host) === 0 ? 'a name that nobody resolved' : addressPolicy.refusal(endpoint.host)
     if (refusal !== undefined) {
       connected(new DialError(`${endpoint.address}: ${refusal}`, 'ERR_ADDRESS_REFUSED', false), null)
       return
@@ -82,11 +82,10 @@ export function connectorTo(dial: DialOptions): Connector {
 }
 
 /** What opens one more socket to the endpoint, keeping the TLS session between them. */
-function opener({ endpoint, tls, addressPolicy, contexts }: DialOptions): () => Socket {
+function opener({ endpoint, tls, contexts }: DialOptions): () => Socket {
   const { host, port } = endpoint
-  const lookup = guardedLookup(addressPolicy)
   if (tls === undefined) {
-    const options = { host, port, lookup, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
+    const options = { host, port, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
     return () => tcpConnect(options)
   }
   let session: Buffer | undefined
@@ -95,7 +94,6 @@ function opener({ endpoint, tls, addressPolicy, contexts }: DialOptions): () => 
     const options = {
       host,
       port,
-      lookup,
       session,
       // RFC 6066 §3: an address is never sent as SNI.
       servername: isIP(serverName) === 0 ? serverName : '',
@@ -110,25 +108,6 @@ function opener({ endpoint, tls, addressPolicy, contexts }: DialOptions): () => 
       session = ticket
     })
     return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
-  }
-}
-
-/** Resolves a name as the system does, and refuses addresses that the policy refuses. */
-function guardedLookup(addressPolicy: AddressPolicy): LookupFunction {
-  return (hostname, options, callback) => {
-    systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) {
-        callback(error, '', 0)
-        return
-      }
-      const allowed = addresses.filter(({ address }) => addressPolicy.refusal(address) === undefined)
-      const [first] = allowed
-      if (first === undefined) {
-        const reason = addressPolicy.refusal(addresses[0]?.address ?? '') ?? 'no address'
-        callback(Object.assign(new Error(`${hostname}: ${reason}`), { code: 'ERR_ADDRESS_REFUSED' }), '', 0)
-      } else if (options.all === true) callback(null, allowed)
-      else callback(null, first.address, first.family)
-    })
   }
 }
 

@@ -3,13 +3,14 @@ import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Timer } from '../core/clock.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT } from '../core/outcome.ts'
+import { parseRetryAfter } from '../core/retry-after.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { DispatchController, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
-import { parseRetryAfter, rawHeader } from './headers.ts'
+import { rawHeader } from './headers.ts'
 import { OutboundCall } from './outbound-call.ts'
 import { askGates } from './permits.ts'
 import { type Body, replayBody } from './replay-body.ts'
@@ -204,7 +205,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       this.finishWithError(error, IGNORED)
       return
     }
-    if (attempt.unsent && attempt.kind === 'connect') attempt.endpoint.connectFailedAt = this.engine.time.now
+    if (attempt.unsent && attempt.kind === 'connect') this.plan.unreachable(attempt.endpoint, this.engine.time.now)
     const verdict = this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
     attempt.unavailable = verdict === 'failure' && attempt.kind !== 'protocol'
     this.observe(attempt, verdict)

@@ -83,12 +83,19 @@ export class Outbound {
       return undefined
     }
     exchange.open()
-    if (host.ready) {
+    const { plan } = target
+    if (host.ready && !plan.resolving) {
       exchange.begin()
-    } else {
-      exchange.wait()
-      host.whenReady((error) => exchange.beginOrFail(error))
+      return exchange
     }
+    exchange.wait()
+    // What cannot begin ends at once; the others wait for the names of their own service, and for no others.
+    const resolved = (error: unknown): void => {
+      if (error === undefined && !target.gone) plan.whenResolved(() => exchange.beginOrFail(undefined))
+      else exchange.beginOrFail(error)
+    }
+    if (host.ready) resolved(undefined)
+    else host.whenReady(resolved)
     return exchange
   }
 

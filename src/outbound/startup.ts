@@ -62,10 +62,31 @@ export class Startup {
     this.begin()
   }
 
-  /** Calls back at every step of the start, until the returned function is called. */
-  onChange(watch: Waiting): () => void {
-    this.watching.add(watch)
-    return () => this.watching.delete(watch)
+  /**
+   * Resolves when everything is there and nobody is `missing`; rejects with what prevents it.
+   * @throws MeshError `MESH_NOT_READY` with who is missing after `timeoutMs`; they keep trying
+   */
+  whenReady(timeoutMs: number, signal: AbortSignal | undefined, missing: () => readonly string[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (error: unknown): void => {
+        timer.cancel()
+        signal?.removeEventListener('abort', aborted)
+        this.watching.delete(watch)
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      const aborted = (): void => end(signal?.reason)
+      const watch = (error: unknown): void => {
+        if (error !== undefined || (this.done && missing().length === 0)) end(error)
+      }
+      const timer = this.engine.clock.setTimer(() => {
+        const reason = `no answer within ${timeoutMs} ms from: ${missing().join(', ') || 'undici'}`
+        end(new MeshError('MESH_NOT_READY', { reason }))
+      }, timeoutMs)
+      signal?.addEventListener('abort', aborted, { once: true })
+      this.watching.add(watch)
+      this.begin()
+    })
   }
 
   /** Looks whether everything is there now. */

@@ -6,6 +6,7 @@ import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { MeshEvents } from '../model/events.ts'
+import type { NameResolver } from '../model/name-resolver.ts'
 import { formatProvenance, type Policy } from '../model/resources.ts'
 import type { ServiceSnapshot } from '../model/snapshot.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -13,6 +14,7 @@ import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
+import { NamedEndpoints } from './named-endpoints.ts'
 import { ServiceCounters } from './service-counters.ts'
 
 /** What a plan needs from the mesh it belongs to. */
@@ -20,9 +22,12 @@ export interface PlanContext {
   readonly time: TimerWheel
   readonly random: Random
   readonly gates: readonly Gate[]
+  readonly names: NameResolver
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
   /** The endpoint is no longer dialled: its connections may close. */
   released(endpoint: Endpoint): void
+  /** No connection to the endpoint came about: whoever named it may know better by now. */
+  unreachable(endpoint: Endpoint): void
 }
 
 /**
@@ -45,6 +50,7 @@ export class ServicePlan {
   /** False once the service left the configuration: its names stay ours. */
   present = true
   private readonly context: PlanContext
+  private readonly named: NamedEndpoints
   private readonly known = new Map<string, Endpoint>()
   private readonly former = new Map<string, ServedName>()
 
@@ -66,7 +72,8 @@ export class ServicePlan {
       restored: (endpoint, detail) => context.emit('endpointRestored', { service: this.name, endpoint: endpoint.address, ...detail }),
     })
     this.applyBreaker(policy)
-    this.applyEndpoints(endpointsOf(snapshot))
+    this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
+    this.configureEndpoints(endpointsOf(snapshot))
   }
 
   /** Takes over a new configuration; state stays where its key is the same. */
@@ -86,14 +93,14 @@ export class ServicePlan {
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.applyBreaker(policy)
     }
-    if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.applyEndpoints(endpointsOf(snapshot))
+    if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
   }
 
   /** The service left the configuration. Its names stay ours, and calls to them find no endpoint. */
   remove(): void {
     this.present = false
     this.snapshot = { ...this.snapshot, endpoints: [] }
-    this.applyEndpoints([])
+    this.configureEndpoints([])
   }
 
   /** Names it answered to once. They stay ours: what was meant for it must never go out in clear text to whatever DNS finds. */
@@ -104,7 +111,25 @@ export class ServicePlan {
   /** In words, when there is none to choose. */
   get whyNoEndpoint(): string {
     if (!this.present) return 'the service was removed'
-    return this.set.all.length === 0 ? 'no endpoint is configured' : 'every endpoint is ejected, and panicPercent is 0'
+    if (this.set.all.length > 0) return 'every endpoint is ejected, and panicPercent is 0'
+    return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
+  }
+
+  /** There is nothing to dial yet, because names are being resolved for the first time. */
+  get resolving(): boolean {
+    return this.named.pending
+  }
+
+  /** Calls back once names were resolved, or could not be. */
+  whenResolved(then: () => void): void {
+    this.named.whenSettled(then)
+  }
+
+  /** A try found that nobody can be connected at `endpoint`. */
+  unreachable(endpoint: Endpoint, now: number): void {
+    endpoint.connectFailedAt = now
+    this.named.unreachable(endpoint.id)
+    this.context.unreachable(endpoint)
   }
 
   /** Every endpoint that still has state here, those that left within the last minute included. */
@@ -143,6 +168,11 @@ export class ServicePlan {
       this.breaker.reconfigure(policy.circuitBreaker)
     }
     this.gates = this.breaker === undefined ? this.context.gates : [this.breaker, ...this.context.gates]
+  }
+
+  private configureEndpoints(specs: readonly EndpointSpec[]): void {
+    this.named.configure(specs)
+    this.applyEndpoints(this.named.resolved)
   }
 
   private applyEndpoints(specs: readonly EndpointSpec[]): void {

@@ -29,7 +29,7 @@ export const namespaceName = checked('a namespace: letters, digits and dashes, a
 export const locality = record({ region: v.optional(text(253)), zone: v.optional(text(253)), subZone: v.optional(text(253)) })
 
 /** Free labels of an endpoint. */
-const metadata = v.pipe(
+export const metadata = v.pipe(
   mapOf(
     text(253),
     checked('text', (input) => (typeof input === 'string' ? input : undefined)),

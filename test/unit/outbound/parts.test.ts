@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { parseRetryAfter } from '../../../src/core/retry-after.ts'
 import { parseCallOptions } from '../../../src/outbound/call-options.ts'
 import { NO_SETTINGS } from '../../../src/outbound/engine.ts'
-import { parseRetryAfter, rawHeader, requestHeader, toHeaderRecord, toRawHeaders } from '../../../src/outbound/headers.ts'
+import { rawHeader, requestHeader, toHeaderRecord, toRawHeaders } from '../../../src/outbound/headers.ts'
 import { requestOptions } from '../../../src/outbound/outbound.ts'
 import { type Body, REPLAY_LIMIT, ReplayMemory, replayBody } from '../../../src/outbound/replay-body.ts'
 

@@ -1,0 +1,147 @@
+import * as v from 'valibot'
+import type { Duration } from '../../core/duration.ts'
+import { MeshError } from '../../core/errors.ts'
+import { fromHttpSd } from '../../discovery/http/http-sd.ts'
+import { Poll } from '../../discovery/http/poll.ts'
+import type { Resource } from '../../model/resources.ts'
+import type { Sink, Source } from '../../model/source.ts'
+import { checked, duration, type Fields, integer, mapOf, oneOf, record, text } from '../schema/blocks.ts'
+import { configError, parse } from '../schema/problems.ts'
+import { LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
+import { unfoldServices } from '../short-form.ts'
+
+/** What `httpSource` takes. */
+export interface HttpSourceOptions {
+  /** An http or https URL that answers with a JSON document. */
+  url: string
+  /** Appears in provenance, events and stats. Default `http`. */
+  name?: string
+  /** Time between two requests, spread by ten percent. Default 30s. */
+  interval?: Duration
+  /** Bound of one request, to the last byte. Default 10s. */
+  timeout?: Duration
+  /** `inmesh`: a document in the short form. `http_sd`: Prometheus' `[{ targets, labels }]`. Default `inmesh`. */
+  format?: 'inmesh' | 'http_sd'
+  /** Turns a document of any other shape into the `services` of the short form. Goes with format `inmesh`. */
+  map?: (json: unknown) => unknown
+  /** For `http_sd`: the service that all targets are of. */
+  service?: string
+  /** For `http_sd`: the label that names the service of a group, instead of `service`. */
+  serviceLabel?: string
+  /** For `http_sd`: port of targets that name none. */
+  port?: number
+  /** Sent with each request, such as `authorization`. Never to another host. */
+  headers?: Record<string, string>
+  /** Where services live that name none. Default: the namespace of the mesh. */
+  namespace?: string
+  /** Takes a document without any service for what it says. Default false: it is taken for a mistake, and what was there stays. */
+  allowEmpty?: boolean
+}
+
+const header = checked('a header of one line', (input) => (typeof input === 'string' && !/[\r\n\0]/.test(input) ? input : undefined))
+
+const entries = {
+  url: checked('an http or https URL without credentials', (input) => {
+    if (typeof input !== 'string' || !URL.canParse(input)) return undefined
+    const { protocol, username, password, href } = new URL(input)
+    return /^https?:$/.test(protocol) && username + password === '' ? href : undefined
+  }),
+  name: v.optional(text(253), 'http'),
+  interval: v.optional(duration(), 30_000),
+  timeout: v.optional(duration(), 10_000),
+  format: v.optional(oneOf(['inmesh', 'http_sd']), 'inmesh'),
+  map: v.optional(
+    checked<(json: unknown) => unknown>('a function', (input) =>
+      typeof input === 'function' ? (input as (json: unknown) => unknown) : undefined,
+    ),
+  ),
+  service: v.optional(text(253)),
+  serviceLabel: v.optional(text(253)),
+  port: v.optional(integer(1, 65_535)),
+  headers: v.optional(mapOf(text(253), header), {}),
+  namespace: v.optional(namespaceName),
+  allowEmpty: v.optional(
+    checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),
+    false,
+  ),
+}
+
+type Settings = Fields<typeof entries>
+
+const OPTIONS = record(entries, [], ({ format, map, service, serviceLabel, port }, report) => {
+  if (format === 'http_sd' && map !== undefined) report(['map'], 'goes with format inmesh')
+  if (format === 'http_sd' && (service === undefined) === (serviceLabel === undefined))
+    report(['service'], 'format http_sd needs either service or serviceLabel')
+  if (format === 'inmesh') {
+    const stray = Object.entries({ service, serviceLabel, port }).find(([, value]) => value !== undefined)?.[0]
+    if (stray !== undefined) report([stray], 'goes with format http_sd')
+  }
+})
+
+/**
+ * A source that polls a JSON document: in the short form, in Prometheus' `http_sd` form, or in any form that `map` reads. What it
+ * gave stays while the server fails, hangs or answers what cannot be used.
+ * @throws MeshError `MESH_CONFIG` with every problem and its path
+ */
+export function httpSource(options: HttpSourceOptions): Source {
+  const settings = parse(OPTIONS, options, { map: 'value' })
+  if ('problems' in settings) throw configError(settings.problems.map((problem) => `httpSource options: ${problem}`))
+  return { name: settings.output.name, watch: (sink) => watch(settings.output, sink) }
+}
+
+function watch(settings: Settings, sink: Sink): () => void {
+  const { url, interval, timeout, headers, name } = settings
+  const { clock, random, http } = sink.context
+  let version = 0
+  let good: Resource[] | undefined
+  let refused = ''
+  const poll = new Poll({
+    http,
+    clock,
+    random,
+    url,
+    headers: Object.fromEntries(headers),
+    intervalMs: interval,
+    timeoutMs: timeout,
+    document(json) {
+      const read = resourcesOf(settings, json, sink)
+      if ('problems' in read) {
+        const told = read.problems.join('\n')
+        // The same mistakes are told once, however often they are read.
+        if (told !== refused) sink.rejected([{ kind: 'document', namespace: settings.namespace ?? '', name, problems: read.problems }])
+        refused = told
+        throw new MeshError('MESH_CONFIG', { reason: `${url}: ${told}` })
+      }
+      refused = ''
+      if (good !== undefined && good.length > 0 && read.resources.length === 0 && !settings.allowEmpty)
+        throw new MeshError('MESH_CONFIG', { reason: `${url} names no service any more (allowEmpty takes that for what it says)` })
+      good = read.resources
+      version++
+      sink.update({ version: String(version), upserts: good, removals: [], complete: true })
+    },
+    unchanged() {
+      if (good !== undefined) sink.update({ version: String(version), upserts: good, removals: [], complete: true })
+    },
+    failed: (error) => sink.failed(error),
+  })
+  return () => poll.stop()
+}
+
+/** A document as resources, or every problem with its path. */
+function resourcesOf(settings: Settings, json: unknown, sink: Sink): { resources: Resource[] } | { problems: string[] } {
+  const namespace = settings.namespace ?? sink.namespace
+  let document: unknown
+  try {
+    document = documentOf(settings, json)
+  } catch (error) {
+    return { problems: [error instanceof Error ? error.message : String(error)] }
+  }
+  const schema = record({ services: servicesSchema(sink.context.addressPolicy, namespace) }, LATER_KEYS)
+  const parsed = parse(schema, document)
+  return 'problems' in parsed ? parsed : { resources: unfoldServices(parsed.output.services, namespace) }
+}
+
+function documentOf({ format, map, service, serviceLabel, port }: Settings, json: unknown): unknown {
+  if (format === 'inmesh') return map === undefined ? json : { services: map(json) }
+  return { services: fromHttpSd(json, { service: service === undefined ? { label: serviceLabel as string } : { name: service }, port }) }
+}

@@ -1,0 +1,61 @@
+import { promises as dns, type SrvRecord } from 'node:dns'
+import { DnsError, dnsError } from './dns-error.ts'
+
+/** One address record. */
+export interface AddressRecord {
+  readonly address: string
+  /** Seconds. */
+  readonly ttl: number
+}
+
+/** Asks DNS servers; full names only. What it rejects with is a {@link DnsError}. */
+export interface Queries {
+  addresses(name: string, family: 4 | 6): Promise<readonly AddressRecord[]>
+  services(name: string): Promise<readonly SrvRecord[]>
+  /** Gives up what is under way. */
+  close(): void
+}
+
+/**
+ * Queries through c-ares: on the event loop, never in the thread pool, where `dns.lookup` works. Each try has two seconds (per
+ * server), and there are two: c-ares' own second try would wait twice as long.
+ */
+export class Channel implements Queries {
+  private readonly resolver: dns.Resolver
+
+  /** @param servers `address` or `address:port`; none: those of the system */
+  constructor(servers: readonly string[] | undefined) {
+    this.resolver = new dns.Resolver({ timeout: TRY_MS, tries: 1 })
+    if (servers !== undefined) this.resolver.setServers(servers)
+  }
+
+  addresses(name: string, family: 4 | 6): Promise<readonly AddressRecord[]> {
+    const { resolver } = this
+    return this.ask(name, () => (family === 4 ? resolver.resolve4(name, { ttl: true }) : resolver.resolve6(name, { ttl: true })))
+  }
+
+  services(name: string): Promise<readonly SrvRecord[]> {
+    return this.ask(name, () => this.resolver.resolveSrv(name))
+  }
+
+  close(): void {
+    this.resolver.cancel()
+  }
+
+  private async ask<T>(name: string, query: () => Promise<readonly T[]>): Promise<readonly T[]> {
+    for (let left = TRIES - 1; ; left--) {
+      try {
+        const records = await query()
+        // c-ares answers a loop of CNAME records with nothing at all, and no error.
+        if (records.length === 0) throw new DnsError(name, 'EEMPTY')
+        return records
+      } catch (thrown) {
+        const error = dnsError(name, thrown)
+        if (left === 0 || error.code !== 'ETIMEOUT') throw error
+      }
+    }
+  }
+}
+
+const TRY_MS = 2_000
+const TRIES = 2
