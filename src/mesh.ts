@@ -2,13 +2,16 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import { SourceRunner } from './config/source-runner.ts'
 import { ConfigStore } from './config/store.ts'
+import { waitMs } from './config/wait.ts'
 import { defaultClassifier } from './core/classifier.ts'
 import { type Clock, systemClock } from './core/clock.ts'
-import { type Duration, parseDuration } from './core/duration.ts'
+import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { Events } from './core/event.ts'
 import { systemRandom } from './core/random.ts'
 import { TimerWheel } from './core/timer-wheel.ts'
+import { HealthMonitor } from './health/monitor.ts'
+import { HealthReporters } from './health/reporters.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -22,16 +25,15 @@ import { MeshFetch, type Ownership, urlOf } from './outbound/fetch/mesh-fetch.ts
 import { Installation } from './outbound/install.ts'
 import { Outbound, requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
+import { EndpointProber } from './outbound/prober.ts'
 import { Startup } from './outbound/startup.ts'
 import { parseOrigin, Targets } from './outbound/targets.ts'
+import { originOf } from './outbound/url.ts'
 import { explainService, explainStranger } from './plan/explain.ts'
 import { Plan } from './plan/plan.ts'
 import { serviceStats } from './plan/service-stats.ts'
 import { Executor, type Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
-
-/** How long `ready` and `close` wait unless told otherwise. */
-const DEFAULT_WAIT_MS = 10_000
 
 /**
  * A service mesh in this process: every call made through it gets discovery, balancing, retries, timeouts, circuit
@@ -46,6 +48,7 @@ export class Mesh<Name extends string = string> {
   private readonly time: TimerWheel
   private readonly store: ConfigStore
   private readonly plan: Plan
+  private readonly monitor: HealthMonitor
   private readonly targets: Targets
   private readonly startup: Startup
   private readonly outbound: Outbound
@@ -67,8 +70,18 @@ export class Mesh<Name extends string = string> {
     this.events = new Events((error) => this.report('event listener', error))
     const emit = <Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void => this.events.emit(name, payload)
     const random = parsed.random ?? systemRandom
+    this.monitor = new HealthMonitor({ clock: this.clock, random, prober: new EndpointProber(this.clock, parsed.addressPolicy) })
+    const reporters = new HealthReporters(parsed.healthReporters, this.clock, (error) => this.report('health reporter', error))
     this.plan = new Plan(
-      { time: this.time, random, gates: parsed.gates, emit, released: (endpoint) => this.startup.engine.connections?.release(endpoint) },
+      {
+        time: this.time,
+        random,
+        gates: parsed.gates,
+        monitor: this.monitor,
+        emit,
+        report: (change) => reporters.tell(change),
+        released: (endpoint) => this.startup.engine.connections?.release(endpoint),
+      },
       parsed.namespace,
     )
     this.targets = new Targets(this.plan)
@@ -312,10 +325,12 @@ export class Mesh<Name extends string = string> {
 
   private start(): void {
     this.sources.start()
+    this.monitor.start()
   }
 
   private async shutDown(timeoutMs: number): Promise<void> {
     this.installation?.restore()
+    this.monitor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
   }
@@ -368,22 +383,4 @@ export class Mesh<Name extends string = string> {
  */
 export function createMesh<Name extends string = never>(options: MeshOptions<Name> = {}): Mesh<Name | (string & {})> {
   return new Mesh<Name | (string & {})>(options)
-}
-
-function waitMs(path: string, timeout: Duration | undefined): number {
-  if (timeout === undefined) return DEFAULT_WAIT_MS
-  const ms = parseDuration(timeout)
-  if (ms === undefined)
-    throw new MeshError('MESH_CONFIG', {
-      reason: `${path}: expected a duration such as 250, '250ms' or '2s', at most 24 days, got ${String(timeout)}`,
-    })
-  return ms
-}
-
-function originOf(url: string): string | undefined {
-  try {
-    return new URL(url).origin
-  } catch {
-    return undefined
-  }
 }

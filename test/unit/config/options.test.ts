@@ -53,7 +53,7 @@ describe('bad options', () => {
     [orders({ balancing: { policy: 'maglev' } }), ['services.orders.balancing.policy: "maglev" is not available in this version']],
     [
       orders({ balancing: { policy: 'best' } }),
-      ['services.orders.balancing.policy: expected round-robin, random, least-request, got "best"'],
+      ['services.orders.balancing.policy: expected round-robin, weighted-round-robin, random, least-request, got "best"'],
     ],
     [
       orders({ endpoints: ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.1:80'] }),
