@@ -48,7 +48,7 @@ async function load(mesh: Meshed, perSecond: number, ms: number): Promise<{ stat
 }
 
 /** Answers after `ms`. */
-const after =
+const delayed =
   (ms: number, status = 200): Step =>
   ({ answer, bodyRead }) =>
     void bodyRead.then(() => setTimeout(() => answer(status), ms))
@@ -74,7 +74,7 @@ describe('endpoints that misbehave, under load', () => {
   )
 
   it('one of four is twenty times as slow: its share falls below 3 % of what comes after two seconds, and none is lost', async () => {
-    const servers = await fleet(after(200), after(10), after(10), after(10))
+    const servers = await fleet(delayed(200), delayed(10), delayed(10), delayed(10))
     const mesh = await meshOver(servers, { outlierDetection: { latency: '100ms' } })
     const calls = load(mesh, 200, 3_500)
     await sleep(2_000)
@@ -175,7 +175,7 @@ describe('endpoints that misbehave, under load', () => {
   })
 
   it('our own event loop is blocked for two seconds: nobody is ejected', async () => {
-    const servers = await fleet(after(20), after(20), after(20))
+    const servers = await fleet(delayed(20), delayed(20), delayed(20))
     const mesh = await meshOver(servers, {
       retry: { attempts: 0, perTryTimeout: '1s' },
       circuitBreaker: false,

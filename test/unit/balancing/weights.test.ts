@@ -86,7 +86,7 @@ describe('slow start', () => {
     [1, 60, 1],
     [2, 6, 0.316],
     [2, 15, 0.5],
-    [2, 30, 0.707],
+    [2, 30, Math.SQRT1_2],
     [2, 45, 0.866],
   ])('aggression %d after %d s: %d of its weight', (aggression, seconds, share) => {
     const [endpoint] = endpointsOf(1) as [Endpoint]
