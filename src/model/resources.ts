@@ -85,7 +85,8 @@ export interface HealthCheckSettings {
   readonly port: number | undefined
   /** Undefined: the service's first host, or its name. */
   readonly host: string | undefined
-  readonly headers: Readonly<Record<string, string>>
+  /** Some of them let the probe in somewhere, so all print as `[redacted]`. */
+  readonly headers: Readonly<Record<string, Secret>>
   /** Ranges, both ends included. */
   readonly expectedStatuses: readonly (readonly [from: number, to: number])[]
   readonly expectedBody: string | undefined

@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ProbeRequest } from '../model/health.ts'
 import type { ProbeEnd } from './probe-end.ts'
+import { revealed } from './probe-headers.ts'
 
 /** Asks an HTTP/1.1 endpoint on `socket`, and looks at status, body and the two headers of Envoy's health checks. */
 export function probeHttp(socket: Socket, { host, settings }: ProbeRequest, end: ProbeEnd): void {
@@ -9,7 +10,7 @@ export function probeHttp(socket: Socket, { host, settings }: ProbeRequest, end:
   const sent = httpRequest({
     method,
     path,
-    headers: { host, 'user-agent': USER_AGENT, accept: '*/*', ...headers, connection: 'close' },
+    headers: { host, 'user-agent': USER_AGENT, accept: '*/*', ...revealed(headers), connection: 'close' },
     setHost: false,
     createConnection: () => socket,
   })

@@ -165,6 +165,7 @@ describe('active health checks over real sockets', () => {
       headers: { host: 'orders.internal', 'x-probe': 'mesh' },
     })
     expect(one.requests).toHaveLength(0)
+    expect(mesh.snapshot().services['default/orders']?.policy.healthCheck).toMatchObject({ headers: { 'x-probe': '[redacted]' } })
   })
 
   it('degraded endpoints are a reserve', async () => {

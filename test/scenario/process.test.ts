@@ -74,7 +74,9 @@ await new Promise((resolve) => setTimeout(resolve, 300))`
       'probed',
       { services: quick },
       `await mesh.ready()
+const held = setInterval(() => {}, 1_000)
 await new Promise((resolve) => mesh.on('endpointUnhealthy', resolve))
+clearInterval(held)
 await mesh.close()
 setImmediate(() => console.log(JSON.stringify(process.getActiveResourcesInfo().filter((each) => !/Pipe|TTY|FS|Immediate/.test(each)))))`,
     )

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
+import { SecretValue } from '../secret.ts'
 import { checked, compact, duration, integer, listOf, mapOf, oneOf, percent, record, text } from './blocks.ts'
 
 const TOKEN = /^[!#$%&'*+.^`|~0-9a-z-]+$/i
@@ -79,7 +80,10 @@ export const healthCheck = v.pipe(
   v.transform(({ headers, interval, unhealthyInterval, noTrafficInterval, timeout, ...rest }) =>
     compact({
       ...rest,
-      headers: headers === undefined ? undefined : Object.freeze(Object.fromEntries(headers)),
+      headers:
+        headers === undefined
+          ? undefined
+          : Object.freeze(Object.fromEntries([...headers].map(([name, value]) => [name, new SecretValue(value)]))),
       intervalMs: interval,
       unhealthyIntervalMs: unhealthyInterval,
       noTrafficIntervalMs: noTrafficInterval,
