@@ -9,7 +9,7 @@ const TOKEN = /^[!#$%&'*+.^`|~0-9a-z-]+$/i
 const OWN_HEADERS = ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'expect']
 
 const headerName = checked('the name of a header that a probe may carry', (input) =>
-  typeof input === 'string' && TOKEN.test(input) && !OWN_HEADERS.includes(input.toLowerCase()) ? input.toLowerCase() : undefined,
+  typeof input === 'string' && TOKEN.test(input) && !OWN_HEADERS.includes(input.toLowerCase()) ? input : undefined,
 )
 
 const headerValue = checked('the value of a header', (input) =>
@@ -83,7 +83,7 @@ export const healthCheck = v.pipe(
       headers:
         headers === undefined
           ? undefined
-          : Object.freeze(Object.fromEntries([...headers].map(([name, value]) => [name, new SecretValue(value)]))),
+          : Object.freeze(Object.fromEntries([...headers].map(([name, value]) => [name.toLowerCase(), new SecretValue(value)]))),
       intervalMs: interval,
       unhealthyIntervalMs: unhealthyInterval,
       noTrafficIntervalMs: noTrafficInterval,
