@@ -106,7 +106,7 @@ describe('endpoints that misbehave, under load', () => {
   it('the health page lies, all is well on it: the calls find out', async () => {
     const liar: Step = ({ request, answer }) => answer(request.path === '/healthz' ? 200 : 503)
     const servers = await fleet(liar, 200, 200)
-    const mesh = await meshOver(servers, { healthCheck: { interval: '50ms', timeout: '50ms' } })
+    const mesh = await meshOver(servers, { healthCheck: { interval: '50ms', timeout: '1s' } })
     const calls = await load(mesh, 200, 1_500)
     expect(failed(calls)).toBe(0)
     // Each check that passes lets one call probe it, and no more.
@@ -117,7 +117,7 @@ describe('endpoints that misbehave, under load', () => {
 
   it('the health page lies, nothing is well on it: everybody is called all the same', async () => {
     const liar: Step = ({ request, answer }) => answer(request.path === '/healthz' ? 503 : 200)
-    const mesh = await meshOver(await fleet(liar, liar, liar), { healthCheck: { interval: '30ms', timeout: '30ms' } })
+    const mesh = await meshOver(await fleet(liar, liar, liar), { healthCheck: { interval: '30ms', timeout: '1s' } })
     const calls = await load(mesh, 200, 800)
     expect(failed(calls)).toBe(0)
     const { panic, endpoints } = mesh.stats().services['orders'] ?? {}
@@ -128,7 +128,7 @@ describe('endpoints that misbehave, under load', () => {
     const mesh = await meshOver(await fleet(500, 500, 500, 500), {
       circuitBreaker: false,
       outlierDetection: { maxEjectedPercent: 100, compare: 'absolute' },
-      healthCheck: { interval: '30ms', timeout: '30ms' },
+      healthCheck: { interval: '30ms', timeout: '1s' },
     })
     const calls = await load(mesh, 200, 800)
     expect(new Set(calls.map(({ status }) => status))).toEqual(new Set([500]))

@@ -1,5 +1,4 @@
 import * as v from 'valibot'
-import { formatDuration } from '../../core/duration.ts'
 import { SecretValue } from '../secret.ts'
 import { checked, compact, duration, integer, listOf, mapOf, oneOf, percent, record, text } from './blocks.ts'
 
@@ -31,52 +30,45 @@ const statuses = checked('a status from 100 to 599, or a range such as [200, 299
 
 /** How endpoints are probed; what was not written stays absent. */
 export const healthCheck = v.pipe(
-  record(
-    {
-      type: v.optional(oneOf(['http', 'tcp', 'grpc'])),
-      path: v.optional(
-        checked("a path that begins with '/'", (input) =>
-          typeof input === 'string' && /^\/[\x21-\x7e]*$/.test(input) && input.length <= 8_192 ? input : undefined,
-        ),
+  record({
+    type: v.optional(oneOf(['http', 'tcp', 'grpc'])),
+    path: v.optional(
+      checked("a path that begins with '/'", (input) =>
+        typeof input === 'string' && /^\/[\x21-\x7e]*$/.test(input) && input.length <= 8_192 ? input : undefined,
       ),
-      method: v.optional(
-        checked('a method', (input) =>
-          typeof input === 'string' && TOKEN.test(input) && input.toUpperCase() !== 'CONNECT' ? input.toUpperCase() : undefined,
-        ),
+    ),
+    method: v.optional(
+      checked('a method', (input) =>
+        typeof input === 'string' && TOKEN.test(input) && input.toUpperCase() !== 'CONNECT' ? input.toUpperCase() : undefined,
       ),
-      port: v.optional(integer(1, 65_535)),
-      host: v.optional(
-        checked('a host such as orders.example.com', (input) =>
-          typeof input === 'string' && /^[\w.:[\]-]{1,260}$/.test(input) ? input : undefined,
-        ),
+    ),
+    port: v.optional(integer(1, 65_535)),
+    host: v.optional(
+      checked('a host such as orders.example.com', (input) =>
+        typeof input === 'string' && /^[\w.:[\]-]{1,260}$/.test(input) ? input : undefined,
       ),
-      headers: v.optional(mapOf(headerName, headerValue)),
-      expectedStatuses: v.optional(
-        listOf('statuses', statuses, (written, report) => {
-          if (written.size === 0) report([], 'expected at least one status')
-        }),
+    ),
+    headers: v.optional(mapOf(headerName, headerValue)),
+    expectedStatuses: v.optional(
+      listOf('statuses', statuses, (written, report) => {
+        if (written.size === 0) report([], 'expected at least one status')
+      }),
+    ),
+    expectedBody: v.optional(
+      checked('text of 1 to 1024 bytes', (input) =>
+        typeof input === 'string' && input.length > 0 && Buffer.byteLength(input) <= 1_024 ? input : undefined,
       ),
-      expectedBody: v.optional(
-        checked('text of 1 to 1024 bytes', (input) =>
-          typeof input === 'string' && input.length > 0 && Buffer.byteLength(input) <= 1_024 ? input : undefined,
-        ),
-      ),
-      serviceName: v.optional(text(1_024)),
-      interval: v.optional(duration()),
-      unhealthyInterval: v.optional(duration()),
-      noTrafficInterval: v.optional(duration()),
-      timeout: v.optional(duration()),
-      unhealthyAfter: v.optional(integer(1, 1_000)),
-      healthyAfter: v.optional(integer(1, 1_000)),
-      jitterPercent: v.optional(percent()),
-      endsEjection: v.optional(checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))),
-    },
-    [],
-    ({ interval, timeout }, report) => {
-      if (interval !== undefined && timeout !== undefined && timeout > interval)
-        report(['timeout'], `expected at most interval (${formatDuration(interval)}), got ${formatDuration(timeout)}`)
-    },
-  ),
+    ),
+    serviceName: v.optional(text(1_024)),
+    interval: v.optional(duration()),
+    unhealthyInterval: v.optional(duration()),
+    noTrafficInterval: v.optional(duration()),
+    timeout: v.optional(duration()),
+    unhealthyAfter: v.optional(integer(1, 1_000)),
+    healthyAfter: v.optional(integer(1, 1_000)),
+    jitterPercent: v.optional(percent()),
+    endsEjection: v.optional(checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))),
+  }),
   v.transform(({ headers, interval, unhealthyInterval, noTrafficInterval, timeout, ...rest }) =>
     compact({
       ...rest,
