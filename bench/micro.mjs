@@ -43,7 +43,8 @@ function planOf(services, endpoints) {
   const { namespace, defaults, resources } = parseMeshOptions({
     services: Object.fromEntries(names.map((name) => [name, { endpoints: addresses }])),
   })
-  const plan = new Plan({ time, random: Math.random, gates: [], emit() {}, released() {} }, namespace)
+  const monitor = { add() {}, remove() {}, reschedule() {} }
+  const plan = new Plan({ time, random: Math.random, gates: [], monitor, emit() {}, report() {}, released() {} }, namespace)
   const store = new ConfigStore({ namespace, defaults, resources, onChange() {} })
   plan.apply(store.snapshot, store.snapshot.services.keys())
   return { plan, time, targets: new Targets(plan) }

@@ -51,10 +51,10 @@ console.log('29.999 seconds later:', states())
 broken = false
 clock.advance(1)
 console.log('30 seconds later:    ', states())
-
+await (await mesh.fetch('http://orders/')).arrayBuffer()
+console.log('after its probe:     ', states())
 registry.update({ services: { orders: { endpoints: [] } } })
 const lost = await mesh.fetch('http://orders/').catch((error: Error & { cause?: { code?: string } }) => error.cause?.code)
 console.log('without endpoints:   ', lost)
-
 await mesh.close()
 for (const server of servers) server.close()

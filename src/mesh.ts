@@ -11,6 +11,8 @@ import { systemRandom } from './core/random.ts'
 import { TimerWheel } from './core/timer-wheel.ts'
 import { waitMs } from './core/wait.ts'
 import { DnsResolver } from './discovery/dns/dns-resolver.ts'
+import { HealthMonitor } from './health/monitor.ts'
+import { HealthReporters } from './health/reporters.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -25,8 +27,10 @@ import { UndiciHttpClient } from './outbound/http-client.ts'
 import { Installation } from './outbound/install.ts'
 import { Outbound, requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
+import { EndpointProber } from './outbound/prober.ts'
 import { Startup } from './outbound/startup.ts'
 import { parseOrigin, Targets } from './outbound/targets.ts'
+import { originOf } from './outbound/url.ts'
 import { explainService, explainStranger } from './plan/explain.ts'
 import { Plan } from './plan/plan.ts'
 import { serviceStats } from './plan/service-stats.ts'
@@ -49,6 +53,7 @@ export class Mesh<Name extends string = string> {
   private readonly time: TimerWheel
   private readonly store: ConfigStore
   private readonly plan: Plan
+  private readonly monitor: HealthMonitor
   private readonly targets: Targets
   private readonly startup: Startup
   private readonly outbound: Outbound
@@ -83,13 +88,17 @@ export class Mesh<Name extends string = string> {
       settled: () => this.startup.check(),
     })
     this.http = new UndiciHttpClient({ clock, addressPolicy, names: this.resolver, undici: () => this.startup.undici() })
+    this.monitor = new HealthMonitor({ clock: this.clock, random, prober: new EndpointProber(this.clock, parsed.addressPolicy) })
+    const reporters = new HealthReporters(parsed.healthReporters, this.clock, (error) => this.report('health reporter', error))
     this.plan = new Plan(
       {
         time: this.time,
         random,
         gates: parsed.gates,
         names: this.resolver,
+        monitor: this.monitor,
         emit,
+        report: (change) => reporters.tell(change),
         released: (endpoint) => this.startup.engine.connections?.release(endpoint),
         unreachable: (endpoint) => this.sources.unreachable(endpoint),
       },
@@ -317,10 +326,12 @@ export class Mesh<Name extends string = string> {
   private start(): void {
     this.resolver.start()
     this.sources.start()
+    this.monitor.start()
   }
 
   private async shutDown(timeoutMs: number): Promise<void> {
     this.installation?.restore()
+    this.monitor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
     this.resolver.close()
@@ -375,12 +386,4 @@ export class Mesh<Name extends string = string> {
  */
 export function createMesh<Name extends string = never>(options: MeshOptions<Name> = {}): Mesh<Name | (string & {})> {
   return new Mesh<Name | (string & {})>(options)
-}
-
-function originOf(url: string): string | undefined {
-  try {
-    return new URL(url).origin
-  } catch {
-    return undefined
-  }
 }

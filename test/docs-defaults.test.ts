@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../src/config/mesh-options.ts'
 import { parseDuration } from '../src/core/duration.ts'
 import { ERRORS } from '../src/core/errors.ts'
-import { DEFAULT_POLICY } from '../src/model/defaults.ts'
+import { DEFAULT_HEALTH_CHECK, DEFAULT_POLICY, DEFAULT_SLOW_START } from '../src/model/defaults.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
 import { ROOT } from './support/child-script.ts'
 
@@ -47,7 +47,7 @@ const cells = table.map(([written = '', value = '', field = '']) => ({ written, 
 
 describe('docs/defaults.md', () => {
   it('has every field of the default policy, and the value that the code has', () => {
-    const documented = cells.filter(({ field }) => field !== 'fixed' && !field.startsWith('options.'))
+    const documented = cells.filter(({ field }) => field !== 'fixed' && !/^(?:options\.|section )/.test(field))
     expect(Object.fromEntries(documented.map(({ field, value }) => [field, asInCode(field, value)]))).toEqual(
       Object.fromEntries(flat(DEFAULT_POLICY)),
     )
@@ -57,6 +57,14 @@ describe('docs/defaults.md', () => {
         .map(([field]) => field)
         .sort(),
     )
+  })
+
+  it('has what a section starts from that is off until it is written', () => {
+    const { headers, expectedStatuses, ...check } = DEFAULT_HEALTH_CHECK
+    const sections = { healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined }, slowStart: DEFAULT_SLOW_START }
+    const documented = cells.filter(({ field }) => field.startsWith('section '))
+    expect(documented.map(({ field, value }) => [field.slice(8), asInCode(field, value)]).sort()).toEqual(flat(sections).sort())
+    expect([headers, expectedStatuses, check.serviceName]).toEqual([{}, [[200, 200]], ''])
   })
 
   it('says what the mesh makes of no options', () => {

@@ -4,15 +4,20 @@ import type { Balancer } from './balancer.ts'
 import { LeastRequest } from './least-request.ts'
 import { RandomBalancer } from './random.ts'
 import { RoundRobin } from './round-robin.ts'
+import { SlowStart, type SlowStartSettings } from './slow-start.ts'
+import { WeightedRoundRobin } from './weighted-round-robin.ts'
 
-/** The balancer that configuration names. */
-export function createBalancer(policy: BalancingPolicy, random: Random): Balancer {
+/** The balancer that configuration names. `random` starts nobody slowly: it has no weights. */
+export function createBalancer(policy: BalancingPolicy, random: Random, slowStart: SlowStartSettings | false = false): Balancer {
+  const slowly = slowStart === false ? undefined : new SlowStart(slowStart)
   switch (policy) {
     case 'round-robin':
-      return new RoundRobin(random)
+      return new RoundRobin(random, slowly)
+    case 'weighted-round-robin':
+      return new WeightedRoundRobin(random, slowly)
     case 'random':
       return new RandomBalancer(random)
     case 'least-request':
-      return new LeastRequest(random)
+      return new LeastRequest(random, slowly)
   }
 }

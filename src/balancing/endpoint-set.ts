@@ -5,7 +5,7 @@ import type { Balancer } from './balancer.ts'
 
 /**
  * The endpoints of a service that are in its configuration now. A pick reads a frozen array; what is usable is worked out
- * anew only when somebody picks after an endpoint came, went, was ejected or came back.
+ * anew only when somebody picks after an endpoint came, went, was ejected, failed its checks or came back.
  */
 export class EndpointSet implements EndpointGroup {
   all: readonly Endpoint[] = EMPTY
@@ -15,6 +15,11 @@ export class EndpointSet implements EndpointGroup {
   private stale = false
   private panicPercent: number
   private inPanic = false
+  /** How many of `all` are ejected or unhealthy; how many are degraded. */
+  private out = 0
+  private degraded = 0
+  /** Those whose ejection is over and that wait for a call to probe them. */
+  private awaiting: Endpoint[] = []
   private readonly random: Random
 
   /** @param panicPercent below this share of usable endpoints all of them are used; 0 never */
@@ -42,23 +47,47 @@ export class EndpointSet implements EndpointGroup {
   /** Takes over a new configuration; endpoints that stay are the same objects as before. One named twice counts once. */
   replace(endpoints: readonly Endpoint[]): void {
     this.all = Object.freeze([...new Set(endpoints)])
-    this.ejected = this.all.reduce((count, endpoint) => count + (endpoint.ejected ? 1 : 0), 0)
+    this.ejected = 0
+    this.out = 0
+    this.degraded = 0
+    for (const endpoint of this.all) this.count(endpoint, 1)
+    // One that comes back waits again as soon as outlier detection looks.
+    this.awaiting = []
+    for (const endpoint of this.all) if (endpoint.recovering && Number.isNaN(endpoint.probedAt)) this.awaiting.push(endpoint)
     this.changed()
   }
 
   setEjected(endpoint: Endpoint, ejected: boolean): void {
+    if (this.awaiting.length > 0) this.awaiting = this.awaiting.filter((each) => each !== endpoint)
     if (endpoint.ejected === ejected) return
+    this.count(endpoint, -1)
     endpoint.ejected = ejected
-    // One that left the configuration meanwhile is remembered as ejected, but does not count here.
-    if (endpoint.removedAt !== undefined) return
-    this.ejected += ejected ? 1 : -1
+    this.count(endpoint, 1)
     this.changed()
+  }
+
+  /** What active checks found out. */
+  setHealth(endpoint: Endpoint, unhealthy: boolean, degraded: boolean): void {
+    if (endpoint.unhealthy === unhealthy && endpoint.degraded === degraded) return
+    this.count(endpoint, -1)
+    endpoint.unhealthy = unhealthy
+    endpoint.degraded = degraded
+    this.count(endpoint, 1)
+    this.changed()
+  }
+
+  awaitProbe(endpoint: Endpoint): void {
+    if (endpoint.removedAt === undefined && !this.awaiting.includes(endpoint)) this.awaiting.push(endpoint)
   }
 
   /** The endpoint for the next try of `call`: a further try takes one not yet tried, the promising ones first. */
   pick(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
     if (this.stale) this.refresh()
     if (call.tries > 0) return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call)
+    if (this.awaiting.length > 0) {
+      const probe = this.takeProbe(call, now)
+      if (probe !== undefined) return probe
+    }
     const picked = balancer.pick(this.candidates, call)
     if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return this.pickConnecting(now) ?? picked
     return picked
@@ -71,23 +100,38 @@ export class EndpointSet implements EndpointGroup {
   }
 
   /**
-   * The best of the endpoints that `call` did not try: usable, then usable but refused in the past second, then ejected.
+   * One that waits for its probe, which this call becomes. Calls that may be repeated come first, since a failed probe costs
+   * them nothing; where there are none others must do, or it would never come back.
+   */
+  private takeProbe(call: Call, now: number): Endpoint | undefined {
+    for (let index = this.awaiting.length - 1; index >= 0; index--) {
+      const endpoint = this.awaiting[index] as Endpoint
+      if (endpoint.unhealthy || (!call.idempotent && now - endpoint.ejectedUntil < REPEATABLE_FIRST_MS)) continue
+      this.awaiting.splice(index, 1)
+      endpoint.probedAt = now
+      return endpoint
+    }
+    return undefined
+  }
+
+  /**
+   * The best of the endpoints that `call` did not try: usable, then usable but refused in the past second, then those that are out.
    * The walk begins at a random place, so that what one endpoint sheds is spread over all others.
    */
   private pickUntried(call: Call, now: number): Endpoint | undefined {
     const { all } = this
     let refused: Endpoint | undefined
-    let ejected: Endpoint | undefined
+    let out: Endpoint | undefined
     let index = Math.floor(this.random() * all.length)
     for (let step = 0; step < all.length; step++) {
       const endpoint = all[index] as Endpoint
       if (++index === all.length) index = 0
       if (call.hasTried(endpoint)) continue
-      if (endpoint.ejected) ejected ??= endpoint
-      else if (refusedLately(endpoint, now)) refused ??= endpoint
+      if (endpoint.out) out ??= endpoint
+      else if (endpoint.degraded || refusedLately(endpoint, now)) refused ??= endpoint
       else return endpoint
     }
-    return refused ?? ejected
+    return refused ?? out
   }
 
   /** Any endpoint that was not refused lately, from a random place on. */
@@ -102,15 +146,30 @@ export class EndpointSet implements EndpointGroup {
     return undefined
   }
 
+  /** One that left the configuration is remembered as it was, but does not count here. */
+  private count(endpoint: Endpoint, one: 1 | -1): void {
+    if (endpoint.removedAt !== undefined) return
+    if (endpoint.ejected) this.ejected += one
+    if (endpoint.out) this.out += one
+    else if (endpoint.degraded) this.degraded += one
+  }
+
   private changed(): void {
     const { length } = this.all
-    this.inPanic = length > 0 && (length - this.ejected) * 100 < this.panicPercent * length
+    this.inPanic = length > 0 && (length - this.out) * 100 < this.panicPercent * length
     this.stale = true
   }
 
   private refresh(): void {
     this.stale = false
-    this.candidates = this.inPanic || this.ejected === 0 ? this.all : Object.freeze(this.all.filter((endpoint) => !endpoint.ejected))
+    const { all, out, degraded, panicPercent } = this
+    const whole = all.length - out - degraded
+    // Degraded endpoints are a reserve for when the others alone are too few.
+    const spared = degraded > 0 && whole > 0 && whole * 100 >= panicPercent * all.length
+    this.candidates =
+      this.inPanic || (out === 0 && !spared)
+        ? all
+        : Object.freeze(all.filter((endpoint) => !endpoint.out && !(spared && endpoint.degraded)))
   }
 }
 
@@ -119,4 +178,6 @@ function refusedLately(endpoint: Endpoint, now: number): boolean {
   return now - endpoint.connectFailedAt < 1_000
 }
 
+/** How long a probe is kept for calls that may be repeated. */
+const REPEATABLE_FIRST_MS = 500
 const EMPTY: readonly Endpoint[] = Object.freeze([])

@@ -1,4 +1,4 @@
-import { DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
+import { DEFAULT_HEALTH_CHECK, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
 
 /** One writer of policy sections, and who it is. */
@@ -13,6 +13,7 @@ const SECTIONS = [
   'retry',
   'circuitBreaker',
   'outlierDetection',
+  'healthCheck',
   'panicPercent',
   'tls',
 ] as const satisfies readonly (keyof Policy)[]
@@ -39,7 +40,11 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
 }
 
 /** What a section starts from when what is below has none. */
-const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = { ...DEFAULT_POLICY, tls: DEFAULT_TLS }
+const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
+  ...DEFAULT_POLICY,
+  healthCheck: DEFAULT_HEALTH_CHECK,
+  tls: DEFAULT_TLS,
+}
 
 function overlay(below: unknown, written: unknown, builtIn: unknown): unknown {
   if (typeof written !== 'object' || written === null) return written

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { HealthReporter } from '../model/health.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
@@ -22,6 +23,7 @@ export interface ParsedOptions {
   readonly resources: readonly Resource[]
   readonly sources: readonly Source[]
   readonly gates: readonly Gate[]
+  readonly healthReporters: readonly HealthReporter[]
   readonly unknownHosts: 'pass' | 'refuse'
   readonly addressPolicy: AddressPolicy
   readonly fallback: DispatcherLike | undefined
@@ -49,6 +51,7 @@ const sources = listOf('sources', withMethods<Source>('a source', 'watch'), (wri
 const OPAQUE = {
   sources: 'list',
   gates: 'list',
+  healthReporters: 'list',
   fallback: 'value',
   undici: 'value',
   logger: 'value',
@@ -70,6 +73,7 @@ function optionsSchema(plain: unknown) {
       services: v.optional(servicesSchema(policy, namespace)),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
+      healthReporters: v.optional(listOf('health reporters', withMethods<HealthReporter>('a health reporter', 'report')), []),
       unknownHosts: v.optional(oneOf(['pass', 'refuse']), 'pass'),
       allowAddresses: v.optional(allowAddresses, []),
       fallback: v.optional(withMethods<DispatcherLike>('a dispatcher', 'dispatch')),

@@ -1,3 +1,5 @@
+import type { EndpointRecord } from './endpoint-record.ts'
+
 /** Where a service runs: part of a zone, of a region. */
 export interface Locality {
   region?: string | undefined
@@ -43,6 +45,20 @@ export class Endpoint {
   ejections = 0
   ejectionMultiplier = 0
   consecutiveFailures = 0
+  /** Why it was ejected last, in words. */
+  ejectionReason: string | undefined = undefined
+  /** Its ejection is over, and it stays out of use until one try, the probe, has succeeded. */
+  recovering = false
+  /** Clock time at which the probe under way began; NaN when none is. */
+  probedAt = Number.NaN
+  /** Active checks say that it is out of order, or that it works with less than it should; and what they last said. */
+  unhealthy = false
+  degraded = false
+  healthReason: string | undefined = undefined
+  /** Clock time at which it joined its service or last came back; slow start counts from here. */
+  warmFrom = Number.NEGATIVE_INFINITY
+  /** What outlier detection counts; made at the first answer. */
+  record: EndpointRecord | undefined = undefined
   /** When (clock time) a connect last failed; another endpoint is preferred for a second. */
   connectFailedAt = Number.NEGATIVE_INFINITY
   /** When (clock time) it left the configuration; undefined while it is in it. */
@@ -57,6 +73,11 @@ export class Endpoint {
   get address(): string {
     return this.spec.address
   }
+
+  /** No first try goes to it. */
+  get out(): boolean {
+    return this.ejected || this.unhealthy
+  }
 }
 
 /** The endpoints of one service that are in the configuration now, and which of them are out of use. */
@@ -66,4 +87,6 @@ export interface EndpointGroup {
   readonly ejected: number
   /** Takes `endpoint` out of use, or back. */
   setEjected(endpoint: Endpoint, ejected: boolean): void
+  /** The ejection of `endpoint` is over: the next call may try it, one at a time. */
+  awaitProbe(endpoint: Endpoint): void
 }

@@ -31,7 +31,13 @@ export class TimerWheel {
   private cursor = 0
   private waiting = 0
   private timer: Timer | undefined = undefined
-  private expectedAt = 0
+  /**
+   * Clock time until which the event loop was blocked last: what began before it and seems late may have been on time, and only
+   * read late. -Infinity when it never was.
+   */
+  stalledUntil = Number.NEGATIVE_INFINITY
+  /** When the next tick is due; Infinity while none is. */
+  private expectedAt = Number.POSITIVE_INFINITY
   /** The first thing an entry threw in this turn: told when everybody else had his time. */
   private thrown: { readonly error: unknown } | undefined = undefined
 
@@ -49,6 +55,8 @@ export class TimerWheel {
   read(): number {
     const now = this.clock.now()
     if (now > this.now) this.now = now
+    // Whoever reads first after a stall tells: answers may come in before the late tick.
+    if (now - this.expectedAt > STALL_MS) this.stalledUntil = now
     return now
   }
 
@@ -117,6 +125,7 @@ export class TimerWheel {
       this.fire(this.cursor, now)
     }
     this.timer = undefined
+    this.expectedAt = Number.POSITIVE_INFINITY
     if (this.waiting > 0) this.arm()
     const { thrown } = this
     this.thrown = undefined
@@ -147,3 +156,5 @@ const TICK_MS = 10
 const SLOTS = 512
 /** A tick later than this means that the loop was blocked, and answers may wait unread. */
 const LATE_MS = 40
+/** A tick later than this is a stall, for which no endpoint is blamed. */
+const STALL_MS = 100

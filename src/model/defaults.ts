@@ -1,8 +1,8 @@
-import type { Policy, TlsSettings } from './resources.ts'
+import type { HealthCheckSettings, Policy, SlowStartSettings, TlsSettings } from './resources.ts'
 
 /** What every service starts from. The docs' table of defaults is compared with this one by a test. */
 export const DEFAULT_POLICY = Object.freeze({
-  balancing: Object.freeze({ policy: 'least-request' }),
+  balancing: Object.freeze({ policy: 'least-request', slowStart: false }),
   timeouts: Object.freeze({
     timeoutMs: undefined,
     headTimeoutMs: 15_000,
@@ -25,10 +25,39 @@ export const DEFAULT_POLICY = Object.freeze({
     maxEjectForMs: 300_000,
     maxEjectedPercent: 50,
     intervalMs: 10_000,
+    failurePercent: 50,
+    latencyMs: 1_000,
+    minRequests: 20,
+    compare: 'relative',
   }),
+  healthCheck: false,
   panicPercent: 50,
   tls: undefined,
 }) satisfies Policy
+
+/** What a `healthCheck` section that is present starts from. */
+export const DEFAULT_HEALTH_CHECK: HealthCheckSettings = Object.freeze({
+  type: 'http',
+  path: '/healthz',
+  method: 'GET',
+  port: undefined,
+  host: undefined,
+  headers: Object.freeze({}),
+  expectedStatuses: Object.freeze([Object.freeze([200, 200] as const)]),
+  expectedBody: undefined,
+  serviceName: '',
+  intervalMs: 30_000,
+  unhealthyIntervalMs: undefined,
+  noTrafficIntervalMs: undefined,
+  timeoutMs: 1_000,
+  unhealthyAfter: 3,
+  healthyAfter: 1,
+  jitterPercent: 0,
+  endsEjection: true,
+})
+
+/** What a `slowStart` section that is present starts from. */
+export const DEFAULT_SLOW_START: SlowStartSettings = Object.freeze({ windowMs: 30_000, minWeightPercent: 10, aggression: 1 })
 
 /** What a `tls` section that is present starts from. */
 export const DEFAULT_TLS: TlsSettings = Object.freeze({

@@ -5,6 +5,9 @@ import type { Rejection } from './source.ts'
 export interface MeshEvents {
   endpointEjected: { service: string; endpoint: string; reason: string; forMs: number; failures: number }
   endpointRestored: { service: string; endpoint: string; afterMs: number }
+  endpointUnhealthy: { service: string; endpoint: string; reason: string }
+  /** It passes its checks; `degraded` when it says that it works with less than it should. */
+  endpointHealthy: { service: string; endpoint: string; reason: string; degraded: boolean }
   circuitOpened: { service: string; failurePercent: number; requests: number; openForMs: number }
   circuitClosed: { service: string; afterMs: number }
   configChanged: { version: number; services: string[]; source: string }

@@ -5,7 +5,7 @@ export interface Explanation {
   /** `service` when the mesh serves the host, else where the request would go. */
   route: { host: string; service: string | undefined; match: string; decision: 'service' | 'pass' | 'refuse' }
   backends: { service: string; share: number }[]
-  candidates: { address: string; state: 'healthy' | 'ejected'; taken: boolean; because: string }[]
+  candidates: { address: string; state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering'; taken: boolean; because: string }[]
   gates: { name: string; state: string; from: string }[]
   timeouts: TimeoutSettings | undefined
   retry: (RetrySettings & { applies: boolean; because: string }) | undefined

@@ -4,7 +4,8 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
-import type { BalancingPolicy, RetryCondition } from './names.ts'
+import type { HealthReporter } from './health.ts'
+import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { Source } from './source.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
@@ -26,6 +27,55 @@ export type EndpointOptions =
 /** How endpoints are chosen. Default `least-request`. */
 export interface BalancingOptions {
   policy?: BalancingPolicy
+  /** Leads endpoints that joined or came back up to their share. Default false. Not for `random`. */
+  slowStart?: SlowStartOptions | false
+}
+
+/** How long an endpoint takes to its full share: weight × max(minWeightPercent, (time ÷ window)^(1 ÷ aggression)). */
+export interface SlowStartOptions {
+  /** Default 30s. */
+  window?: Duration
+  /** Share of its weight that it begins with, 1–100. Default 10. */
+  minWeightPercent?: number
+  /** 1: the share grows with time; more: faster at first. 0.1–10. Default 1. */
+  aggression?: number
+}
+
+/** Asks endpoints whether they are in order. */
+export interface HealthCheckOptions {
+  /** Default `http`. */
+  type?: HealthCheckType
+  /** Default /healthz. */
+  path?: string
+  /** Default GET. */
+  method?: string
+  /** Default: the endpoint's. */
+  port?: number
+  /** `Host` of the probe. Default: the service's first host, or its name. */
+  host?: string
+  headers?: Record<string, string>
+  /** Statuses, or ranges such as `[200, 299]` or `'200-299'`. Default `[200]`. */
+  expectedStatuses?: (number | [from: number, to: number] | string)[]
+  /** Text that must be within the first 1,024 bytes of the body. */
+  expectedBody?: string
+  /** For `grpc`: the service to ask about. Default: the whole server. */
+  serviceName?: string
+  /** Default 30s. */
+  interval?: Duration
+  /** While an endpoint is unhealthy. Default: `interval`. */
+  unhealthyInterval?: Duration
+  /** While the service has never been called. Default: twice `interval`. */
+  noTrafficInterval?: Duration
+  /** Default 1s. */
+  timeout?: Duration
+  /** Failures in a row that make an endpoint unhealthy. Default 3. */
+  unhealthyAfter?: number
+  /** Successes in a row that make it healthy again. Default 1. */
+  healthyAfter?: number
+  /** Each wait is longer by a random part of this much. Default 0. */
+  jitterPercent?: number
+  /** A passed check lets an ejected endpoint be probed at once. Default true. */
+  endsEjection?: boolean
 }
 
 /** When, how often and how far apart a broken try is sent again. */
@@ -64,8 +114,16 @@ export interface OutlierDetectionOptions {
   maxEjectFor?: Duration
   /** At most this share is out at once, yet always one of two. Default 50. */
   maxEjectedPercent?: number
-  /** How often the growth of a healthy endpoint's next ejection shrinks. Default 10s. */
+  /** The time that shares and quantiles look back, and after which the growth of the next ejection shrinks by a step. Default 10s. */
   interval?: Duration
+  /** Share of failed answers in an interval that ejects, 1–100, or false. Default 50. */
+  failurePercent?: number | false
+  /** A p90 beyond this in an interval ejects, or false. Default 1s. */
+  latency?: Duration | false
+  /** Answers in an interval before share or p90 are looked at. Default 20. */
+  minRequests?: number
+  /** `relative`: only who also fails twice as often, or is three times as slow, as the others together. Default `relative`. */
+  compare?: 'relative' | 'absolute'
 }
 
 /** PEM text or DER bytes, or a list of them. */
@@ -98,6 +156,8 @@ export interface PolicyOptions {
   retry?: RetryOptions | false
   circuitBreaker?: CircuitBreakerOptions | false
   outlierDetection?: OutlierDetectionOptions | false
+  /** Default: none. */
+  healthCheck?: HealthCheckOptions | false
   /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
   panicPercent?: number
   tls?: TlsOptions
@@ -157,6 +217,8 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   undici?: UndiciModule
   /** Further gates for every outbound call, asked in order after the breaker. */
   gates?: Gate[]
+  /** Told of every change of an endpoint's health and of every ejection. */
+  healthReporters?: HealthReporter[]
   logger?: Logger
   clock?: Clock
   random?: Random

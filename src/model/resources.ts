@@ -1,5 +1,5 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
-import type { BalancingPolicy, RetryCondition } from './names.ts'
+import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
 export interface Provenance {
@@ -64,6 +64,46 @@ export interface OutlierSettings {
   readonly maxEjectForMs: number
   readonly maxEjectedPercent: number
   readonly intervalMs: number
+  /** `false`: no such rule. */
+  readonly failurePercent: number | false
+  readonly latencyMs: number | false
+  readonly minRequests: number
+  readonly compare: 'relative' | 'absolute'
+}
+
+/** How an endpoint that joined or came back is led up to its share. */
+export interface SlowStartSettings {
+  readonly windowMs: number
+  readonly minWeightPercent: number
+  readonly aggression: number
+}
+
+/** How endpoints are probed. */
+export interface HealthCheckSettings {
+  readonly type: HealthCheckType
+  readonly path: string
+  readonly method: string
+  /** Undefined: the endpoint's own. */
+  readonly port: number | undefined
+  /** Undefined: the service's first host, or its name. */
+  readonly host: string | undefined
+  /** Some of them let the probe in somewhere, so all print as `[redacted]`. */
+  readonly headers: Readonly<Record<string, Secret>>
+  /** Ranges, both ends included. */
+  readonly expectedStatuses: readonly (readonly [from: number, to: number])[]
+  readonly expectedBody: string | undefined
+  /** What gRPC asks about; empty: the whole server. */
+  readonly serviceName: string
+  readonly intervalMs: number
+  /** Undefined: `intervalMs`. */
+  readonly unhealthyIntervalMs: number | undefined
+  /** Undefined: twice `intervalMs`. */
+  readonly noTrafficIntervalMs: number | undefined
+  readonly timeoutMs: number
+  readonly unhealthyAfter: number
+  readonly healthyAfter: number
+  readonly jitterPercent: number
+  readonly endsEjection: boolean
 }
 
 export interface TlsSettings {
@@ -90,11 +130,12 @@ export interface TimeoutSettings {
 
 /** The complete policy of one service; a section that is `false` is switched off. */
 export interface Policy {
-  readonly balancing: { readonly policy: BalancingPolicy }
+  readonly balancing: { readonly policy: BalancingPolicy; readonly slowStart: SlowStartSettings | false }
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
   readonly circuitBreaker: BreakerSettings | false
   readonly outlierDetection: OutlierSettings | false
+  readonly healthCheck: HealthCheckSettings | false
   readonly panicPercent: number
   /** Undefined: as the URL's scheme says. */
   readonly tls: TlsSettings | undefined
@@ -107,6 +148,7 @@ export interface PolicySections {
   readonly retry?: Partial<RetrySettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false
   readonly outlierDetection?: Partial<OutlierSettings> | false
+  readonly healthCheck?: Partial<HealthCheckSettings> | false
   readonly panicPercent?: number
   readonly tls?: Partial<TlsSettings>
 }

@@ -3,7 +3,10 @@ import type { MeshErrorCode } from '../core/errors.ts'
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
   address: string
-  state: 'healthy' | 'ejected' | 'removed'
+  /** `recovering`: its ejection is over, and it gets one call at a time until one succeeds. */
+  state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering' | 'removed'
+  /** Why it is not healthy, in words. */
+  reason?: string
   inflight: number
   tries: number
   successes: number

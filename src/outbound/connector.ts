@@ -31,6 +31,10 @@ export interface DialOptions {
   readonly clock: Clock
   readonly addressPolicy: AddressPolicy
   readonly contexts: SecureContexts
+  /** What is offered by ALPN; HTTP/1.1 unless named. */
+  readonly protocols?: readonly string[]
+  /** Gets every socket as soon as it is made; the wait for it keeps no process alive then. */
+  readonly background?: (socket: Socket) => void
 }
 
 /**
@@ -49,6 +53,7 @@ export function connectorTo(dial: DialOptions): Connector {
       return
     }
     const socket = open()
+    dial.background?.(socket)
     let tcpStands = false
     let settled = false
     const settle = (error: DialError | null): void => {
@@ -70,6 +75,7 @@ export function connectorTo(dial: DialOptions): Connector {
       const missing = tcpStands ? 'TLS handshake' : 'connection'
       settle(new DialError(`${endpoint.address}: no ${missing} within ${timeoutMs} ms`, 'ERR_CONNECT_TIMEOUT', tcpStands))
     }, timeoutMs)
+    if (dial.background !== undefined) timer.unref()
     if (tls !== undefined) {
       socket.once('connect', () => {
         tcpStands = true
@@ -82,7 +88,7 @@ export function connectorTo(dial: DialOptions): Connector {
 }
 
 /** What opens one more socket to the endpoint, keeping the TLS session between them. */
-function opener({ endpoint, tls, contexts }: DialOptions): () => Socket {
+function opener({ endpoint, tls, contexts, protocols = ['http/1.1'] }: DialOptions): () => Socket {
   const { host, port } = endpoint
   if (tls === undefined) {
     const options = { host, port, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
@@ -99,7 +105,7 @@ function opener({ endpoint, tls, contexts }: DialOptions): () => Socket {
       servername: isIP(serverName) === 0 ? serverName : '',
       checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(serverName, certificate),
       secureContext: contexts.of(settings),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...protocols],
       // A TLS record is no longer.
       highWaterMark: 16 * 1024,
     }

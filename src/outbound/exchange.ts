@@ -272,7 +272,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     const now = engine.time.read()
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
-    const verdict = engine.classifier.judgeStatus(status)
+    const verdict = this.judge(attempt, status, raw, now)
     if (verdict === 'failure') {
       attempt.unavailable = isUnavailableStatus(status)
       attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())

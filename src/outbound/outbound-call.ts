@@ -9,8 +9,8 @@ import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
-import type { DispatchOptions } from './handler.ts'
-import { hasRequestHeader } from './headers.ts'
+import type { DispatchOptions, RawHeaders } from './handler.ts'
+import { hasRequestHeader, rawHeader } from './headers.ts'
 import { settlePermits } from './permits.ts'
 
 /**
@@ -92,7 +92,16 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     endpoint.inflight--
     if (verdict === 'success') endpoint.successes++
     else if (verdict === 'failure') endpoint.failures++
-    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now)
+    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now, attempt.startedAt)
+  }
+
+  /** The head of an answer: what it means, and what it says of the endpoint besides its status. */
+  protected judge({ endpoint, startedAt }: Attempt, status: number, raw: RawHeaders, now: number): Outcome['verdict'] {
+    const { plan, engine } = this
+    const verdict = engine.classifier.judgeStatus(status)
+    if (plan.health.active && rawHeader(raw, 'x-envoy-immediate-health-check-fail') !== undefined) plan.health.failAtOnce(endpoint)
+    if (verdict === 'success') plan.outlier.answered(endpoint, startedAt, now)
+    return verdict
   }
 
   /** The call is over: whoever admitted it hears how it ended. */

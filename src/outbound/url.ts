@@ -28,3 +28,12 @@ export function splitUrl(url: string | URL): SplitUrl | undefined {
     return undefined
   }
 }
+
+/** The origin of an absolute URL, or undefined when it is none. */
+export function originOf(url: string): string | undefined {
+  try {
+    return new URL(url).origin
+  } catch {
+    return undefined
+  }
+}

@@ -1,6 +1,7 @@
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
+import { endpointState } from './endpoint-state.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /** Says what would happen now to a request for `host`, served by `plan` under the name `match`. */
@@ -59,23 +60,30 @@ export function explainStranger(host: string, unknownHosts: 'pass' | 'refuse'): 
 
 function candidates(plan: ServicePlan): Explanation['candidates'] {
   const { set } = plan
+  const usable = new Set(set.usable)
   return set.all.map((endpoint) => {
-    const taken = set.panic || !endpoint.ejected
-    return {
-      address: endpoint.address,
-      state: endpoint.ejected ? ('ejected' as const) : ('healthy' as const),
-      taken,
-      because: because(plan, endpoint.ejected),
-    }
+    const { state, reason } = endpointState(endpoint)
+    const taken = usable.has(endpoint)
+    return { address: endpoint.address, state, taken, because: because(plan, state, taken, reason) }
   })
 }
 
-function because({ set, balancer }: ServicePlan, ejected: boolean): string {
+function because({ set, balancer }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
   if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancer.name} chooses among all`
-  return ejected
-    ? 'ejected by outlier detection; a further try may still take it when all others were tried'
-    : `chosen among the usable by ${balancer.name}`
+  if (state === 'healthy') return `chosen among the usable by ${balancer.name}`
+  return `${WHY[state]}${reason === undefined ? '' : ` (${reason})`}; ${taken ? 'the others alone are too few' : LAST_RESORT}`
 }
+
+type State = Explanation['candidates'][number]['state']
+
+const WHY: Readonly<Record<Exclude<State, 'healthy'>, string>> = {
+  ejected: 'ejected by outlier detection',
+  recovering: 'its ejection is over, and one call at a time may probe it',
+  unhealthy: 'it fails its health checks',
+  degraded: 'degraded',
+}
+
+const LAST_RESORT = 'a further try may still take it when all others were tried'
 
 function tlsOf({ policy }: ServicePlan, secure: boolean): string {
   if (policy.tls?.mode === 'simple')

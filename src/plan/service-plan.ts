@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
 import { createBalancer } from '../balancing/create.ts'
 import { EndpointSet } from '../balancing/endpoint-set.ts'
@@ -5,7 +6,9 @@ import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
-import type { MeshEvents } from '../model/events.ts'
+import type { CheckedService } from '../health/endpoint-check.ts'
+import type { HealthMonitor } from '../health/monitor.ts'
+import { ServiceHealth } from '../health/service-health.ts'
 import type { NameResolver } from '../model/name-resolver.ts'
 import { formatProvenance, type Policy } from '../model/resources.ts'
 import type { ServiceSnapshot } from '../model/snapshot.ts'
@@ -13,17 +16,20 @@ import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
+import { probeRequest } from './probe-request.ts'
 import { ServiceCounters } from './service-counters.ts'
 
 /** What a plan needs from the mesh it belongs to. */
-export interface PlanContext {
+export interface PlanContext extends NewsDesk {
   readonly time: TimerWheel
   readonly random: Random
   readonly gates: readonly Gate[]
   readonly names: NameResolver
-  emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
+  /** Who asks the endpoints whether they are in order. */
+  readonly monitor: HealthMonitor
   /** The endpoint is no longer dialled: its connections may close. */
   released(endpoint: Endpoint): void
   /** No connection to the endpoint came about: whoever named it may know better by now. */
@@ -41,6 +47,7 @@ export class ServicePlan {
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
   readonly outlier: OutlierDetector
+  readonly health: ServiceHealth
   snapshot: ServiceSnapshot
   policy: Policy
   balancer: Balancer
@@ -63,14 +70,14 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
-    this.balancer = createBalancer(policy.balancing.policy, random)
+    this.balancer = createBalancer(policy.balancing.policy, random, policy.balancing.slowStart)
     this.budget = new RetryBudget(policy.retry, time.now)
     this.retry = new RetryPolicy(policy.retry, this.budget, random)
     this.set = new EndpointSet(policy.panicPercent, random)
-    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, {
-      ejected: (endpoint, detail) => context.emit('endpointEjected', { service: this.name, endpoint: endpoint.address, ...detail }),
-      restored: (endpoint, detail) => context.emit('endpointRestored', { service: this.name, endpoint: endpoint.address, ...detail }),
-    })
+    const news = new EndpointNews(name, context)
+    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time)
+    this.health = new ServiceHealth(context.monitor, this.checked(news))
+    this.health.reconfigure(policy.healthCheck)
     this.applyBreaker(policy)
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
@@ -84,13 +91,14 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      if (policy.balancing.policy !== this.policy.balancing.policy)
-        this.balancer = createBalancer(policy.balancing.policy, this.context.random)
+      if (!isDeepStrictEqual(policy.balancing, this.policy.balancing))
+        this.balancer = createBalancer(policy.balancing.policy, this.context.random, policy.balancing.slowStart)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
       this.retry.reconfigure(policy.retry)
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
+      this.health.reconfigure(policy.healthCheck)
       this.applyBreaker(policy)
     }
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
@@ -111,7 +119,7 @@ export class ServicePlan {
   /** In words, when there is none to choose. */
   get whyNoEndpoint(): string {
     if (!this.present) return 'the service was removed'
-    if (this.set.all.length > 0) return 'every endpoint is ejected, and panicPercent is 0'
+    if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
     return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
 
@@ -180,7 +188,7 @@ export class ServicePlan {
     const wanted = new Set<string>()
     const present = specs.map((spec) => {
       wanted.add(spec.id)
-      return this.adopt(spec)
+      return this.adopt(spec, now)
     })
     for (const endpoint of this.known.values()) {
       if (wanted.has(endpoint.id)) continue
@@ -193,12 +201,29 @@ export class ServicePlan {
     }
     this.set.replace(present)
     this.outlier.endpointsChanged()
+    this.health.endpointsChanged(this.set.all)
   }
 
-  private adopt(spec: EndpointSpec): Endpoint {
+  /** What active checks need to know of the service, and whom they tell. */
+  private checked(news: EndpointNews): CheckedService {
+    const plan = this
+    return {
+      get hadTraffic() {
+        return plan.counters.tries > 0
+      },
+      request: (endpoint, settings) => probeRequest(plan.snapshot, endpoint, settings),
+      setHealth: (endpoint, unhealthy, degraded) => plan.set.setHealth(endpoint, unhealthy, degraded),
+      healthChanged: (endpoint, state, reason, source) => news.healthChanged(endpoint, state, reason, source),
+      checkPassed: (endpoint, startedAt, now) => plan.outlier.checkPassed(endpoint, startedAt, now),
+    }
+  }
+
+  private adopt(spec: EndpointSpec, now: number): Endpoint {
     const known = this.known.get(spec.id)
     if (known === undefined) {
       const endpoint = new Endpoint(this.name, spec)
+      // Who joins others starts slowly; those that a service begins with have nobody to leave the load to.
+      if (this.set.all.length > 0) endpoint.warmFrom = now
       this.known.set(spec.id, endpoint)
       return endpoint
     }

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../core/endpoint.ts'
 import type { EndpointStats, ServiceStats } from '../model/stats.ts'
+import { endpointState } from './endpoint-state.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /** The plain numbers of one service. */
@@ -30,9 +31,11 @@ export function serviceStats(
 
 function endpointStats(endpoint: Endpoint, now: number, sockets: { connections: number; idleConnections: number }): EndpointStats {
   const { address, inflight, tries, successes, failures, ejections, ejected, ejectedUntil, removedAt } = endpoint
+  const { state, reason } = endpointState(endpoint)
   return {
     address,
-    state: removedAt !== undefined ? 'removed' : ejected ? 'ejected' : 'healthy',
+    state: removedAt !== undefined ? 'removed' : state,
+    ...(reason === undefined ? {} : { reason }),
     inflight,
     tries,
     successes,

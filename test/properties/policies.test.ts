@@ -8,6 +8,7 @@ import type { Endpoint } from '../../src/core/endpoint.ts'
 import type { Permit } from '../../src/core/gate.ts'
 import { IGNORED } from '../../src/core/outcome.ts'
 import { isMeshError } from '../../src/index.ts'
+import { DEFAULT_POLICY } from '../../src/model/defaults.ts'
 import { CircuitBreaker } from '../../src/resilience/circuit-breaker.ts'
 import { OutlierDetector } from '../../src/resilience/outlier-detection.ts'
 import { RetryBudget } from '../../src/resilience/retry-budget.ts'
@@ -80,14 +81,19 @@ describe('the breaker', () => {
 })
 
 describe('endpoints', () => {
-  it('no first try goes to an ejected endpoint unless in panic, and the cap holds', () => {
+  it('no first try goes to an ejected endpoint unless in panic or as its only probe, and the cap holds', () => {
     const event = fc.tuple(fc.nat(), fc.boolean(), fc.integer({ min: 0, max: 20_000 }))
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), fc.array(event, { maxLength: 300 }), fc.boolean(), (size, events, leastRequest) => {
         const set = new EndpointSet(50, Math.random)
         set.replace(endpointsOf(size))
         const detector = new OutlierDetector(
-          { consecutiveFailures: 2, ejectForMs: 5_000, maxEjectForMs: 60_000, maxEjectedPercent: 50, intervalMs: 10_000 },
+          {
+            ...DEFAULT_POLICY.outlierDetection,
+            consecutiveFailures: 2,
+            ejectForMs: 5_000,
+            maxEjectForMs: 60_000,
+          },
           set,
           { ejected() {}, restored() {} },
         )
@@ -100,12 +106,16 @@ describe('endpoints', () => {
           detector.observe(set.all[index % size] as Endpoint, fails ? BROKEN : OK, now)
           const picked = set.pick(balancer, first, now)
           expect(picked).toBeDefined()
-          if (!set.panic) expect(picked?.ejected).toBe(false)
+          if (!set.panic) expect(picked?.ejected === false || picked?.probedAt === now).toBe(true)
           expect(set.ejected).toBe(set.all.filter(({ ejected }) => ejected).length)
           expect(set.ejected).toBeLessThanOrEqual(size < 2 ? 0 : Math.max(1, Math.floor(size / 2)))
         }
         // Time heals everybody.
         detector.restoreDue(now + 600_000)
+        for (let probe = 0; probe < size; probe++) {
+          const picked = set.pick(balancer, first, now + 600_000) as Endpoint
+          detector.observe(picked, OK, now + 600_000)
+        }
         expect(set.ejected).toBe(0)
       }),
     )

@@ -57,6 +57,32 @@ describe('a process', () => {
     expect(ms).toBeLessThan(4_000)
   })
 
+  it('whose endpoints are asked for their health ends in the middle of a probe, and holds nothing after the close', async () => {
+    const server = await serverOf('silent')
+    const check = (type: string, time: string) => ({ type, interval: time, timeout: time })
+    const services = Object.fromEntries(
+      ['http', 'grpc'].map((type) => [type, { endpoints: [server.address], healthCheck: check(type, '20s') }]),
+    )
+    const body = `const probing = createMesh({ random: () => 0, services: ${JSON.stringify(services)} })
+await probing.ready()
+await new Promise((resolve) => setTimeout(resolve, 300))`
+    const { ms } = await run('probing', {}, body)
+    expect(ms).toBeLessThan(4_000)
+    expect(server.connections).toBe(2)
+    const quick = { quick: { endpoints: [server.address], healthCheck: check('http', '20ms') } }
+    const { said } = await run<string[]>(
+      'probed',
+      { services: quick },
+      `await mesh.ready()
+const held = setInterval(() => {}, 1_000)
+await new Promise((resolve) => mesh.on('endpointUnhealthy', resolve))
+clearInterval(held)
+await mesh.close()
+setImmediate(() => console.log(JSON.stringify(process.getActiveResourcesInfo().filter((each) => !/Pipe|TTY|FS|Immediate/.test(each)))))`,
+    )
+    expect(said).toEqual([])
+  })
+
   it('that closed its mesh holds nothing of it any more', async () => {
     const server = await serverOf('ok')
     const { said } = await run<string[]>(

@@ -238,3 +238,10 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length] as number
 }
+
+type Compact<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> }
+
+/** Without the keys whose value is undefined. */
+export function compact<T extends object>(object: T): Compact<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Compact<T>
+}

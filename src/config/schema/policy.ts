@@ -1,8 +1,10 @@
 import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
+import { DEFAULT_SLOW_START } from '../../model/defaults.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
-import { duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
+import { checked, compact, duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
+import { healthCheck } from './health-check.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -20,8 +22,21 @@ function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSche
   return v.lazy((input) => (input === false ? v.literal(false) : section)) as v.GenericSchema<unknown, Output | false>
 }
 
+const slowStart = v.pipe(
+  record({
+    window: v.optional(duration(), DEFAULT_SLOW_START.windowMs),
+    minWeightPercent: v.optional(percent(1), DEFAULT_SLOW_START.minWeightPercent),
+    aggression: v.optional(
+      checked('a number from 0.1 to 10', (input) => (typeof input === 'number' && input >= 0.1 && input <= 10 ? input : undefined)),
+      DEFAULT_SLOW_START.aggression,
+    ),
+  }),
+  v.transform(({ window, minWeightPercent, aggression }) => Object.freeze({ windowMs: window, minWeightPercent, aggression })),
+)
+
 const balancing = record({
-  policy: v.optional(oneOf(['round-robin', 'random', 'least-request'], ['peak-ewma', 'weighted-round-robin', 'ring-hash', 'maglev'])),
+  policy: v.optional(oneOf(['round-robin', 'weighted-round-robin', 'random', 'least-request'], ['peak-ewma', 'ring-hash', 'maglev'])),
+  slowStart: v.optional(orOff(slowStart)),
 })
 
 const retry = v.pipe(
@@ -70,20 +85,24 @@ const outlierDetection = v.pipe(
       maxEjectFor: v.optional(duration()),
       maxEjectedPercent: v.optional(percent()),
       interval: v.optional(duration()),
+      failurePercent: v.optional(orOff(percent(1))),
+      latency: v.optional(orOff(duration())),
+      minRequests: v.optional(integer(1, 1_000_000_000)),
+      compare: v.optional(oneOf(['relative', 'absolute'])),
     },
-    ['failurePercent', 'latency', 'compare'],
+    [],
     ({ ejectFor, maxEjectFor }, report) => {
       if (ejectFor !== undefined && maxEjectFor !== undefined && maxEjectFor < ejectFor)
         report(['maxEjectFor'], `expected at least ejectFor (${formatDuration(ejectFor)}), got ${formatDuration(maxEjectFor)}`)
     },
   ),
-  v.transform(({ consecutiveFailures, ejectFor, maxEjectFor, maxEjectedPercent, interval }) =>
-    compact({ consecutiveFailures, ejectForMs: ejectFor, maxEjectForMs: maxEjectFor, maxEjectedPercent, intervalMs: interval }),
+  v.transform(({ ejectFor, maxEjectFor, interval, latency, ...rest }) =>
+    compact({ ...rest, ejectForMs: ejectFor, maxEjectForMs: maxEjectFor, intervalMs: interval, latencyMs: latency }),
   ),
 )
 
 /** What a later version adds to a policy. */
-export const LATER_POLICY_KEYS = ['hedge', 'limits', 'healthCheck', 'fault', 'fallback', 'maxDuration', 'subset'] as const
+export const LATER_POLICY_KEYS = ['hedge', 'limits', 'fault', 'fallback', 'maxDuration', 'subset'] as const
 
 /** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
@@ -94,6 +113,7 @@ export const policyEntries = {
   retry: v.optional(orOff(retry)),
   circuitBreaker: v.optional(orOff(circuitBreaker)),
   outlierDetection: v.optional(orOff(outlierDetection)),
+  healthCheck: v.optional(orOff(healthCheck)),
   panicPercent: v.optional(percent()),
   tls: v.optional(tls),
 }
@@ -121,14 +141,8 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     retry: parsed.retry,
     circuitBreaker: parsed.circuitBreaker,
     outlierDetection: parsed.outlierDetection,
+    healthCheck: parsed.healthCheck,
     panicPercent: parsed.panicPercent,
     tls: parsed.tls,
   }) as PolicySections
-}
-
-type Compact<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> }
-
-/** Without the keys whose value is undefined. */
-function compact<T extends object>(object: T): Compact<T> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Compact<T>
 }

@@ -46,7 +46,8 @@ describe('balancers', () => {
     expect(count(100, () => balancer.pick(endpoints))).toEqual([100])
     expect(balancer.pick(endpoints)).toBe(idle)
     busy.spec = { ...busy.spec, weight: 10 }
-    expect(balancer.pick(endpoints)).toBe(busy)
+    idle.inflight = 1
+    expect(balancer.pick([...endpoints])).toBe(busy)
   })
 
   it('least request spreads 200 calls over 50 far more evenly than chance', () => {
@@ -68,7 +69,7 @@ describe('balancers', () => {
     expect(spread(new LeastRequest(seededRandom(3)))).toBeLessThan(spread(new RandomBalancer(seededRandom(3))) * 0.6)
   })
 
-  it.each(['round-robin', 'random', 'least-request'] as const)('%s: none of none, one of one', (policy) => {
+  it.each(['round-robin', 'weighted-round-robin', 'random', 'least-request'] as const)('%s: none of none, one of one', (policy) => {
     const balancer = createBalancer(policy, Math.random)
     const [only] = endpointsOf(1)
     expect(balancer.name).toBe(policy)

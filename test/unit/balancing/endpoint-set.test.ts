@@ -88,4 +88,65 @@ describe('the present endpoints of a service', () => {
     const { set, pick } = make(0)
     expect([pick(), pick(endpointsOf(1)), set.panic, set.hasUntried(callOf())]).toEqual([undefined, undefined, false, false])
   })
+
+  it('one call at a time probes an endpoint whose ejection is over, one that may be repeated first', () => {
+    const { set, endpoints } = make(3)
+    const [back] = endpoints as [Endpoint]
+    set.setEjected(back, true)
+    back.ejectedUntil = 1_000
+    back.recovering = true
+    set.awaitProbe(back)
+    const first = (idempotent: boolean, now: number): Endpoint | undefined =>
+      set.pick(new LeastRequest(seededRandom(2)), callOf({ tries: 0, idempotent }), now)
+    expect(first(false, 1_100)).not.toBe(back)
+    expect(first(true, 1_100)).toBe(back)
+    expect(back.probedAt).toBe(1_100)
+    for (let call = 0; call < 50; call++) expect(first(true, 1_200)).not.toBe(back)
+    // The probe was lost; where no call may be repeated another must do.
+    set.awaitProbe(back)
+    expect(first(false, 1_600)).toBe(back)
+    back.unhealthy = true
+    set.awaitProbe(back)
+    expect(first(true, 2_000)).not.toBe(back)
+    set.setEjected(back, false)
+    back.unhealthy = false
+  })
+
+  it.each([
+    // all, unhealthy, degraded → usable, panic
+    [4, 0, 0, 4, false],
+    [4, 1, 0, 3, false],
+    [4, 2, 0, 2, false],
+    [4, 3, 0, 4, true],
+    [4, 4, 0, 4, true],
+    [4, 0, 1, 3, false],
+    [4, 0, 2, 2, false],
+    [4, 0, 3, 4, false],
+    [4, 0, 4, 4, false],
+    [4, 1, 1, 2, false],
+    [4, 1, 2, 3, false],
+    [4, 2, 2, 2, false],
+  ])('of %d, %d unhealthy and %d degraded: %d usable, panic %s', (size, unhealthy, degraded, usable, panic) => {
+    const { set, endpoints } = make(size)
+    for (const [index, endpoint] of endpoints.entries())
+      set.setHealth(endpoint, index < unhealthy, index >= unhealthy && index < unhealthy + degraded)
+    expect([set.usable.length, set.panic]).toEqual([usable, panic])
+    // What is counted one by one is what a new configuration counts.
+    set.replace(endpoints)
+    expect([set.usable.length, set.panic]).toEqual([usable, panic])
+    for (const endpoint of endpoints) set.setHealth(endpoint, false, false)
+    expect([set.usable.length, set.panic]).toEqual([size, false])
+  })
+
+  it('ejected and unhealthy at once counts once', () => {
+    const { set, endpoints } = make(4)
+    const [both] = endpoints as [Endpoint]
+    set.setEjected(both, true)
+    set.setHealth(both, true, false)
+    expect([set.usable.length, set.panic]).toEqual([3, false])
+    set.setEjected(both, false)
+    expect(set.usable).not.toContain(both)
+    set.setHealth(both, false, false)
+    expect(set.usable).toHaveLength(4)
+  })
 })

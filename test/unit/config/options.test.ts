@@ -44,6 +44,43 @@ describe('bad options', () => {
       orders({ outlierDetection: { maxEjectedPercent: 0.07 } }),
       ['services.orders.outlierDetection.maxEjectedPercent: expected a percentage from 0 to 100, got 0.07; did you mean 7?'],
     ],
+    [
+      orders({ outlierDetection: { failurePercent: 0, latency: true, compare: 'same' } }),
+      [
+        'services.orders.outlierDetection.failurePercent: expected a percentage from 1 to 100, got 0',
+        "services.orders.outlierDetection.latency: expected a duration above 0 such as 250, '250ms' or '2s', at most 24 days, got true",
+        'services.orders.outlierDetection.compare: expected relative, absolute, got "same"',
+      ],
+    ],
+    [
+      orders({ balancing: { slowStart: { minWeightPercent: 0.1, aggression: 0 } } }),
+      [
+        'services.orders.balancing.slowStart.minWeightPercent: expected a percentage from 1 to 100, got 0.1; did you mean 10?',
+        'services.orders.balancing.slowStart.aggression: expected a number from 0.1 to 10, got 0',
+      ],
+    ],
+    [
+      orders({ healthCheck: { type: 'udp', path: 'healthz', method: 'CONNECT', host: 'a b', headers: { Host: 'x', 'x-y': 'a\nb' } } }),
+      [
+        'services.orders.healthCheck.type: expected http, tcp, grpc, got "udp"',
+        'services.orders.healthCheck.path: expected a path that begins with \'/\', got "healthz"',
+        'services.orders.healthCheck.method: expected a method, got "CONNECT"',
+        'services.orders.healthCheck.host: expected a host such as orders.example.com, got "a b"',
+        'services.orders.healthCheck.headers.Host: name: expected the name of a header that a probe may carry, got "Host"',
+        'services.orders.healthCheck.headers.x-y: expected the value of a header, got "a\\nb"',
+      ],
+    ],
+    [
+      orders({ healthCheck: { expectedStatuses: [99, [300, 200], '200-299', '2xx'], interval: '1s', timeout: '2s', unhealthyAfter: 0 } }),
+      [
+        'services.orders.healthCheck.expectedStatuses[0]: expected a status from 100 to 599, or a range such as [200, 299], got 99',
+        'services.orders.healthCheck.expectedStatuses[1]: expected a status from 100 to 599, or a range such as [200, 299], got a list',
+        'services.orders.healthCheck.expectedStatuses[3]: expected a status from 100 to 599, or a range such as [200, 299], got "2xx"',
+        'services.orders.healthCheck.unhealthyAfter: expected an integer from 1 to 1000, got 0',
+      ],
+    ],
+    [orders({ healthCheck: { expectedStatuses: [] } }), ['services.orders.healthCheck.expectedStatuses: expected at least one status']],
+    [{ healthReporters: [{}] }, ['healthReporters[0]: expected a health reporter (an object with report), got an object']],
     [orders({ panicPercent: 101 }), ['services.orders.panicPercent: expected a percentage from 0 to 100, got 101']],
     [orders({ panicPercent: -1 }), ['services.orders.panicPercent: expected a percentage from 0 to 100, got -1']],
     [orders({ timeuot: '1s' }), ['services.orders.timeuot: unknown key, did you mean "timeout"?']],
@@ -53,7 +90,7 @@ describe('bad options', () => {
     [orders({ balancing: { policy: 'maglev' } }), ['services.orders.balancing.policy: "maglev" is not available in this version']],
     [
       orders({ balancing: { policy: 'best' } }),
-      ['services.orders.balancing.policy: expected round-robin, random, least-request, got "best"'],
+      ['services.orders.balancing.policy: expected round-robin, weighted-round-robin, random, least-request, got "best"'],
     ],
     [
       orders({ endpoints: ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.1:80'] }),

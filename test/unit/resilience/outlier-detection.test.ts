@@ -1,10 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { EndpointSet } from '../../../src/balancing/endpoint-set.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
+import type { OutlierSettings } from '../../../src/model/resources.ts'
 import { OutlierDetector } from '../../../src/resilience/outlier-detection.ts'
 import { BROKEN, endpointsOf, OK, outcomeOf, REFUSED } from '../../support/sample.ts'
 
-const SETTINGS = { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectForMs: 300_000, maxEjectedPercent: 50, intervalMs: 10_000 }
+const SETTINGS: OutlierSettings = {
+  consecutiveFailures: 5,
+  ejectForMs: 30_000,
+  maxEjectForMs: 300_000,
+  maxEjectedPercent: 50,
+  intervalMs: 10_000,
+  failurePercent: false,
+  latencyMs: false,
+  minRequests: 20,
+  compare: 'relative',
+}
 
 function make(count: number, settings: Partial<typeof SETTINGS> = {}) {
   const set = new EndpointSet(50, Math.random)
@@ -53,17 +64,17 @@ describe('outlier detection', () => {
     expect(set.ejected).toBe(0)
   })
 
-  it('lets it back after its time, and longer each time it fails again', () => {
+  it('lets it be probed after its time, and ejects it longer each time the probe fails', () => {
     const { detector, first, fail, events } = make(3)
     let now = 0
     for (const forMs of [30_000, 60_000, 90_000]) {
       fail(first, 5, now)
       now += forMs - 1
       detector.restoreDue(now)
-      expect(first.ejected).toBe(true)
+      expect(first.recovering).toBe(false)
       now += 1
       detector.restoreDue(now)
-      expect(first.ejected).toBe(false)
+      expect(first.recovering).toBe(true)
     }
     expect(events.filter((event) => event.startsWith('-')).map((event) => Number(event.split(' ')[1]))).toEqual([30_000, 60_000, 90_000])
   })
@@ -85,6 +96,7 @@ describe('outlier detection', () => {
     detector.restoreDue(30_000)
     fail(first, 5, 30_000)
     detector.restoreDue(90_000)
+    detector.observe(first, OK, 90_000)
     fail(first, 5, 90_000 + 20_000)
     expect(first.ejectedUntil).toBe(110_000 + 30_000)
   })
@@ -148,7 +160,10 @@ describe('outlier detection', () => {
     detector.endpointsChanged()
     detector.restoreDue(20_000)
     expect(set.ejected).toBe(1)
+    expect(first.recovering).toBe(false)
     detector.restoreDue(30_000)
+    expect(first.recovering).toBe(true)
+    detector.observe(first, OK, 30_000)
     expect(set.ejected).toBe(0)
   })
 })

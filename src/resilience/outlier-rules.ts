@@ -1,0 +1,111 @@
+import type { Endpoint } from '../core/endpoint.ts'
+import { EndpointRecord, LatencyHistogram, RECORD } from '../core/endpoint-record.ts'
+import type { Outcome } from '../core/outcome.ts'
+import { SlidingWindow } from '../core/window.ts'
+import type { OutlierSettings } from '../model/resources.ts'
+
+/**
+ * The two rules of outlier detection that look at shares instead of runs: an endpoint that fails at least half of its answers, and one
+ * whose p90 is beyond a limit. Both count in rings and are asked as the answers come, so that there is neither a timer nor a sweep.
+ *
+ * With `compare: 'relative'` an endpoint must also be clearly worse than the others of its service: where all suffer, the
+ * trouble lies behind them, and who is ejected only leaves his load to the rest.
+ */
+export class OutlierRules {
+  private settings: OutlierSettings
+  private readonly totals: SlidingWindow
+  private latencies: LatencyHistogram
+  private nextLookAt = Number.NEGATIVE_INFINITY
+
+  constructor(settings: OutlierSettings, now: number) {
+    this.settings = settings
+    this.totals = new SlidingWindow(settings.intervalMs, 4, now)
+    this.latencies = new LatencyHistogram(settings.intervalMs, now)
+  }
+
+  reconfigure(settings: OutlierSettings, endpoints: readonly Endpoint[], now: number): void {
+    const { intervalMs } = this.settings
+    this.settings = settings
+    if (settings.intervalMs === intervalMs) return
+    this.totals.resize(settings.intervalMs, now)
+    this.latencies = new LatencyHistogram(settings.intervalMs, now)
+    for (const endpoint of endpoints) endpoint.record?.resize(settings.intervalMs, now)
+  }
+
+  /**
+   * Counts one try, and says in words why its endpoint should go, or undefined.
+   * @param timed false when its latency proves nothing, because our own event loop was blocked meanwhile
+   */
+  judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean): string | undefined {
+    const { verdict } = outcome
+    if (endpoint.record === undefined) endpoint.record = new EndpointRecord(this.settings.intervalMs, now)
+    const { record } = endpoint
+    if (verdict !== 'ignored') this.count(record, RECORD.answers, now)
+    const slow = timed && this.sample(record, outcome, now)
+    if (verdict === 'failure') {
+      this.count(record, RECORD.failures, now)
+      const reason = this.failsTooOften(record, now)
+      if (reason !== undefined) return reason
+    }
+    return slow ? this.tooSlow(record, now) : undefined
+  }
+
+  private count(record: EndpointRecord, column: number, now: number): void {
+    record.counts.add(column, now)
+    this.totals.add(column, now)
+  }
+
+  /** Takes the latency into account, and says whether it is beyond the limit. */
+  private sample(record: EndpointRecord, { verdict, status, kind, unsent, latencyMs }: Outcome, now: number): boolean {
+    const limitMs = this.settings.latencyMs
+    if (typeof limitMs !== 'number') return false
+    const slow = latencyMs > limitMs
+    // Who left knows how long he waited, which is a lower bound: it can only show that the endpoint is slow.
+    const usable = verdict === 'ignored' ? slow && kind === 'aborted' && status === 0 && !unsent : status > 0 || kind === 'timeout'
+    if (!usable) return false
+    this.count(record, RECORD.samples, now)
+    this.latencies.add(latencyMs, now)
+    if (slow) {
+      this.count(record, RECORD.slow, now)
+      record.latencies ??= new LatencyHistogram(this.settings.intervalMs, now)
+    }
+    record.latencies?.add(latencyMs, now)
+    return slow
+  }
+
+  private failsTooOften({ counts }: EndpointRecord, now: number): string | undefined {
+    const { failurePercent, minRequests, compare } = this.settings
+    const failures = counts.sum(RECORD.failures, now)
+    if (typeof failurePercent !== 'number' || failures < MIN_FAILURES) return undefined
+    const answers = counts.sum(RECORD.answers, now)
+    if (answers < minRequests || failures * 100 < failurePercent * answers) return undefined
+    const others = this.totals.sum(RECORD.answers, now) - answers
+    const othersFailures = this.totals.sum(RECORD.failures, now) - failures
+    // Multiplied crosswise: failures / answers < TIMES_WORSE × othersFailures / others.
+    if (compare === 'relative' && failures * others < TIMES_FAILING * othersFailures * answers) return undefined
+    return `${failures} of ${answers} answers failed`
+  }
+
+  private tooSlow({ counts, latencies }: EndpointRecord, now: number): string | undefined {
+    const { latencyMs, minRequests, compare } = this.settings
+    const samples = counts.sum(RECORD.samples, now)
+    // More than a tenth beyond the limit is the same as a p90 beyond it.
+    if (samples < minRequests || counts.sum(RECORD.slow, now) * 10 <= samples) return undefined
+    if (compare === 'absolute') return `p90 beyond ${latencyMs} ms`
+    // Where all are slow the comparison would be made for nearly every answer.
+    if (now < this.nextLookAt || latencies === undefined) return undefined
+    this.nextLookAt = now + LOOK_EVERY_MS
+    const others = this.totals.sum(RECORD.samples, now) - samples
+    if (others < minRequests) return undefined
+    const own = latencies.quantile(90, samples, now)
+    const theirs = this.latencies.quantile(90, others, now, latencies)
+    return own > TIMES_SLOWER * theirs ? `p90 of ${Math.round(own)} ms, the others' ${Math.round(theirs)} ms` : undefined
+  }
+}
+
+/** Fewer failures prove nothing, whatever their share. */
+const MIN_FAILURES = 5
+/** How much worse than the others together an endpoint must be. */
+const TIMES_FAILING = 2
+const TIMES_SLOWER = 3
+const LOOK_EVERY_MS = 100

@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest'
+import { EndpointSet } from '../../../src/balancing/endpoint-set.ts'
+import type { Endpoint } from '../../../src/core/endpoint.ts'
+import { seededRandom } from '../../../src/core/random.ts'
+import { DEFAULT_POLICY } from '../../../src/model/defaults.ts'
+import type { OutlierSettings } from '../../../src/model/resources.ts'
+import { OutlierDetector } from '../../../src/resilience/outlier-detection.ts'
+import { endpointsOf, outcomeOf } from '../../support/sample.ts'
+
+function make(count: number, settings: Partial<OutlierSettings> = {}) {
+  const set = new EndpointSet(50, seededRandom(1))
+  const endpoints = endpointsOf(count)
+  set.replace(endpoints)
+  const reasons: string[] = []
+  const stalls = { stalledUntil: Number.NEGATIVE_INFINITY }
+  const detector = new OutlierDetector(
+    { ...DEFAULT_POLICY.outlierDetection, ...settings },
+    set,
+    { ejected: ({ id }, { reason }) => reasons.push(`${id} ${reason}`), restored() {} },
+    stalls,
+  )
+  let now = 0
+  const tell = (endpoint: Endpoint, change: Parameters<typeof outcomeOf>[0], startedAt?: number): void =>
+    detector.observe(endpoint, outcomeOf(change), now, startedAt)
+  /** `rounds` answers of every endpoint, evenly over `ms`; `failing[i]` and `latency[i]` say how endpoint i behaves. */
+  const traffic = (rounds: number, ms: number, failing: readonly number[], latency: readonly number[] = []): void => {
+    for (let round = 0; round < rounds; round++) {
+      now += ms / rounds
+      for (const [index, endpoint] of endpoints.entries()) {
+        const share = failing[index] ?? 0
+        // Evenly, and never five in a row unless nearly all fail.
+        const fails = Math.floor((round + 1) * share) > Math.floor(round * share)
+        tell(endpoint, { verdict: fails ? 'failure' : 'success', status: fails ? 500 : 200, latencyMs: latency[index] ?? 10 })
+      }
+    }
+  }
+  return {
+    set,
+    endpoints,
+    reasons,
+    detector,
+    stalls,
+    tell,
+    traffic,
+    out: () => endpoints.map(({ ejected }) => ejected),
+    at: () => now,
+    wait: (ms: number) => (now += ms),
+  }
+}
+
+describe('ejection by the share of failures', () => {
+  const rows: readonly (readonly [what: string, failing: number[], settings: Partial<OutlierSettings>, out: boolean[]])[] = [
+    ['half of its answers, the others none', [0.5, 0, 0], {}, [true, false, false]],
+    ['30 % is no half', [0.3, 0, 0], {}, [false, false, false]],
+    ['all suffer: the trouble lies behind them', [0.6, 0.5, 0.5], {}, [false, false, false]],
+    ['all suffer, compared with nobody: as many as may be', [0.6, 0.6, 0.6], { compare: 'absolute' }, [true, false, false]],
+    ['twice as bad as the others', [0.7, 0.3, 0.3], {}, [true, false, false]],
+    ['one of two', [0.5, 0], {}, [true, false]],
+    ['switched off', [0.7, 0, 0], { failurePercent: false }, [false, false, false]],
+    ['another share', [0.3, 0, 0], { failurePercent: 25 }, [true, false, false]],
+  ]
+  it.each(rows)('%s', (_, failing, settings, out) => {
+    const { traffic, out: found } = make(failing.length, settings)
+    traffic(100, 10_000, failing)
+    // Those that are equally bad take turns.
+    if (new Set(failing).size === 1) expect(found().filter((each) => each)).toHaveLength(1)
+    else expect(found()).toEqual(out)
+  })
+
+  it('not before 20 answers, and says how many failed', () => {
+    const { traffic, out, reasons } = make(3)
+    traffic(19, 1_000, [0.5])
+    expect(out()[0]).toBe(false)
+    traffic(1, 100, [1])
+    expect(reasons).toEqual(['10.0.0.1:80 10 of 20 answers failed'])
+  })
+
+  it('what is older than the interval counts no more', () => {
+    const { traffic, out, wait } = make(3)
+    traffic(18, 1_000, [0.5])
+    wait(11_000)
+    traffic(10, 1_000, [0.5])
+    expect(out()[0]).toBe(false)
+  })
+
+  it('a single endpoint stays', () => {
+    const { traffic, out } = make(1)
+    traffic(100, 10_000, [0.7])
+    expect(out()).toEqual([false])
+  })
+})
+
+describe('ejection by latency', () => {
+  const rows: readonly (readonly [what: string, latency: number[], settings: Partial<OutlierSettings>, out: boolean[]])[] = [
+    ['beyond a second, and far slower than the others', [2_000, 10, 10], {}, [true, false, false]],
+    ['far slower, yet within a second', [900, 10, 10], {}, [false, false, false]],
+    ['all are slow', [2_000, 1_500, 1_500], {}, [false, false, false]],
+    ['all are slow, compared with nobody: as many as may be', [2_000, 2_000, 2_000], { compare: 'absolute' }, [true, false, false]],
+    ['one of two', [3_000, 10], {}, [true, false]],
+    ['another limit', [300, 10, 10], { latencyMs: 200 }, [true, false, false]],
+    ['switched off', [9_000, 10, 10], { latencyMs: false }, [false, false, false]],
+  ]
+  it.each(rows)('%s', (_, latency, settings, out) => {
+    const { traffic, out: found } = make(latency.length, settings)
+    traffic(100, 10_000, [], latency)
+    expect(found()).toEqual(out)
+  })
+
+  it('one slow answer in ten is no p90, two are', () => {
+    for (const [every, out] of [
+      [10, false],
+      [5, true],
+    ] as const) {
+      const { tell, endpoints, wait, out: found } = make(2)
+      for (let answer = 1; answer <= 100; answer++) {
+        wait(20)
+        for (const [index, endpoint] of endpoints.entries())
+          tell(endpoint, { verdict: 'success', status: 200, latencyMs: index === 0 && answer % every === 0 ? 5_000 : 10 })
+      }
+      expect(found()[0]).toBe(out)
+    }
+  })
+
+  it('a wait that the caller gave up shows how slow it is at least, and never how quick', () => {
+    const { tell, endpoints, out } = make(2)
+    const [hanging, good] = endpoints as [Endpoint, Endpoint]
+    for (let call = 0; call < 100; call++) {
+      tell(hanging, { verdict: 'ignored', kind: 'aborted', latencyMs: 20 })
+      tell(good, { verdict: 'success', status: 200, latencyMs: 10 })
+    }
+    expect(hanging.record?.counts.sum(2, 0)).toBe(0)
+    for (let call = 0; call < 20; call++) tell(hanging, { verdict: 'ignored', kind: 'aborted', latencyMs: 8_000 })
+    expect(out()).toEqual([true, false])
+  })
+
+  it('what was never sent, or failed on our side, says nothing of latency', () => {
+    const { tell, endpoints, out } = make(2)
+    for (let call = 0; call < 100; call++) {
+      tell(endpoints[0] as Endpoint, { verdict: 'ignored', kind: 'aborted', latencyMs: 8_000, unsent: true })
+      tell(endpoints[0] as Endpoint, { verdict: 'ignored', kind: 'local', latencyMs: 8_000 })
+      tell(endpoints[1] as Endpoint, { verdict: 'success', status: 200, latencyMs: 10 })
+    }
+    expect(out()).toEqual([false, false])
+  })
+
+  it('a quick endpoint has no histogram', () => {
+    const { traffic, endpoints } = make(2)
+    traffic(100, 10_000, [], [10, 10])
+    expect(endpoints.map(({ record }) => record?.latencies)).toEqual([undefined, undefined])
+  })
+})
+
+describe('a stall of our own event loop', () => {
+  it('silence and slowness that overlap it are held against nobody; an answer is', () => {
+    const { tell, endpoints, out, stalls, wait, at } = make(2)
+    const [a, b] = endpoints as [Endpoint, Endpoint]
+    wait(5_000)
+    stalls.stalledUntil = at()
+    for (let call = 0; call < 50; call++) {
+      tell(a, { verdict: 'failure', kind: 'timeout', latencyMs: 2_000 }, at() - 2_000)
+      tell(a, { verdict: 'success', status: 200, latencyMs: 2_000 }, at() - 2_000)
+      tell(b, { verdict: 'success', status: 200, latencyMs: 5 }, at())
+    }
+    for (let call = 0; call < 50; call++) tell(a, { verdict: 'failure', kind: 'reset', latencyMs: 1 }, at() - 1)
+    expect([out(), a.consecutiveFailures]).toEqual([[false, false], 0])
+    for (let call = 0; call < 5; call++) tell(a, { verdict: 'failure', status: 500, latencyMs: 1 }, at() - 1)
+    expect(out()).toEqual([true, false])
+  })
+})
+
+describe('the probe after an ejection', () => {
+  const broken = { verdict: 'failure', status: 500 } as const
+  const fine = { verdict: 'success', status: 200 } as const
+
+  it('an outcome of a try that began before says nothing', () => {
+    const { tell, endpoints, detector, wait, at } = make(2)
+    const [a] = endpoints as [Endpoint]
+    for (let call = 0; call < 5; call++) tell(a, broken)
+    wait(30_000)
+    detector.restoreDue(at())
+    tell(a, fine, at() - 1)
+    tell(a, broken, at() - 1)
+    expect([a.ejected, a.recovering]).toEqual([true, true])
+    tell(a, fine, at())
+    expect([a.ejected, a.warmFrom]).toEqual([false, at()])
+  })
+
+  it('a head is enough: a stream that never ends proves it works', () => {
+    const { tell, endpoints, detector, wait, at } = make(2)
+    const [a] = endpoints as [Endpoint]
+    for (let call = 0; call < 5; call++) tell(a, broken)
+    wait(30_000)
+    detector.restoreDue(at())
+    detector.answered(a, at(), at() + 5)
+    expect(a.ejected).toBe(false)
+  })
+
+  it('a check that passes lets it be probed at once; one that began before the ejection does not', () => {
+    const { tell, endpoints, detector, wait, at } = make(2)
+    const [a] = endpoints as [Endpoint]
+    wait(1_000)
+    for (let call = 0; call < 5; call++) tell(a, broken)
+    detector.checkPassed(a, at() - 1, at())
+    expect(a.recovering).toBe(false)
+    wait(1_000)
+    detector.checkPassed(a, at(), at())
+    expect([a.ejected, a.recovering]).toEqual([true, true])
+    // The page lied: the probe fails, and the next ejection is longer.
+    tell(a, broken, at())
+    expect(a.ejectedUntil - at()).toBe(60_000)
+  })
+})
