@@ -14,6 +14,10 @@ const SECTIONS = [
   'circuitBreaker',
   'outlierDetection',
   'panicPercent',
+  'limits',
+  'rateLimit',
+  'fault',
+  'fallback',
   'tls',
 ] as const satisfies readonly (keyof Policy)[]
 

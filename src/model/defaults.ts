@@ -27,6 +27,10 @@ export const DEFAULT_POLICY = Object.freeze({
     intervalMs: 10_000,
   }),
   panicPercent: 50,
+  limits: false,
+  rateLimit: false,
+  fault: false,
+  fallback: false,
   tls: undefined,
 }) satisfies Policy
 

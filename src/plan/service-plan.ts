@@ -1,6 +1,8 @@
 import type { Balancer } from '../balancing/balancer.ts'
 import { createBalancer } from '../balancing/create.ts'
 import { EndpointSet } from '../balancing/endpoint-set.ts'
+import { pickWithRoom } from '../balancing/pick-with-room.ts'
+import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
@@ -8,11 +10,13 @@ import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { MeshEvents } from '../model/events.ts'
 import { formatProvenance, type Policy } from '../model/resources.ts'
 import type { ServiceSnapshot } from '../model/snapshot.ts'
-import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
+import { Protections } from './protections.ts'
 import { ServiceCounters } from './service-counters.ts'
 
 /** What a plan needs from the mesh it belongs to. */
@@ -39,9 +43,10 @@ export class ServicePlan {
   snapshot: ServiceSnapshot
   policy: Policy
   balancer: Balancer
-  breaker: CircuitBreaker | undefined = undefined
   /** Asked in this order; settled in the reverse one. */
-  gates: readonly Gate[] = []
+  gates: readonly Gate[]
+  /** Breaker, limits, faults, fallback, policies. */
+  readonly protections: Protections
   /** False once the service left the configuration: its names stay ours. */
   present = true
   private readonly context: PlanContext
@@ -65,7 +70,8 @@ export class ServicePlan {
       ejected: (endpoint, detail) => context.emit('endpointEjected', { service: this.name, endpoint: endpoint.address, ...detail }),
       restored: (endpoint, detail) => context.emit('endpointRestored', { service: this.name, endpoint: endpoint.address, ...detail }),
     })
-    this.applyBreaker(policy)
+    this.protections = new Protections(name, policy, context)
+    this.gates = this.protections.gates
     this.applyEndpoints(endpointsOf(snapshot))
   }
 
@@ -84,7 +90,8 @@ export class ServicePlan {
       this.retry.reconfigure(policy.retry)
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
-      this.applyBreaker(policy)
+      this.protections.apply(policy)
+      this.gates = this.protections.gates
     }
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.applyEndpoints(endpointsOf(snapshot))
   }
@@ -120,7 +127,38 @@ export class ServicePlan {
 
   /** The resource behind a gate. */
   gateFrom(gate: Gate): string {
-    return (gate === this.breaker ? this.from('circuitBreaker') : undefined) ?? `options/gates/${gate.name}`
+    return this.protections.from(gate, this.snapshot.from)
+  }
+
+  get breaker(): CircuitBreaker | undefined {
+    return this.protections.breaker
+  }
+
+  /** The rules over source and target that concern calls to this service changed. */
+  applyPolicies(gate: PolicyGate | undefined): void {
+    this.protections.applyPolicies(gate)
+    this.gates = this.protections.gates
+  }
+
+  /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
+  pick(call: Call, now: number): Endpoint | undefined {
+    const picked = this.set.pick(this.balancer, call, now)
+    const { endpointMax } = this.protections
+    if (picked === undefined || picked.inflight < endpointMax) return picked
+    return pickWithRoom(this.set.usable, call, endpointMax, this.context.random)
+  }
+
+  /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
+  get hasRoom(): boolean {
+    const { usable } = this.set
+    const { endpointMax } = this.protections
+    return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
+  }
+
+  /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
+  get isFull(): boolean {
+    const { endpointMaxRequests } = this.protections
+    return this.set.usable.every(({ inflight }) => inflight >= endpointMaxRequests)
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {
@@ -129,20 +167,6 @@ export class ServicePlan {
       if (this.former.size <= MAX_FORMER_NAMES) break
       this.former.delete(oldest)
     }
-  }
-
-  private applyBreaker(policy: Policy): void {
-    if (policy.circuitBreaker === false) {
-      this.breaker = undefined
-    } else if (this.breaker === undefined) {
-      this.breaker = new CircuitBreaker(this.name, policy.circuitBreaker, this.context.time, {
-        opened: (detail) => this.context.emit('circuitOpened', { service: this.name, ...detail }),
-        closed: (detail) => this.context.emit('circuitClosed', { service: this.name, ...detail }),
-      })
-    } else {
-      this.breaker.reconfigure(policy.circuitBreaker)
-    }
-    this.gates = this.breaker === undefined ? this.context.gates : [this.breaker, ...this.context.gates]
   }
 
   private applyEndpoints(specs: readonly EndpointSpec[]): void {
@@ -163,6 +187,7 @@ export class ServicePlan {
     }
     this.set.replace(present)
     this.outlier.endpointsChanged()
+    this.protections.connections.serve()
   }
 
   private adopt(spec: EndpointSpec): Endpoint {

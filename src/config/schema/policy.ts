@@ -3,6 +3,7 @@ import { formatDuration } from '../../core/duration.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
+import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -83,7 +84,7 @@ const outlierDetection = v.pipe(
 )
 
 /** What a later version adds to a policy. */
-export const LATER_POLICY_KEYS = ['hedge', 'limits', 'healthCheck', 'fault', 'fallback', 'maxDuration', 'subset'] as const
+export const LATER_POLICY_KEYS = ['hedge', 'healthCheck', 'maxDuration', 'subset'] as const
 
 /** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
@@ -95,6 +96,10 @@ export const policyEntries = {
   circuitBreaker: v.optional(orOff(circuitBreaker)),
   outlierDetection: v.optional(orOff(outlierDetection)),
   panicPercent: v.optional(percent()),
+  limits: v.optional(orOff(limits)),
+  rateLimit: v.optional(orOff(rateLimit)),
+  fault: v.optional(orOff(fault)),
+  fallback: v.optional(orOff(fallback)),
   tls: v.optional(tls),
 }
 
@@ -122,6 +127,10 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     circuitBreaker: parsed.circuitBreaker,
     outlierDetection: parsed.outlierDetection,
     panicPercent: parsed.panicPercent,
+    limits: parsed.limits && compact(parsed.limits),
+    rateLimit: parsed.rateLimit,
+    fault: parsed.fault,
+    fallback: parsed.fallback,
     tls: parsed.tls,
   }) as PolicySections
 }
