@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
@@ -155,8 +156,11 @@ export abstract class Attempt implements Outcome {
   protected upgraded(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void {
     if (this.state === 'over') return
     this.finish()
+    const { uses } = this
+    this.uses = undefined
+    // It is its caller's now, and a socket of the service all the same.
+    if (uses !== undefined) (socket as Socket).once('close', () => uses.release())
     this.owner.attemptUpgraded(this, status, raw, parsed, socket)
-    this.vacate()
   }
 
   // Called by undici under these names in both dialects.

@@ -75,7 +75,7 @@ export class Outbound {
       this.refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: found.plan.name, reason: 'the mesh is closed' }))
       return undefined
     }
-    const target = found.plan.protections.policies?.redirects === true ? this.redirect(found, options, caller) : found
+    const target = !found.gone && found.plan.protections.policies?.redirects === true ? this.redirect(found, options, caller) : found
     if (target === undefined) return undefined
     let exchange: Exchange
     try {

@@ -78,11 +78,11 @@ export class Targets {
   }
 
   /** The same URL, answered by another service; its `Host` stays the URL's. */
-  redirected({ wire, host, gone }: Target, plan: ServicePlan): Target {
+  redirected({ wire, host }: Target, plan: ServicePlan): Target {
     const key = `${wire.origin}>${plan.name}`
     const known = this.known.get(key)
     if (known != null) return known
-    const target = { plan, wire: this.wireFor(key, parseOrigin(wire.origin) as Origin, plan), host, gone: gone && !plan.present }
+    const target = { plan, wire: this.wireFor(key, parseOrigin(wire.origin) as Origin, plan), host, gone: false }
     this.known.set(key, target)
     return target
   }

@@ -19,7 +19,9 @@ export interface ExplainedRequest {
 
 /** Says what would happen now to a request for a host that `found` answers, redirects of traffic policies included. */
 export function explainFound(plan: Plan, found: HostMatch, request: Omit<ExplainedRequest, 'gone'>, now: number): Explanation {
-  const led = followRedirects(found.plan, request.method, request.path, (name) => plan.service(name))
+  const led = found.gone
+    ? { plan: found.plan, by: [] }
+    : followRedirects(found.plan, request.method, request.path, (name) => plan.service(name))
   const last = 'problem' in led ? found.plan : led.plan
   last.outlier.restoreDue(now)
   const redirects =

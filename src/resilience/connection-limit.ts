@@ -56,8 +56,10 @@ export class ConnectionLimit {
   }
 
   get explain(): string {
-    const { busy, max, pending, maxPending } = this
-    return `${busy} of ${max} connections busy, ${pending} of ${maxPending} calls waiting`
+    const { busy, max, pending, maxPending, perEndpoint } = this
+    const all = max === Number.POSITIVE_INFINITY ? `${busy}` : `${busy} of ${max}`
+    const each = perEndpoint === Number.POSITIVE_INFINITY ? '' : `, at most ${perEndpoint} of an endpoint`
+    return `${all} connections busy${each}, ${pending} of ${maxPending} calls waiting`
   }
 
   /** Applies to the living state: what is in use stays counted, and who waits keeps his place. */

@@ -102,7 +102,8 @@ export class PolicyGate implements Gate {
   decide(method: string, path: string): CompiledRule | undefined {
     let canonical: string | undefined
     for (const rule of this.rules) {
-      if (rule.methods?.has(method) === false) continue
+      // undici sends a method as it is written, and servers differ in how they read `get`.
+      if (rule.methods?.has(method.toUpperCase()) === false) continue
       if (rule.paths === undefined) return rule
       canonical ??= canonicalPath(path)
       for (const prefix of rule.paths) if (isBelow(canonical, prefix)) return rule

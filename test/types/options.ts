@@ -26,10 +26,15 @@ export const right: MeshOptions = {
       circuitBreaker: { failurePercent: 50, window: '10s', minRequests: 20, openFor: '5s' },
       outlierDetection: { consecutiveFailures: 5, ejectFor: '30s', maxEjectFor: '5m', maxEjectedPercent: 50, interval: '10s' },
       panicPercent: 0,
+      limits: { maxConnections: 100, maxPending: 200, maxRequests: 500, maxRetries: 20, perEndpoint: { maxConnections: 10 } },
+      rateLimit: { requests: 100, per: '1s', burst: 20, key: 'x-user' },
+      fault: { delay: { duration: '2s', percent: 1 }, abort: { status: 503, header: { name: 'x-chaos' } } },
+      fallback: { on: ['MESH_NO_ENDPOINT', '5xx'], respond: async ({ status }, { path }) => ({ status, body: path }) },
       tls: { mode: 'simple', ca: 'pem', serverName: 'orders', minVersion: 'TLSv1.3' },
     },
   },
   sources: [staticSource({ services: { billing: {} } })],
+  policies: [{ name: 'a', source: { service: 'web' }, target: { methods: ['GET'] }, action: 'redirect', redirectTo: 'billing' }],
   unknownHosts: 'refuse',
   allowAddresses: ['169.254.0.0/16'],
   gates: [gate],
@@ -56,6 +61,12 @@ export function wrong(): void {
   createMesh({ services: { orders: { retry: { attempts: '2' } } } })
   // @ts-expect-error no such option of retry
   createMesh({ services: { orders: { retry: { attempts: 2, perTryTimeOut: '1s' } } } })
+  // @ts-expect-error no such limit
+  createMesh({ services: { orders: { limits: { maxRequest: 1 } } } })
+  // @ts-expect-error a fallback needs an answer
+  createMesh({ services: { orders: { fallback: { on: ['5xx'] } } } })
+  // @ts-expect-error no such action
+  createMesh({ policies: [{ name: 'a', action: 'drop' }] })
   // @ts-expect-error no such condition
   createMesh({ services: { orders: { retry: { on: ['4xx'] } } } })
   // @ts-expect-error only false switches a section off
