@@ -17,6 +17,7 @@ export type { HealthChange, HealthReporter, HealthState } from './model/health.t
 export type { HttpAnswer, HttpClient, HttpRequest } from './model/http-client.ts'
 export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/names.ts'
 export type * from './model/options.ts'
+export type * from './model/protection.ts'
 export type { RequestOptions, ResponseData } from './model/request.ts'
 export type { Rejection, ResourceDelta, Sink, Source, SourceContext, Stop } from './model/source.ts'
 export type { EndpointStats, MeshStats, ServiceStats } from './model/stats.ts'

@@ -17,7 +17,7 @@ import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
-import type { ServiceSnapshot } from './model/snapshot.ts'
+import type { PrintedSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import { MeshDispatcher, type UniversalDispatcher } from './outbound/dispatcher.ts'
@@ -30,8 +30,8 @@ import { platformFetch } from './outbound/platform.ts'
 import { EndpointProber } from './outbound/prober.ts'
 import { Startup } from './outbound/startup.ts'
 import { parseOrigin, Targets } from './outbound/targets.ts'
-import { originOf } from './outbound/url.ts'
-import { explainService, explainStranger } from './plan/explain.ts'
+import { originOf, splitUrl } from './outbound/url.ts'
+import { explainFound, explainStranger } from './plan/explain.ts'
 import { Plan } from './plan/plan.ts'
 import { serviceStats } from './plan/service-stats.ts'
 import { Executor, type Task } from './resilience/execute.ts'
@@ -103,6 +103,7 @@ export class Mesh<Name extends string = string> {
         unreachable: (endpoint) => this.sources.unreachable(endpoint),
       },
       parsed.namespace,
+      parsed.service,
     )
     this.targets = new Targets(this.plan)
     this.startup = new Startup(
@@ -258,18 +259,15 @@ export class Mesh<Name extends string = string> {
     const found = this.targets.match(origin)
     if (found === undefined) return explainStranger(origin.authority, this.options.unknownHosts)
     const { method = 'GET', headers = {} } = request
-    found.plan.outlier.restoreDue(this.time.read())
-    const { plan, match, gone } = found
-    return explainService(plan, match, { host: origin.authority, method: method.toUpperCase(), headers, secure: origin.secure, gone })
+    const { authority: host, secure } = origin
+    const path = splitUrl(request.url)?.path ?? '/'
+    return explainFound(this.plan, found, { host, method: method.toUpperCase(), path, headers, secure }, this.time.read())
   }
 
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
-  snapshot(): { version: number; services: Record<string, ServiceSnapshot> } {
-    const { version, services } = this.store.snapshot
-    return JSON.parse(JSON.stringify({ version, services: Object.fromEntries(services) })) as {
-      version: number
-      services: Record<string, ServiceSnapshot>
-    }
+  snapshot(): PrintedSnapshot {
+    const { services, ...rest } = this.store.snapshot
+    return JSON.parse(JSON.stringify({ ...rest, services: Object.fromEntries(services) })) as PrintedSnapshot
   }
 
   /** Counters and states now, as plain JSON. */

@@ -114,7 +114,7 @@ const THIRD_PARTY: Readonly<Record<string, readonly RegExp[]>> = {
   undici: [/^outbound\/undici\.ts$/],
   opossum: [/^resilience\//],
   'p-retry': [/^core\/loop\.ts$/, /^resilience\/execute\.ts$/],
-  'lru-cache': [/^discovery\//],
+  'lru-cache': [/^discovery\//, /^resilience\/rate-limit\.ts$/],
   valibot: [/^config\//, /^model\//],
   yaml: [/^config\/file\//],
 }

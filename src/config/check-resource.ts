@@ -22,9 +22,24 @@ export function problemsOf(resource: unknown): string[] {
     case 'traffic-policy':
       if (!isPlainObject(resource['policy'])) problems.push('policy: expected an object')
       break
+    case 'outbound-policy':
+      if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
+      problems.push(...ruleProblems(resource['rule']))
+      break
     default:
-      problems.push(`kind: expected service, endpoints or traffic-policy, got ${JSON.stringify(kind)}`)
+      problems.push(`kind: expected service, endpoints, traffic-policy or outbound-policy, got ${JSON.stringify(kind)}`)
   }
+  return problems
+}
+
+function ruleProblems(rule: unknown): string[] {
+  if (!isPlainObject(rule)) return ['rule: expected an object']
+  const { action, redirectTo, limit } = rule
+  const problems: string[] = []
+  for (const key of ['source', 'target']) if (!isPlainObject(rule[key])) problems.push(`rule.${key}: expected an object`)
+  if (!['continue', 'allow', 'deny', 'redirect', 'limit'].includes(action as string)) problems.push('rule.action: expected an action')
+  if (action === 'redirect' && typeof redirectTo !== 'string') problems.push('rule.redirectTo: expected the name of a service')
+  if (action === 'limit' && !isPlainObject(limit)) problems.push('rule.limit: expected an object')
   return problems
 }
 

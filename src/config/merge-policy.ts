@@ -15,6 +15,10 @@ const SECTIONS = [
   'outlierDetection',
   'healthCheck',
   'panicPercent',
+  'limits',
+  'rateLimit',
+  'fault',
+  'fallback',
   'tls',
 ] as const satisfies readonly (keyof Policy)[]
 

@@ -9,10 +9,11 @@ import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
 import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
-import { unfoldServices } from './short-form.ts'
+import { unfoldPolicies, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -71,6 +72,7 @@ function optionsSchema(plain: unknown) {
       locality: v.optional(locality, {}),
       defaults: v.optional(record(policyEntries, LATER_DEFAULTS, acrossPolicy), {}),
       services: v.optional(servicesSchema(policy, namespace)),
+      policies: v.optional(outboundPolicies, []),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
       healthReporters: v.optional(listOf('health reporters', withMethods<HealthReporter>('a health reporter', 'report')), []),
@@ -105,7 +107,7 @@ function optionsSchema(plain: unknown) {
 export function parseMeshOptions(options: unknown): ParsedOptions {
   const result = parse(optionsSchema, options, OPAQUE)
   if ('problems' in result) throw configError(result.problems)
-  const { services, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
+  const { services, policies, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
   return {
     ...rest,
     locality: rest.locality as Locality,
@@ -117,7 +119,7 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     random,
     addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
-    resources: unfoldServices(services ?? new Map(), rest.namespace),
+    resources: [...unfoldServices(services ?? new Map(), rest.namespace), ...unfoldPolicies(policies, rest.namespace)],
   }
 }
 

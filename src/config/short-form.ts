@@ -1,4 +1,5 @@
 import type { Resource } from '../model/resources.ts'
+import type { ParsedOutboundPolicy } from './schema/outbound-policies.ts'
 import { toSections } from './schema/policy.ts'
 import type { ParsedService } from './schema/service.ts'
 
@@ -16,4 +17,9 @@ function unfoldService(name: string, service: ParsedService, defaultNamespace: s
 /** Unfolds `services: { … }`. */
 export function unfoldServices(services: ReadonlyMap<string, ParsedService>, defaultNamespace: string): Resource[] {
   return [...services].flatMap(([name, service]) => unfoldService(name, service, defaultNamespace))
+}
+
+/** Unfolds `policies: [ … ]`, whose order is part of what they say. */
+export function unfoldPolicies(policies: readonly ParsedOutboundPolicy[], namespace: string): Resource[] {
+  return policies.map(({ name, rule }, order) => ({ kind: 'outbound-policy', namespace, name, order, rule }))
 }

@@ -1,10 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { EndpointsResource, PolicySections, Provenance, Resource, ServiceResource, TrafficPolicyResource } from '../model/resources.ts'
+import type {
+  EndpointsResource,
+  OutboundPolicyResource,
+  PolicySections,
+  Provenance,
+  Resource,
+  ServiceResource,
+  TrafficPolicyResource,
+} from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
-import type { ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
+import type { OutboundPolicySnapshot, ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
 import type { Rejection, ResourceDelta } from '../model/source.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
+import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
 
 /** What a store starts from, and whom it tells. */
 export interface StoreOptions {
@@ -33,6 +42,7 @@ export class ConfigStore {
   private readonly options: StoreOptions
   private readonly resources = new Map<string, Versions>()
   private readonly services = new Map<string, ServiceSnapshot>()
+  private readonly policyKeys = new Set<string>()
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
 
@@ -41,7 +51,7 @@ export class ConfigStore {
     const touched = new Set<string>()
     for (const resource of options.resources) this.put(OPTIONS, resource, touched)
     this.rebuild(touched)
-    this.snapshot = { version: 1, services: new Map(this.services) }
+    this.snapshot = { version: 1, services: new Map(this.services), policies: this.policies() }
   }
 
   /** Makes a source known, stronger than those before it; returns what takes its deltas. */
@@ -70,8 +80,9 @@ export class ConfigStore {
       for (const [key, versions] of this.resources) if (versions.has(source) && !named.has(key)) this.drop(source, key, touched)
     }
     const changed = this.rebuild(touched)
-    if (changed.size > 0) {
-      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services) }
+    const policies = keepEqual({ list: this.policies() }, { list: this.snapshot.policies }).list
+    if (changed.size > 0 || policies !== this.snapshot.policies) {
+      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services), policies }
       this.options.onChange(this.snapshot, changed, source)
     }
     return rejections
@@ -82,13 +93,17 @@ export class ConfigStore {
     const versions = this.resources.get(key)
     if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
     else versions.set(source, resource)
+    if (resource.kind === 'outbound-policy') this.policyKeys.add(key)
     touched.add(`${resource.namespace}/${resource.name}`)
   }
 
   private drop(source: string, key: string, touched: Set<string>): void {
     const versions = this.resources.get(key)
     if (versions?.delete(source) !== true) return
-    if (versions.size === 0) this.resources.delete(key)
+    if (versions.size === 0) {
+      this.resources.delete(key)
+      this.policyKeys.delete(key)
+    }
     touched.add(key.slice(key.indexOf('/') + 1))
   }
 
@@ -131,6 +146,20 @@ export class ConfigStore {
     const written = this.winner<TrafficPolicyResource>(`traffic-policy/${key}`)
     if (written !== undefined) layers.push({ sections: written.resource.policy, from: written.from })
     return layers
+  }
+
+  /** The rules over source and target; there are few of them, so they are listed anew with every delta, and not looked for among all. */
+  private policies(): readonly OutboundPolicySnapshot[] {
+    const versions: OutboundPolicyVersion[] = []
+    for (const key of this.policyKeys) {
+      const found = this.winner<OutboundPolicyResource>(key)
+      if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
+    }
+    return orderPolicies(versions)
+  }
+
+  private rank(source: string): number {
+    return source === OPTIONS ? this.order.length : this.order.indexOf(source)
   }
 
   /** The version that counts: the options', else the latest source's. */

@@ -26,6 +26,8 @@ export interface Call {
   readonly tries: number
   /** How many of the tries were moves: launched because the one before never got a connection. */
   readonly moves: number
+  /** The value of a request header by its lower-case name, or undefined; the first when it is there twice. */
+  header(name: string): string | undefined
   /** Whether this call already tried `endpoint`; a further try prefers another. */
   hasTried(endpoint: Endpoint): boolean
 }

@@ -35,6 +35,8 @@ export interface MeshErrorDetails {
   from?: string | undefined
   cause?: unknown
   retryable?: boolean | undefined
+  /** Milliseconds after which a later call may be let through. */
+  retryAfterMs?: number | undefined
 }
 
 const BRAND = Symbol.for('inmesh.error')
@@ -52,6 +54,8 @@ export class MeshError extends Error {
   readonly retryable: boolean
   readonly reason: string
   readonly from: string | undefined
+  /** Milliseconds after which a later call may be let through; undefined when nobody knows. */
+  readonly retryAfterMs: number | undefined
   /** The HTTP status that fits the code. */
   readonly status: number
 
@@ -68,6 +72,7 @@ export class MeshError extends Error {
     this.retryable = details.retryable ?? retryable
     this.reason = reason
     this.from = details.from
+    this.retryAfterMs = details.retryAfterMs
     this.status = status
     Object.defineProperty(this, BRAND, { value: true })
   }

@@ -25,6 +25,8 @@ export interface Refusal {
   readonly status: number
   readonly reason: string
   readonly retryAfterMs?: number | undefined
+  /** The resource that decided, where the gate knows it better than its own configuration does. */
+  readonly from?: string | undefined
 }
 
 /** The permit of a gate that remembers nothing. */

@@ -60,6 +60,11 @@ export class TimerWheel {
     return now
   }
 
+  /** As the clock's: after the events that already wait in the kernel. */
+  afterPoll(fire: () => void): void {
+    this.clock.afterPoll(fire)
+  }
+
   /** Puts `entry` in, or moves it: `onTime` comes at the first tick at or after `wakeAt`. */
   set(entry: WheelEntry, wakeAt: number): void {
     if (entry.slot >= 0) this.unlink(entry)

@@ -32,6 +32,10 @@ export const DEFAULT_POLICY = Object.freeze({
   }),
   healthCheck: false,
   panicPercent: 50,
+  limits: false,
+  rateLimit: false,
+  fault: false,
+  fallback: false,
   tls: undefined,
 }) satisfies Policy
 

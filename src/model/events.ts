@@ -25,5 +25,9 @@ export interface MeshEvents {
     delayMs: number
     movedOn: boolean
   }
+  /** A caller got the configured answer. `code`: of the error it stands in for; `status`: of the answer it stands in for, or 0. */
+  fallback: { service: string; code: string | undefined; status: number; answered: number }
+  /** A fault was put in the way of a call; `delayMs` is 0 without a delay, `status` 0 without an answer. */
+  faultInjected: { service: string; delayMs: number; status: number; code: string | undefined }
   refused: { service: string; gate: string; code: string; reason: string }
 }

@@ -6,6 +6,7 @@ import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthReporter } from './health.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
+import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
 import type { Source } from './source.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
@@ -158,6 +159,14 @@ export interface PolicyOptions {
   outlierDetection?: OutlierDetectionOptions | false
   /** Default: none. */
   healthCheck?: HealthCheckOptions | false
+  /** What the service may cost at once. Default off. */
+  limits?: LimitsOptions | false
+  /** How many calls in a time. Default off. */
+  rateLimit?: RateLimitOptions | false
+  /** Faults to try callers with. Default off. */
+  fault?: FaultOptions | false
+  /** An answer in place of a failure. Default off. */
+  fallback?: FallbackOptions | false
   /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
   panicPercent?: number
   tls?: TlsOptions
@@ -180,6 +189,8 @@ export interface ServiceOptions extends PolicyOptions {
 /** A document in the short form, as `createMesh` and `staticSource` take it. */
 export interface ConfigOptions<Name extends string = string> {
   services?: { [name in Name]?: ServiceOptions }
+  /** Who may call what; asked in order. */
+  policies?: TrafficPolicyOptions[]
 }
 
 /** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */

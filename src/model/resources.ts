@@ -1,5 +1,7 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
+import type { MeshErrorCode } from '../core/errors.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
+import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
 export interface Provenance {
@@ -10,7 +12,7 @@ export interface Provenance {
   readonly section?: string | undefined
 }
 
-export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy'
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy'
 
 interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
@@ -38,7 +40,30 @@ export interface TrafficPolicyResource extends ResourceBase<'traffic-policy'> {
   readonly policy: PolicySections
 }
 
-export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource
+/** Who may call what; one rule of the list. */
+export interface OutboundPolicyResource extends ResourceBase<'outbound-policy'> {
+  /** Its place among those of the same source. */
+  readonly order: number
+  readonly rule: OutboundRule
+}
+
+export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource
+
+/** What a rule over source and target matches and decides; an absent condition holds for everybody. */
+export interface OutboundRule {
+  readonly source: { readonly service?: string; readonly namespace?: string }
+  readonly target: {
+    readonly service?: string
+    readonly namespace?: string
+    /** Upper case. */
+    readonly methods?: readonly string[]
+    /** Canonical prefixes. */
+    readonly paths?: readonly string[]
+  }
+  readonly action: PolicyAction
+  readonly redirectTo?: string
+  readonly limit?: RateSettings
+}
 
 export interface RetrySettings {
   readonly attempts: number
@@ -106,6 +131,54 @@ export interface HealthCheckSettings {
   readonly endsEjection: boolean
 }
 
+/** `undefined`: no such bound. */
+export interface LimitSettings {
+  readonly maxConnections?: number
+  readonly maxPending?: number
+  readonly maxRequests?: number
+  readonly maxRetries?: number
+  readonly perEndpoint?: { readonly maxConnections?: number; readonly maxRequests?: number }
+}
+
+export interface RateSettings {
+  readonly requests: number
+  readonly perMs?: number
+  readonly burst?: number
+}
+
+export interface RateLimitSettings extends RateSettings {
+  /** Lower case. */
+  readonly key?: string
+}
+
+/** Lower-case name. */
+export interface HeaderMatch {
+  readonly name: string
+  readonly value?: string
+}
+
+export interface FaultSettings {
+  readonly delay?: { readonly durationMs: number; readonly percent: number; readonly header?: HeaderMatch }
+  readonly abort?: {
+    readonly status?: number
+    readonly code?: MeshErrorCode
+    readonly percent: number
+    readonly header?: HeaderMatch
+  }
+}
+
+/** An answer of the mesh itself, checked. */
+export interface AnswerSettings {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+}
+
+export interface FallbackSettings {
+  readonly on?: readonly FallbackCondition[]
+  readonly respond: AnswerSettings | FallbackFunction
+}
+
 export interface TlsSettings {
   readonly mode: 'off' | 'simple'
   readonly ca: readonly (string | Uint8Array)[] | undefined
@@ -137,6 +210,10 @@ export interface Policy {
   readonly outlierDetection: OutlierSettings | false
   readonly healthCheck: HealthCheckSettings | false
   readonly panicPercent: number
+  readonly limits: LimitSettings | false
+  readonly rateLimit: RateLimitSettings | false
+  readonly fault: FaultSettings | false
+  readonly fallback: FallbackSettings | false
   /** Undefined: as the URL's scheme says. */
   readonly tls: TlsSettings | undefined
 }
@@ -150,6 +227,10 @@ export interface PolicySections {
   readonly outlierDetection?: Partial<OutlierSettings> | false
   readonly healthCheck?: Partial<HealthCheckSettings> | false
   readonly panicPercent?: number
+  readonly limits?: LimitSettings | false
+  readonly rateLimit?: RateLimitSettings | false
+  readonly fault?: FaultSettings | false
+  readonly fallback?: FallbackSettings | false
   readonly tls?: Partial<TlsSettings>
 }
 

@@ -1,5 +1,5 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
-import type { Policy, Provenance } from './resources.ts'
+import type { OutboundRule, Policy, Provenance } from './resources.ts'
 
 /** One service with everything that is in force for it, and where each part came from. Plain, immutable, printable. */
 export interface ServiceSnapshot {
@@ -16,9 +16,25 @@ export interface ServiceSnapshot {
   readonly from: Readonly<Record<string, Provenance>>
 }
 
+/** One rule over source and target, and the resource that holds it. */
+export interface OutboundPolicySnapshot {
+  readonly name: string
+  readonly rule: OutboundRule
+  readonly from: Provenance
+}
+
 /** The configuration in force at one moment. */
 export interface Snapshot {
   readonly version: number
   /** Keyed `namespace/name`. */
   readonly services: ReadonlyMap<string, ServiceSnapshot>
+  /** Who may call what, in the order in which they are asked. The same list until one of them changes. */
+  readonly policies: readonly OutboundPolicySnapshot[]
+}
+
+/** The same as plain JSON, as `mesh.snapshot()` gives it. */
+export interface PrintedSnapshot {
+  version: number
+  services: Record<string, ServiceSnapshot>
+  policies: OutboundPolicySnapshot[]
 }

@@ -37,6 +37,23 @@ export interface ServiceStats {
   notReplayable: number
   /** Calls that ended with each code. */
   errors: Partial<Record<MeshErrorCode, number>>
+  /** Calls that got the configured answer in place of a failure. */
+  fallbacks: number
+  /** Calls that an injected fault delayed, or ended. */
+  faults: { delayed: number; aborted: number }
+  /** What the limits hold now; 0 where a limit is not configured. */
+  limits: {
+    /** Calls in flight, as `maxRequests` counts them. */
+    requests: number
+    /** Sockets; those that are being opened count. */
+    connections: number
+    /** Calls that wait for a connection. */
+    pending: number
+    /** Re-sends in flight. */
+    retries: number
+    /** Calls that each limit turned away; for `maxRetries`, re-sends that it prevented. */
+    refused: { maxRequests: number; maxPending: number; perEndpoint: number; maxRetries: number; rate: number }
+  }
   breaker: { state: 'closed' | 'open' | 'half-open' | 'off'; opened: number }
   /** Latency of calls to their head in milliseconds, over the last minute. */
   latency: { p50: number; p90: number; p99: number; max: number }

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { FailureKind, Outcome, Verdict } from '../core/outcome.ts'
+import type { ConnectionLimit } from '../resilience/connection-limit.ts'
 import { codeOf, kindOf } from './failure.ts'
 import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, Pool, RawHeaders } from './handler.ts'
 import { toRawHeaders } from './headers.ts'
@@ -41,6 +43,8 @@ export abstract class Attempt implements Outcome {
   /** Endpoint counters and outlier detection heard of it. */
   observed = false
   paused = false
+  /** What counts the connection in use; hears once that it is used no more. */
+  uses: ConnectionLimit | undefined = undefined
   private readonly owner: AttemptOwner
   private state: State = 'queued'
   private drained = 0
@@ -83,6 +87,7 @@ export abstract class Attempt implements Outcome {
     if (this.state === 'over') return
     this.finish()
     this.tearDown(reason)
+    this.vacate()
   }
 
   /**
@@ -134,20 +139,27 @@ export abstract class Attempt implements Outcome {
     const answered = this.state === 'answered'
     this.finish()
     if (answered) this.owner.attemptEnd(this, rawTrailers, parsed)
+    this.vacate()
   }
 
   protected failed(error: unknown): void {
     const silent = this.state === 'draining' || this.state === 'over'
     this.finish()
-    if (silent) return
-    this.kind = kindOf(error, this.unsent)
-    this.code = codeOf(this.kind)
-    this.owner.attemptFailed(this, error)
+    if (!silent) {
+      this.kind = kindOf(error, this.unsent)
+      this.code = codeOf(this.kind)
+      this.owner.attemptFailed(this, error)
+    }
+    this.vacate()
   }
 
   protected upgraded(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void {
     if (this.state === 'over') return
     this.finish()
+    const { uses } = this
+    this.uses = undefined
+    // It is its caller's now, and a socket of the service all the same.
+    if (uses !== undefined) (socket as Socket).once('close', () => uses.release())
     this.owner.attemptUpgraded(this, status, raw, parsed, socket)
   }
 
@@ -162,6 +174,13 @@ export abstract class Attempt implements Outcome {
   private finish(): void {
     this.state = 'over'
     this.drainTimer?.cancel()
+  }
+
+  /** The connection is free again, or gone. After everybody else heard of the end: whoever waits for it looks at their counts. */
+  private vacate(): void {
+    const { uses } = this
+    this.uses = undefined
+    uses?.release()
   }
 
   private asHandler(): DispatchHandler {

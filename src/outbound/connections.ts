@@ -3,8 +3,10 @@ import type { AddressPolicy } from '../core/address.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { TlsSettings } from '../model/resources.ts'
+import type { ConnectionLimit } from '../resilience/connection-limit.ts'
 import { connectorTo, SecureContexts } from './connector.ts'
 import type { Pool } from './handler.ts'
+import { limitedConnector } from './limited-connector.ts'
 import type { Undici } from './undici.ts'
 
 /** How a call wants to be connected: which authority it names, and whether TLS is spoken. */
@@ -39,6 +41,7 @@ export class Connections {
   private readonly closing = new Set<Pool>()
   private readonly upgraded = new Set<Socket>()
   private sweeper: Timer | undefined = undefined
+  private destroyed = false
 
   constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy) {
     this.undici = undici
@@ -46,8 +49,8 @@ export class Connections {
     this.addressPolicy = addressPolicy
   }
 
-  /** The pool that reaches `endpoint` over `wire`. */
-  acquire(endpoint: Endpoint, wire: Wire, now: number): Pool {
+  /** The pool that reaches `endpoint` over `wire`, whose sockets `limit` counts. */
+  acquire(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit, now: number): Pool {
     const first = this.entries.get(endpoint)
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (entry.wire === wire) {
@@ -55,7 +58,7 @@ export class Connections {
         return entry.pool
       }
     }
-    const entry: PoolEntry = { wire, pool: this.open(endpoint, wire), usedAt: now, next: first }
+    const entry: PoolEntry = { wire, pool: this.open(endpoint, wire, limit), usedAt: now, next: first }
     this.entries.set(endpoint, entry)
     this.sweeper ??= this.scheduleSweep()
     return entry.pool
@@ -104,6 +107,7 @@ export class Connections {
   async destroy(): Promise<void> {
     this.sweeper?.cancel()
     this.sweeper = undefined
+    this.destroyed = true
     const pools = [...this.closing]
     for (const first of this.entries.values()) {
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) pools.push(entry.pool)
@@ -113,24 +117,39 @@ export class Connections {
     await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
   }
 
-  private open(endpoint: Endpoint, wire: Wire): Pool {
+  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
+    const connect = connectorTo({
+      endpoint: endpoint.spec.port === 0 ? { ...endpoint.spec, port: wire.port } : endpoint.spec,
+      tls: wire.tls,
+      timeoutMs: wire.connectTimeoutMs,
+      clock: this.clock,
+      addressPolicy: this.addressPolicy,
+      contexts: this.contexts,
+    })
+    const makeRoom = (): void => this.dropIdleOf(endpoint.service)
     return new this.undici.Pool(wire.origin, {
-      connections: MAX_CONNECTIONS,
+      connections: Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint),
       // Stated because undici 8 offers HTTP/2 by default.
       allowH2: false,
       pipelining: 1,
       // The exchange keeps the time: undici's own timers are a second coarse.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: connectorTo({
-        endpoint: endpoint.spec.port === 0 ? { ...endpoint.spec, port: wire.port } : endpoint.spec,
-        tls: wire.tls,
-        timeoutMs: wire.connectTimeoutMs,
-        clock: this.clock,
-        addressPolicy: this.addressPolicy,
-        contexts: this.contexts,
-      }),
+      connect: limitedConnector(connect, limit, makeRoom, () => this.destroyed),
     })
+  }
+
+  /** Lets the idle sockets of one pool of `service` go, so that another of its endpoints can have one. */
+  private dropIdleOf(service: string): void {
+    for (const [endpoint, first] of this.entries) {
+      if (endpoint.service !== service) continue
+      for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
+        if (entry.pool.stats.free === 0) continue
+        this.forget(endpoint, entry)
+        this.retire(entry.pool)
+        return
+      }
+    }
   }
 
   private retire(pool: Pool): void {

@@ -1,97 +1,35 @@
 import type { Socket } from 'node:net'
 import { isUnavailableStatus } from '../core/classifier.ts'
-import type { Timer } from '../core/clock.ts'
-import type { MeshErrorCode } from '../core/errors.ts'
-import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT } from '../core/outcome.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import { IGNORED, type Outcome, TIMED_OUT } from '../core/outcome.ts'
 import { parseRetryAfter } from '../core/retry-after.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
+import { AdmittedCall } from './admitted-call.ts'
+import type { Phase } from './answering-call.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
-import type { DispatchController, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
+import type { DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { rawHeader } from './headers.ts'
-import { OutboundCall } from './outbound-call.ts'
-import { askGates } from './permits.ts'
-import { type Body, replayBody } from './replay-body.ts'
+import { answerError } from './own-answer.ts'
 import { optionsForTry } from './try-options.ts'
-
-type Phase = 'waiting' | 'trying' | 'backoff' | 'streaming' | 'done'
 
 /**
  * One logical call: what the caller sees as the controller of its request, and what gates, balancers and the retry
  * policy see as the {@link Call}. It owns the deadline, the permits, the tries and the body. First try and re-send
  * are the same method; after the head of an answer was handed on nothing is tried again.
  */
-export class Exchange extends OutboundCall implements DispatchController, AttemptOwner {
-  aborted = false
-  reason: unknown = undefined
-  paused = false
-  rawHeaders: RawHeaders | null = null
-  rawTrailers: RawHeaders | null = null
-  private readonly target: Target
-  private readonly options: DispatchOptions
-  private readonly caller: Caller
-  private phase: Phase = 'waiting'
-  private body: Body | undefined = undefined
+export class Exchange extends AdmittedCall implements AttemptOwner {
   private attempt: Attempt | undefined = undefined
   private tryDeadline = 0
   private lastByteAt = 0
-  private backoff: Timer | undefined = undefined
+  /** The trailers of an answer that came to its end while a fallback was asked. */
+  private heldEnd: RawHeaders | undefined = undefined
 
   constructor(engine: Engine, target: Target, options: DispatchOptions, settings: CallSettings, caller: Caller) {
-    super(engine, target, options, settings)
-    this.target = target
-    this.options = options
-    this.caller = caller
+    super(engine, target, options, settings, caller)
     this.lastByteAt = this.startedAt
-  }
-
-  /** Over: whoever spoke to somebody else's code asks, since that code may have ended the call. */
-  private get over(): boolean {
-    return this.phase === 'done'
-  }
-
-  /** Tells the caller that it may abort from here on. */
-  open(): void {
-    const { counters } = this.plan
-    counters.calls++
-    counters.inflight++
-    try {
-      // Before anything can go wrong: what breaks in a stream that nobody listens to ends the process.
-      this.body = replayBody(this.options.body, this.engine.replayMemory)
-      this.caller.start(this)
-    } catch (error) {
-      this.abort(error)
-    }
-  }
-
-  /** Asks the gates and sends the first try. */
-  begin(): void {
-    if (this.phase !== 'waiting') return
-    const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
-    if (this.over) {
-      this.settle(IGNORED)
-      return
-    }
-    if (refused !== undefined) {
-      this.finishWithError(this.refusedBy(refused), IGNORED)
-      return
-    }
-    this.plan.budget.deposit(this.engine.time.now)
-    this.launch(this.engine.time.now)
-  }
-
-  /** The mesh is not ready: waits, within the deadline. */
-  wait(): void {
-    if (this.phase === 'waiting') this.engine.time.set(this, this.deadline)
-  }
-
-  /** Goes on after what the mesh waited for is there, or will not come. */
-  beginOrFail(error: unknown): void {
-    this.engine.time.read()
-    if (error === undefined) this.begin()
-    else if (this.phase === 'waiting') this.finishWithError(error, IGNORED)
   }
 
   pause(): void {
@@ -103,7 +41,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     if (!this.paused) return
     this.paused = false
     this.lastByteAt = this.engine.time.now
-    this.attempt?.resume()
+    if (this.phase === 'answering') this.resumeAnswer()
+    else this.attempt?.resume()
   }
 
   /** The caller leaves. A reason named `TimeoutError` counts against an endpoint that kept it waiting. */
@@ -118,7 +57,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   private abandon(attempt: Attempt): Outcome {
     const tooLong = (this.reason as { name?: unknown } | null)?.name === 'TimeoutError' && this.phase !== 'streaming'
     // An answer that was judged already stays what it was; a wait for the next try that nobody waits for proves nothing.
-    const outcome = attempt.observed && this.phase === 'backoff' && !tooLong ? IGNORED : attempt
+    const outcome = attempt.observed && (this.phase === 'backoff' || this.phase === 'queued') && !tooLong ? IGNORED : attempt
     if (!attempt.observed) {
       attempt.kind = tooLong ? 'timeout' : 'aborted'
       attempt.unavailable = tooLong
@@ -133,6 +72,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     if (this.phase === 'done') return
     if (this.phase === 'streaming') {
       this.onStreamTime(now)
+    } else if (this.phase === 'answering') {
+      this.onAnswerTime(now)
     } else if (now >= this.deadline) {
       this.outOfTime(now)
     } else if (this.phase === 'trying' && now >= this.tryDeadline) {
@@ -155,15 +96,17 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
 
   private outOfTime(now: number, why?: string): void {
     const { attempt } = this
-    const reason =
-      why ?? `no ${this.phase === 'streaming' ? 'complete ' : ''}answer within ${Math.round(this.deadline - this.startedAt)} ms`
-    const error = this.error('MESH_DEADLINE', { reason })
+    const missing = this.phase === 'streaming' ? 'complete answer' : this.phase === 'queued' ? 'free connection' : 'answer'
+    const reason = why ?? `no ${missing} within ${Math.round(this.deadline - this.startedAt)} ms`
+    const held = HELD_BY[this.phase]
+    const error = this.error('MESH_DEADLINE', held === undefined ? { reason } : { reason, from: this.plan.from(held) })
     if (attempt !== undefined && !attempt.over) {
       attempt.timedOut(now)
       this.observe(attempt, 'failure')
       attempt.cancel(error)
     }
-    this.finishWithError(error, attempt ?? TIMED_OUT)
+    // Whom we held back ourselves, the service cannot be blamed for.
+    this.finishWithError(error, attempt ?? (held === undefined ? TIMED_OUT : IGNORED))
   }
 
   private tryOutOfTime(now: number): void {
@@ -176,23 +119,20 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     this.afterFailedTry(attempt, error)
   }
 
-  private launch(now: number): void {
-    const { engine, plan } = this
-    plan.outlier.restoreDue(now)
-    if (this.over) return
-    const { wire, gone } = this.target
-    const endpoint = gone ? undefined : plan.set.pick(plan.balancer, this, now)
-    if (endpoint === undefined) {
-      const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint
-      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
-      return
-    }
+  protected override get lastOutcome(): Outcome {
+    return this.attempt ?? IGNORED
+  }
+
+  protected override sendTo(endpoint: Endpoint, now: number): void {
+    const { engine } = this
+    const { connections: limit } = this.plan.protections
     const { undici, connections } = engine
     if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
-    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, wire, now), now)
+    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, limit, now), now)
     this.attempt = attempt
     this.phase = 'trying'
     attempt.paused = this.paused
+    attempt.uses = limit
     this.countTry(endpoint)
     this.tryDeadline = now + this.tryTimeout(now)
     engine.time.set(this, Math.min(this.deadline, this.tryDeadline))
@@ -221,6 +161,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
       attempts: this.retries,
       hasUntried: this.plan.set.hasUntried(this),
       replayable: this.body === undefined || this.body.replayable,
+      mayResend: this.mayResend,
     })
   }
 
@@ -236,8 +177,8 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     }
     this.phase = 'backoff'
     this.engine.time.set(this, this.deadline)
-    this.backoff = this.engine.clock.setTimer(() => {
-      this.backoff = undefined
+    this.pausing = this.engine.clock.setTimer(() => {
+      this.pausing = undefined
       if (this.phase === 'backoff') this.launch(this.engine.time.read())
     }, decision.delayMs)
   }
@@ -285,10 +226,35 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
         return
       }
       this.countNotAgain(decision)
+      if (this.answeredInstead(attempt, status, raw, parsed, statusText)) return
     } else {
       attempt.verdict = verdict
     }
     this.handOn(status, raw, parsed, statusText, now)
+  }
+
+  /** A fallback stands in for the answer of the service, which is held back until it does. */
+  private answeredInstead(
+    attempt: Attempt,
+    status: number,
+    raw: RawHeaders,
+    parsed: HeaderRecord | undefined,
+    statusText: string,
+  ): boolean {
+    if (this.plan.protections.fallback?.covers(undefined, status) !== true) return false
+    attempt.paused = true
+    const error = answerError(this.service, status, `the service answered ${status}`)
+    const instead = (): void => attempt.drain(this.engine.clock)
+    const otherwise = (): void => {
+      if (attempt.over && this.heldEnd === undefined) {
+        this.brokenAnswer(attempt, new Error('it broke while a fallback was asked'))
+        return
+      }
+      this.handOn(status, raw, parsed, statusText, this.engine.time.read())
+      if (this.heldEnd !== undefined) this.attemptEnd(attempt, this.heldEnd, undefined)
+      else if (!this.paused) attempt.resume()
+    }
+    return this.standIn({ error, code: undefined, status, outcome: attempt, instead, otherwise })
   }
 
   attemptData(_: Attempt, chunk: Buffer): void {
@@ -301,6 +267,12 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
   }
 
   attemptEnd(attempt: Attempt, rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
+    if (this.phase === 'answering') {
+      // An answer without a body ends at once, also while it is held back.
+      this.heldEnd = rawTrailers
+      return
+    }
+    if (this.over) return
     this.rawTrailers = rawTrailers
     this.observe(attempt, attempt.verdict)
     this.finish(attempt)
@@ -316,6 +288,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     const { engine } = this
     const now = engine.time.read()
     if (attempt.kind === 'reset') engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
+    if (this.phase === 'answering') return
     if (this.phase === 'streaming') {
       this.brokenAnswer(attempt, error)
       return
@@ -371,29 +344,7 @@ export class Exchange extends OutboundCall implements DispatchController, Attemp
     const reason = `the answer broke off: ${saidBy(error)}`
     this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason, cause: error }), attempt)
   }
-
-  private finishWithError(error: unknown, outcome: Outcome): void {
-    if (this.phase === 'done') return
-    const code = (error as { code?: MeshErrorCode } | null)?.code
-    if (code?.startsWith?.('MESH_') === true) this.plan.counters.countError(code)
-    this.finish(outcome)
-    this.tellError(error)
-  }
-
-  private tellError(error: unknown): void {
-    try {
-      this.caller.error(this, error)
-    } catch (thrown) {
-      this.engine.report('response handler', thrown)
-    }
-  }
-
-  private finish(outcome: Outcome): void {
-    this.phase = 'done'
-    this.engine.time.remove(this)
-    this.backoff?.cancel()
-    this.body?.release(this.reason)
-    this.countEnd(outcome)
-    this.settle(outcome)
-  }
 }
+
+/** The section of the configuration that holds a call back in a phase. */
+const HELD_BY: Partial<Record<Phase, string>> = { queued: 'limits', delayed: 'fault' }

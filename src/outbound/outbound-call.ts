@@ -10,7 +10,7 @@ import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
-import { hasRequestHeader, rawHeader } from './headers.ts'
+import { hasRequestHeader, rawHeader, requestHeader } from './headers.ts'
 import { settlePermits } from './permits.ts'
 
 /**
@@ -39,12 +39,16 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected lastEndpoint: Endpoint | undefined = undefined
   /** The deadline holds to the last byte; otherwise only to the head. An event stream has no last byte to wait for. */
   protected boundToEnd: boolean
+  private readonly requestHeaders: unknown
   private tried: Endpoint[] | undefined = undefined
+  /** One of the re-sends that the limits count. */
+  private resending = false
 
   constructor(engine: Engine, { plan, host }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
     const { policy } = plan
     this.engine = engine
+    this.requestHeaders = options.headers
     this.plan = plan
     this.timeouts = policy.timeouts
     this.service = plan.name
@@ -66,6 +70,15 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     return Math.max(0, this.retries - Math.max(0, this.tries - 1 - this.moves))
   }
 
+  header(name: string): string | undefined {
+    return requestHeader(this.requestHeaders, name)
+  }
+
+  /** Whether the limits allow one more re-send of this call. */
+  protected get mayResend(): boolean {
+    return this.resending || this.plan.protections.resends.room
+  }
+
   hasTried(endpoint: Endpoint): boolean {
     return this.lastEndpoint === endpoint || this.tried?.includes(endpoint) === true
   }
@@ -81,6 +94,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.plan.counters.tries++
     endpoint.tries++
     endpoint.inflight++
+    this.plan.protections.connections.take()
   }
 
   /** The one place where an endpoint hears how a try ended. */
@@ -108,6 +122,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected settle(outcome: Outcome): void {
     settlePermits(this.permits, outcome, this.engine.report)
     this.permits.length = 0
+    if (!this.resending) return
+    this.resending = false
+    this.plan.protections.resends.inflight--
   }
 
   /** One more try comes, and `attempt` was the one before. */
@@ -115,7 +132,11 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     if (movedOn) {
       this.moves++
       this.plan.counters.movedOn++
-    } else this.plan.counters.retries++
+    } else {
+      this.plan.counters.retries++
+      if (!this.resending) this.plan.protections.resends.inflight++
+      this.resending = true
+    }
     const { service, tries } = this
     const { endpoint, status, kind } = attempt
     this.engine.emit('retry', { service, endpoint: endpoint.address, tries, status, kind, delayMs, movedOn })
@@ -123,13 +144,16 @@ export abstract class OutboundCall extends WheelEntry implements Call {
 
   protected countNotAgain({ why }: RetryDecision & { again: false }): void {
     if (why === 'budget') this.plan.counters.budgetExhausted++
+    else if (why === 'limit') this.plan.protections.resends.refusals++
     else if (why === 'not-replayable') this.plan.counters.notReplayable++
   }
 
   /** A gate said no: the error that the caller hears. */
-  protected refusedBy({ gate, refusal: { code, reason } }: { gate: Gate; refusal: Refusal }): Error {
+  protected refusedBy({ gate, refusal }: { gate: Gate; refusal: Refusal }): Error {
+    const { code, reason, retryAfterMs } = refusal
+    const from = refusal.from ?? this.plan.gateFrom(gate)
     this.engine.emit('refused', { service: this.service, gate: gate.name, code, reason })
-    return this.error(code, { reason, from: this.plan.gateFrom(gate) })
+    return this.error(code, { reason, from, retryAfterMs })
   }
 
   protected countEnd({ verdict }: Outcome): void {

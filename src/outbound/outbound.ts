@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
+import { followRedirects } from '../plan/redirect.ts'
 import { parseCallOptions } from './call-options.ts'
 import { type Caller, callerOf } from './caller.ts'
 import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engine.ts'
@@ -68,12 +69,14 @@ export class Outbound {
   }
 
   /** Sends one call; undefined when it was refused, of which `caller` has heard then. */
-  open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
+  open(found: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
     const { host } = this
     if (host.closed) {
-      this.refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+      this.refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: found.plan.name, reason: 'the mesh is closed' }))
       return undefined
     }
+    const target = !found.gone && found.plan.protections.policies?.redirects === true ? this.redirect(found, options, caller) : found
+    if (target === undefined) return undefined
     let exchange: Exchange
     try {
       exchange = new Exchange(host.engine, target, options, settings, caller)
@@ -102,6 +105,18 @@ export class Outbound {
   /** The per-call options of `mesh.with` around this moment. */
   get around(): CallSettings {
     return this.host.context?.getStore() ?? NO_SETTINGS
+  }
+
+  /** Where the traffic policies send a call; undefined when it was refused, of which `caller` has heard then. */
+  private redirect(found: Target, { method, path }: DispatchOptions, caller: Caller): Target | undefined {
+    const { engine, targets } = this.host
+    const { name: service } = found.plan
+    const led = followRedirects(found.plan, method, path, (name) => targets.service(name))
+    if (!('problem' in led)) return led.plan === found.plan ? found : targets.redirected(found, led.plan)
+    const { code, problem: reason, by } = led
+    engine.emit('refused', { service, gate: 'policies', code, reason })
+    this.refuse(caller, meshErrorWithoutStack(code, { service, reason, from: by.from }))
+    return undefined
   }
 
   /** Nobody knows yet whether the host is ours: a source may still name it, as long as the call would wait for its answer. */

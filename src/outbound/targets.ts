@@ -77,6 +77,21 @@ export class Targets {
     return undefined
   }
 
+  /** The same URL, answered by another service; its `Host` stays the URL's. */
+  redirected({ wire, host }: Target, plan: ServicePlan): Target {
+    const key = `${wire.origin}>${plan.name}`
+    const known = this.known.get(key)
+    if (known != null) return known
+    const target = { plan, wire: this.wireFor(key, parseOrigin(wire.origin) as Origin, plan), host, gone: false }
+    this.known.set(key, target)
+    return target
+  }
+
+  /** The service that is called so in events, errors and stats. */
+  service(name: string): ServicePlan | undefined {
+    return this.plan.service(name)
+  }
+
   private resolve(key: string): Target | undefined {
     const origin = parseOrigin(key)
     const match = origin === undefined ? undefined : this.match(origin)

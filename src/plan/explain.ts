@@ -2,14 +2,38 @@ import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
 import { endpointState } from './endpoint-state.ts'
+import type { HostMatch } from './host-table.ts'
+import type { Plan } from './plan.ts'
+import { followRedirects } from './redirect.ts'
 import type { ServicePlan } from './service-plan.ts'
 
+/** What is to be explained. */
+export interface ExplainedRequest {
+  readonly host: string
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly secure: boolean
+  readonly gone: boolean
+}
+
+/** Says what would happen now to a request for a host that `found` answers, redirects of traffic policies included. */
+export function explainFound(plan: Plan, found: HostMatch, request: Omit<ExplainedRequest, 'gone'>, now: number): Explanation {
+  const led = found.gone
+    ? { plan: found.plan, by: [] }
+    : followRedirects(found.plan, request.method, request.path, (name) => plan.service(name))
+  const last = 'problem' in led ? found.plan : led.plan
+  last.outlier.restoreDue(now)
+  const redirects =
+    'problem' in led
+      ? [`${led.problem}: the call is refused (${led.by.from})`]
+      : led.by.map(({ name, rule, from }) => `redirected to ${rule.redirectTo} by the policy ${name} (${from})`)
+  return explainService(last, found.match, { ...request, gone: found.gone }, redirects)
+}
+
 /** Says what would happen now to a request for `host`, served by `plan` under the name `match`. */
-export function explainService(
-  plan: ServicePlan,
-  match: string,
-  request: { host: string; method: string; headers: Readonly<Record<string, string>>; secure: boolean; gone: boolean },
-): Explanation {
+function explainService(plan: ServicePlan, match: string, request: ExplainedRequest, redirects: readonly string[] = []): Explanation {
   const { policy, snapshot } = plan
   const from = Object.fromEntries(
     Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]),
@@ -21,11 +45,7 @@ export function explainService(
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
     candidates: request.gone ? [] : candidates(plan),
-    gates: plan.gates.map((gate) => ({
-      name: gate.name,
-      state: gate === plan.breaker ? plan.breaker.state : 'asked',
-      from: plan.gateFrom(gate),
-    })),
+    gates: plan.protections.explain(snapshot.from, request),
     timeouts: policy.timeouts,
     retry: {
       ...policy.retry,
@@ -37,7 +57,7 @@ export function explainService(
             ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
             : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
     },
-    rewrites: [],
+    rewrites: [...redirects],
     tls: tlsOf(plan, request.secure),
     from,
   }

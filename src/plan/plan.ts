@@ -1,4 +1,5 @@
 import type { Snapshot } from '../model/snapshot.ts'
+import { OutboundPolicies } from '../resilience/outbound-policies.ts'
 import { HostTable } from './host-table.ts'
 import { type PlanContext, ServicePlan } from './service-plan.ts'
 
@@ -12,15 +13,21 @@ export class Plan {
   version = 0
   private readonly context: PlanContext
   private readonly ownNamespace: string
+  private readonly policies: OutboundPolicies
   private readonly plans = new Map<string, ServicePlan>()
+  /** By the name in events, errors and stats. */
+  private readonly named = new Map<string, ServicePlan>()
 
-  constructor(context: PlanContext, ownNamespace: string) {
+  /** @param ownService who the mesh is, for policies that ask whose calls they are */
+  constructor(context: PlanContext, ownNamespace: string, ownService?: string) {
+    this.policies = new OutboundPolicies({ service: ownService, namespace: ownNamespace }, context.time)
     this.context = context
     this.ownNamespace = ownNamespace
     this.table = new HostTable([], ownNamespace)
   }
 
   apply(snapshot: Snapshot, changed: Iterable<string>): void {
+    const rulesChanged = this.policies.reconfigure(snapshot.policies)
     let hostsChanged = false
     let policyChanged = false
     for (const key of changed) {
@@ -33,7 +40,10 @@ export class Plan {
       } else if (plan === undefined) {
         // Two services of one name in different namespaces are told apart; our own namespace goes without saying.
         const name = next.namespace === this.ownNamespace ? next.name : `${next.name}.${next.namespace}`
-        this.plans.set(key, new ServicePlan(name, next, this.context))
+        const made = new ServicePlan(name, next, this.context)
+        made.applyPolicies(this.policies.gateFor({ service: next.name, namespace: next.namespace }))
+        this.plans.set(key, made)
+        this.named.set(name, made)
         hostsChanged = true
       } else {
         hostsChanged ||= !plan.present || plan.snapshot.hosts !== next.hosts || plan.snapshot.ports !== next.ports
@@ -41,8 +51,19 @@ export class Plan {
         plan.apply(next)
       }
     }
+    if (rulesChanged) {
+      for (const plan of this.plans.values()) {
+        const { name, namespace } = plan.snapshot
+        plan.applyPolicies(this.policies.gateFor({ service: name, namespace }))
+      }
+    }
     if (hostsChanged) this.table = new HostTable(this.plans.values(), this.ownNamespace)
     if (hostsChanged || policyChanged) this.version++
+  }
+
+  /** The service that is called so in events, errors and stats. */
+  service(name: string): ServicePlan | undefined {
+    return this.named.get(name)
   }
 
   /** Every service, those that left and keep their names included. */

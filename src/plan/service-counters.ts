@@ -13,6 +13,10 @@ export class ServiceCounters {
   movedOn = 0
   budgetExhausted = 0
   notReplayable = 0
+  fallbacks = 0
+  /** Calls that an injected fault delayed, and that it ended. */
+  delayed = 0
+  aborted = 0
   readonly errors = new Map<MeshErrorCode, number>()
   readonly latency: LatencyWindow
 

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
 import { createBalancer } from '../balancing/create.ts'
 import { EndpointSet } from '../balancing/endpoint-set.ts'
+import { pickWithRoom } from '../balancing/pick-with-room.ts'
+import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
@@ -12,7 +14,8 @@ import { ServiceHealth } from '../health/service-health.ts'
 import type { NameResolver } from '../model/name-resolver.ts'
 import { formatProvenance, type Policy } from '../model/resources.ts'
 import type { ServiceSnapshot } from '../model/snapshot.ts'
-import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
@@ -20,6 +23,7 @@ import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
+import { Protections } from './protections.ts'
 import { ServiceCounters } from './service-counters.ts'
 
 /** What a plan needs from the mesh it belongs to. */
@@ -51,9 +55,10 @@ export class ServicePlan {
   snapshot: ServiceSnapshot
   policy: Policy
   balancer: Balancer
-  breaker: CircuitBreaker | undefined = undefined
   /** Asked in this order; settled in the reverse one. */
-  gates: readonly Gate[] = []
+  gates: readonly Gate[]
+  /** Breaker, limits, faults, fallback, policies. */
+  readonly protections: Protections
   /** False once the service left the configuration: its names stay ours. */
   present = true
   private readonly context: PlanContext
@@ -78,7 +83,8 @@ export class ServicePlan {
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time)
     this.health = new ServiceHealth(context.monitor, this.checked(news))
     this.health.reconfigure(policy.healthCheck)
-    this.applyBreaker(policy)
+    this.protections = new Protections(name, policy, context)
+    this.gates = this.protections.gates
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
   }
@@ -99,7 +105,8 @@ export class ServicePlan {
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
-      this.applyBreaker(policy)
+      this.protections.apply(policy)
+      this.gates = this.protections.gates
     }
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
   }
@@ -153,7 +160,38 @@ export class ServicePlan {
 
   /** The resource behind a gate. */
   gateFrom(gate: Gate): string {
-    return (gate === this.breaker ? this.from('circuitBreaker') : undefined) ?? `options/gates/${gate.name}`
+    return this.protections.from(gate, this.snapshot.from)
+  }
+
+  get breaker(): CircuitBreaker | undefined {
+    return this.protections.breaker
+  }
+
+  /** The rules over source and target that concern calls to this service changed. */
+  applyPolicies(gate: PolicyGate | undefined): void {
+    this.protections.applyPolicies(gate)
+    this.gates = this.protections.gates
+  }
+
+  /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
+  pick(call: Call, now: number): Endpoint | undefined {
+    const picked = this.set.pick(this.balancer, call, now)
+    const { endpointMax } = this.protections
+    if (picked === undefined || picked.inflight < endpointMax) return picked
+    return pickWithRoom(this.set.usable, call, endpointMax, this.context.random)
+  }
+
+  /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
+  get hasRoom(): boolean {
+    const { usable } = this.set
+    const { endpointMax } = this.protections
+    return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
+  }
+
+  /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
+  get isFull(): boolean {
+    const { endpointMaxRequests } = this.protections
+    return this.set.usable.every(({ inflight }) => inflight >= endpointMaxRequests)
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {
@@ -162,20 +200,6 @@ export class ServicePlan {
       if (this.former.size <= MAX_FORMER_NAMES) break
       this.former.delete(oldest)
     }
-  }
-
-  private applyBreaker(policy: Policy): void {
-    if (policy.circuitBreaker === false) {
-      this.breaker = undefined
-    } else if (this.breaker === undefined) {
-      this.breaker = new CircuitBreaker(this.name, policy.circuitBreaker, this.context.time, {
-        opened: (detail) => this.context.emit('circuitOpened', { service: this.name, ...detail }),
-        closed: (detail) => this.context.emit('circuitClosed', { service: this.name, ...detail }),
-      })
-    } else {
-      this.breaker.reconfigure(policy.circuitBreaker)
-    }
-    this.gates = this.breaker === undefined ? this.context.gates : [this.breaker, ...this.context.gates]
   }
 
   private configureEndpoints(specs: readonly EndpointSpec[]): void {
@@ -202,6 +226,7 @@ export class ServicePlan {
     this.set.replace(present)
     this.outlier.endpointsChanged()
     this.health.endpointsChanged(this.set.all)
+    this.protections.connections.serve()
   }
 
   /** What active checks need to know of the service, and whom they tell. */

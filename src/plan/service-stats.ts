@@ -9,8 +9,10 @@ export function serviceStats(
   now: number,
   sockets: (endpoint: Endpoint) => { connections: number; idleConnections: number },
 ): ServiceStats {
-  const { counters, breaker, set } = plan
-  const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable } = counters
+  const { counters, breaker, set, protections } = plan
+  const { connections, requests, resends, refused } = protections
+  const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable, fallbacks, delayed, aborted } =
+    counters
   return {
     calls,
     inflight,
@@ -22,6 +24,15 @@ export function serviceStats(
     budgetExhausted,
     notReplayable,
     errors: Object.fromEntries(counters.errors),
+    fallbacks,
+    faults: { delayed, aborted },
+    limits: {
+      requests: requests?.inflight ?? 0,
+      connections: connections.sockets,
+      pending: connections.pending,
+      retries: resends.inflight,
+      refused,
+    },
     breaker: { state: breaker?.state ?? 'off', opened: breaker?.opened ?? 0 },
     latency: counters.latency.quantiles(now),
     panic: set.panic,

@@ -82,6 +82,10 @@ class Execution<T> implements Call {
     return this.controller.signal
   }
 
+  header(): undefined {
+    return undefined
+  }
+
   hasTried(): boolean {
     return false
   }

@@ -7,7 +7,7 @@ import type { RetrySettings } from '../model/resources.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
 /** Why a call is not tried again. */
-export type NoRetryReason = 'not-retryable' | 'not-idempotent' | 'attempts' | 'budget' | 'deadline' | 'not-replayable'
+export type NoRetryReason = 'not-retryable' | 'not-idempotent' | 'attempts' | 'limit' | 'budget' | 'deadline' | 'not-replayable'
 
 /** Once more, or not, and `because` of what. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
 export type RetryDecision =
@@ -23,6 +23,8 @@ export interface RetryContext {
   readonly hasUntried: boolean
   /** The body can be sent again. */
   readonly replayable: boolean
+  /** A limit on re-sends at the same time allows one more. Default true. */
+  readonly mayResend?: boolean
 }
 
 /** Decides whether a call is tried again (RFC 9110 §9.2.2 for what may be). */
@@ -59,6 +61,7 @@ export class RetryPolicy {
     if (!context.replayable) return NOT_REPLAYABLE
     const delayMs = Math.max(this.backoff(resends), outcome.retryAfterMs ?? 0)
     if (context.now + delayMs >= call.deadline) return DEADLINE
+    if (context.mayResend === false) return LIMIT
     if (!this.budget.withdraw(context.now)) return BUDGET
     return { again: true, delayMs, movedOn: false, because: outcome.unsent ? UNSENT : REPEATABLE }
   }
@@ -130,6 +133,7 @@ const NOT_IDEMPOTENT = no(
   'not retried: it may have been executed, and the call is not idempotent (set Idempotency-Key or idempotent: true)',
 )
 const ATTEMPTS = no('attempts', 'retry.attempts are used up')
+const LIMIT = no('limit', 'not retried: limits.maxRetries is reached')
 const BUDGET = no('budget', 'not retried: the retry budget is used up')
 const DEADLINE = no('deadline', 'not retried: the deadline comes first')
 const NOT_REPLAYABLE = no('not-replayable', 'not retried: more of the body was sent than is kept for a re-send')

@@ -26,6 +26,7 @@ export function callOf(change: Partial<Call> = {}, tried: readonly Endpoint[] = 
     deadline: 15_000,
     tries: Math.max(1, tried.length),
     moves: 0,
+    header: () => undefined,
     hasTried: (endpoint) => tried.includes(endpoint),
     ...change,
   }

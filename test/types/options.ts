@@ -37,10 +37,15 @@ export const right: MeshOptions = {
       },
       healthCheck: { type: 'grpc', serviceName: 'shop.Orders', interval: '30s', expectedStatuses: [200, [204, 299], '300-399'] },
       panicPercent: 0,
+      limits: { maxConnections: 100, maxPending: 200, maxRequests: 500, maxRetries: 20, perEndpoint: { maxConnections: 10 } },
+      rateLimit: { requests: 100, per: '1s', burst: 20, key: 'x-user' },
+      fault: { delay: { duration: '2s', percent: 1 }, abort: { status: 503, header: { name: 'x-chaos' } } },
+      fallback: { on: ['MESH_NO_ENDPOINT', '5xx'], respond: async ({ status }, { path }) => ({ status, body: path }) },
       tls: { mode: 'simple', ca: 'pem', serverName: 'orders', minVersion: 'TLSv1.3' },
     },
   },
   sources: [staticSource({ services: { billing: {} } })],
+  policies: [{ name: 'a', source: { service: 'web' }, target: { methods: ['GET'] }, action: 'redirect', redirectTo: 'billing' }],
   unknownHosts: 'refuse',
   allowAddresses: ['169.254.0.0/16'],
   gates: [gate],
@@ -68,6 +73,12 @@ export function wrong(): void {
   createMesh({ services: { orders: { retry: { attempts: '2' } } } })
   // @ts-expect-error no such option of retry
   createMesh({ services: { orders: { retry: { attempts: 2, perTryTimeOut: '1s' } } } })
+  // @ts-expect-error no such limit
+  createMesh({ services: { orders: { limits: { maxRequest: 1 } } } })
+  // @ts-expect-error a fallback needs an answer
+  createMesh({ services: { orders: { fallback: { on: ['5xx'] } } } })
+  // @ts-expect-error no such action
+  createMesh({ policies: [{ name: 'a', action: 'drop' }] })
   // @ts-expect-error no such condition
   createMesh({ services: { orders: { retry: { on: ['4xx'] } } } })
   // @ts-expect-error only false switches a section off

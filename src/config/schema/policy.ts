@@ -5,6 +5,7 @@ import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { checked, compact, duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
+import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -102,7 +103,7 @@ const outlierDetection = v.pipe(
 )
 
 /** What a later version adds to a policy. */
-export const LATER_POLICY_KEYS = ['hedge', 'limits', 'fault', 'fallback', 'maxDuration', 'subset'] as const
+export const LATER_POLICY_KEYS = ['hedge', 'maxDuration', 'subset'] as const
 
 /** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
@@ -115,6 +116,10 @@ export const policyEntries = {
   outlierDetection: v.optional(orOff(outlierDetection)),
   healthCheck: v.optional(orOff(healthCheck)),
   panicPercent: v.optional(percent()),
+  limits: v.optional(orOff(limits)),
+  rateLimit: v.optional(orOff(rateLimit)),
+  fault: v.optional(orOff(fault)),
+  fallback: v.optional(orOff(fallback)),
   tls: v.optional(tls),
 }
 
@@ -143,6 +148,10 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     outlierDetection: parsed.outlierDetection,
     healthCheck: parsed.healthCheck,
     panicPercent: parsed.panicPercent,
+    limits: parsed.limits && compact(parsed.limits),
+    rateLimit: parsed.rateLimit,
+    fault: parsed.fault,
+    fallback: parsed.fallback,
     tls: parsed.tls,
   }) as PolicySections
 }

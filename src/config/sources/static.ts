@@ -3,9 +3,10 @@ import { AddressPolicy } from '../../core/address.ts'
 import type { ConfigOptions } from '../../model/options.ts'
 import type { Rejection, Sink, Source } from '../../model/source.ts'
 import { record, text } from '../schema/blocks.ts'
+import { outboundPolicies } from '../schema/outbound-policies.ts'
 import { configError, parse } from '../schema/problems.ts'
 import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldServices } from '../short-form.ts'
+import { unfoldPolicies, unfoldServices } from '../short-form.ts'
 
 /** A source whose content the program sets. */
 export interface StaticSource extends Source {
@@ -39,17 +40,20 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `staticSource options: ${problem}`))
   const { name, namespace } = settings.output
   const policy = new AddressPolicy(settings.output.allowAddresses)
-  const schema = record({ services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}) }, LATER_KEYS)
+  const schema = record(
+    { services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}), policies: v.optional(outboundPolicies, []) },
+    LATER_KEYS,
+  )
   const first = parse(schema, config)
   if ('problems' in first) throw configError(first.problems)
 
   const sinks = new Set<Sink>()
   let version = 1
-  let { services } = first.output
+  let { services, policies } = first.output
   const deliver = (sink: Sink): Rejection[] =>
     sink.update({
       version: String(version),
-      upserts: unfoldServices(services, namespace ?? sink.namespace),
+      upserts: [...unfoldServices(services, namespace ?? sink.namespace), ...unfoldPolicies(policies, namespace ?? sink.namespace)],
       removals: [],
       complete: true,
     })
@@ -70,7 +74,7 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
         return rejections
       }
       version++
-      services = next.output.services
+      ;({ services, policies } = next.output)
       return [...sinks].flatMap(deliver)
     },
   }

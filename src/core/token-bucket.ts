@@ -1,0 +1,62 @@
+/** How fast a {@link TokenBucket} fills, and how much it holds. */
+export interface TokenBucketSettings {
+  /** Tokens that come back per millisecond. */
+  readonly ratePerMs: number
+  /** Most tokens at once: what may be spent in a burst after a quiet time. */
+  readonly burst: number
+}
+
+/**
+ * A token bucket: begins full, gives one token a call, and is refilled by the time that has passed when somebody looks, so
+ * that it costs no timer however many there are. Within any `t` milliseconds it gives at most `burst + ratePerMs × t` tokens.
+ */
+export class TokenBucket {
+  private settings: TokenBucketSettings
+  /** Below zero after a push that made the bucket smaller than what was spent: that debt is paid off first. */
+  private tokens: number
+  private at: number
+
+  constructor(settings: TokenBucketSettings, now: number) {
+    this.settings = settings
+    this.tokens = settings.burst
+    this.at = now
+  }
+
+  /** Takes one token; false when there is none. */
+  take(now: number): boolean {
+    this.refill(now)
+    if (this.tokens < ONE) return false
+    this.tokens--
+    return true
+  }
+
+  /** Whole tokens that are left. */
+  left(now: number): number {
+    this.refill(now)
+    return Math.max(0, Math.floor(this.tokens + 1 - ONE))
+  }
+
+  /** Milliseconds until one token is there; 0 when there is one. Infinity for a bucket that never fills. */
+  waitMs(now: number): number {
+    this.refill(now)
+    return this.tokens >= ONE ? 0 : (1 - this.tokens) / this.settings.ratePerMs
+  }
+
+  /** Applies to the living state: what was spent stays spent, whatever the size of the bucket is now. */
+  reconfigure(settings: TokenBucketSettings, now: number): void {
+    this.refill(now)
+    this.tokens += settings.burst - this.settings.burst
+    this.settings = settings
+  }
+
+  private refill(now: number): void {
+    const passed = now - this.at
+    // A clock that is read elsewhere may be a tick behind.
+    if (passed <= 0) return
+    this.at = now
+    this.tokens = Math.min(this.settings.burst, this.tokens + passed * this.settings.ratePerMs)
+  }
+}
+
+/** One token, but for what is lost when fractions are added: whoever waits exactly `waitMs` must get his. */
+const ONE = 1 - 1e-9

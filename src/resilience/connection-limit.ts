@@ -1,0 +1,164 @@
+import type { Clock } from '../core/clock.ts'
+import type { LimitSettings } from '../model/resources.ts'
+
+/** A call that waits for a connection. */
+export interface ConnectionWaiter {
+  /** Whether one of the connections that are free will do. */
+  readonly ready: boolean
+  /** A connection came free: goes on. Out of the line by then, and free to enter it anew. */
+  proceed(): void
+}
+
+/** A socket that somebody wants to open, and who could give one up for it. */
+interface Dial {
+  readonly begin: () => void
+  readonly makeRoom: () => void
+}
+
+/**
+ * The connections of one service: how many tries use one, who waits for one, and how many sockets there are. HTTP/1.1 has one
+ * request on a connection, so a try that may be sent is a connection that may be used; idle sockets count all the same, which is
+ * why sockets are counted apart, and one is given up elsewhere before one too many is opened.
+ */
+export class ConnectionLimit {
+  readonly name = 'connections'
+  /** Sockets, those that are being opened included. */
+  sockets = 0
+  /** Tries that use a connection. */
+  busy = 0
+  /** Calls turned away because too many waited, or because every endpoint was full. */
+  pendingRefusals = 0
+  endpointRefusals = 0
+  private readonly clock: Pick<Clock, 'afterPoll'>
+  private max = Number.POSITIVE_INFINITY
+  private perEndpoint = Number.POSITIVE_INFINITY
+  private maxPending = Number.POSITIVE_INFINITY
+  private readonly waiters = new Set<ConnectionWaiter>()
+  private readonly dials: Dial[] = []
+  /** Tries that ended since the last turn, and in the turn before it. */
+  private freed = 0
+  private ripening = 0
+  private turning = false
+  private off = true
+
+  constructor(clock: Pick<Clock, 'afterPoll'>) {
+    this.clock = clock
+  }
+
+  /** Calls that wait. */
+  get pending(): number {
+    return this.waiters.size
+  }
+
+  /** Most sockets of one endpoint. */
+  get maxPerEndpoint(): number {
+    return Math.min(this.max, this.perEndpoint)
+  }
+
+  get explain(): string {
+    const { busy, max, pending, maxPending, perEndpoint } = this
+    const all = max === Number.POSITIVE_INFINITY ? `${busy}` : `${busy} of ${max}`
+    const each = perEndpoint === Number.POSITIVE_INFINITY ? '' : `, at most ${perEndpoint} of an endpoint`
+    return `${all} connections busy${each}, ${pending} of ${maxPending} calls waiting`
+  }
+
+  /** Applies to the living state: what is in use stays counted, and who waits keeps his place. */
+  reconfigure({ maxConnections = Number.POSITIVE_INFINITY, maxPending = DEFAULT_MAX_PENDING, perEndpoint }: LimitSettings): void {
+    this.perEndpoint = perEndpoint?.maxConnections ?? Number.POSITIVE_INFINITY
+    this.off = Math.min(maxConnections, this.perEndpoint) === Number.POSITIVE_INFINITY
+    this.max = maxConnections
+    this.maxPending = maxPending
+    this.serve()
+  }
+
+  /** Whether a call that comes now may use a connection at once: nobody overtakes those who wait. */
+  get room(): boolean {
+    return this.busy < this.max && this.waiters.size === 0
+  }
+
+  take(): void {
+    this.busy++
+  }
+
+  /**
+   * A try is over. Its socket can be used again two turns of the loop later, when undici has put it back; until then it counts
+   * as used, or the next call would open one more beside it.
+   */
+  release(): void {
+    if (this.off) {
+      this.busy--
+      return
+    }
+    this.freed++
+    if (this.turning) return
+    this.turning = true
+    this.clock.afterPoll(this.turn)
+  }
+
+  /** Lines up; false when too many do. */
+  enqueue(waiter: ConnectionWaiter): boolean {
+    if (this.waiters.size >= this.maxPending) {
+      this.pendingRefusals++
+      return false
+    }
+    this.waiters.add(waiter)
+    return true
+  }
+
+  /** No longer waits; harmless for whoever did not. */
+  leave(waiter: ConnectionWaiter): void {
+    this.waiters.delete(waiter)
+  }
+
+  /** Begins to open a socket as soon as there may be one more. */
+  dial(begin: () => void, makeRoom: () => void): void {
+    if (this.sockets < this.max) {
+      this.sockets++
+      begin()
+      return
+    }
+    this.dials.push({ begin, makeRoom })
+    makeRoom()
+  }
+
+  /** A socket closed, or never came to be. */
+  closed(): void {
+    this.sockets--
+    this.nextDial()
+  }
+
+  private readonly turn = (): void => {
+    this.busy -= this.ripening
+    const ripened = this.ripening > 0
+    this.ripening = this.freed
+    this.freed = 0
+    this.turning = this.ripening > 0
+    if (this.turning) this.clock.afterPoll(this.turn)
+    if (!ripened) return
+    this.dials[0]?.makeRoom()
+    this.serve()
+  }
+
+  /** Lets those who wait go on, in the order in which they came; the first who cannot holds back the others. */
+  serve(): void {
+    for (const waiter of this.waiters) {
+      if (this.busy >= this.max) break
+      if (!waiter.ready) break
+      this.waiters.delete(waiter)
+      waiter.proceed()
+    }
+    this.nextDial()
+  }
+
+  private nextDial(): void {
+    while (this.sockets < this.max) {
+      const dial = this.dials.shift()
+      if (dial === undefined) return
+      this.sockets++
+      dial.begin()
+    }
+  }
+}
+
+/** As Envoy's `max_pending_requests`. */
+const DEFAULT_MAX_PENDING = 1_024
