@@ -177,6 +177,16 @@ describe('names as endpoints', () => {
     expect(meshErrorIn(await ask().catch((thrown: unknown) => thrown))?.reason).toContain('ENOTFOUND')
   })
 
+  it('dnsSource: ready when the first of its names is found, although others still are not', async () => {
+    const services = { orders: `${NAME}:${port}`, gone: 'gone.example.com:80' }
+    meshOf({ sources: [dnsSource({ services, servers: [dns.address] })] })
+    const ready = mesh?.ready({ timeout: 5_000 })
+    await expect.poll(() => failures.length).toBe(1)
+    dns.addresses(NAME, ['127.0.0.1'])
+    await ready
+    expect(await ask()).toBe('127.0.0.1')
+  })
+
   it('dnsSource: SRV records name ports', async () => {
     const srv = '_http._tcp.orders.example.com'
     dns.reply(srv, 'SRV', { answers: [{ name: srv, type: 'SRV', ttl: 60, data: { target: NAME, port, priority: 1, weight: 0 } }] })
