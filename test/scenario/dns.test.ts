@@ -1,5 +1,5 @@
 import { pbkdf2 } from 'node:crypto'
-import { getServers, setServers } from 'node:dns'
+import { getServers, setServers, lookup as systemLookup } from 'node:dns'
 import { createServer, type Server } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createMesh, dnsSource, type Mesh, type MeshEvents, type MeshOptions } from '../../src/index.ts'
@@ -218,11 +218,17 @@ describe('names as endpoints', () => {
           ),
       ),
     )
+    let systemAnswered = false
+    systemLookup('localhost', () => {
+      systemAnswered = true
+    })
     const since = performance.now()
     expect(await (await late.fetch(`http://${NAME}:${port}/`)).text()).toBe('127.0.0.1')
     const took = performance.now() - since
     // All of it was over before the first of the threads was free.
     expect(blocked).toBe(8)
+    // Where the system's own look-up still waits: the threads really were all taken.
+    expect(systemAnswered).toBe(false)
     await busy
     console.log(
       `a name resolved and called in ${Math.round(took)} ms while every thread was busy for ${Math.round(performance.now() - since)} ms`,
