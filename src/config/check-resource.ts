@@ -18,6 +18,7 @@ export function problemsOf(resource: unknown): string[] {
       break
     case 'endpoints':
       problems.push(...endpointProblems(resource['endpoints']))
+      if (resource['because'] !== undefined && typeof resource['because'] !== 'string') problems.push('because: expected text')
       break
     case 'traffic-policy':
       if (!isPlainObject(resource['policy'])) problems.push('policy: expected an object')

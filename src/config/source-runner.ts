@@ -116,10 +116,13 @@ export class SourceRunner {
       this.failed(running, error)
       return [{ kind: 'document', namespace: '', name, problems: [`not a delta: ${String(error)}`] }]
     }
+    const first = running.version === '' && delta.version !== ''
     running.version = delta.version
     if (rejections.length > 0) this.listener.rejected(name, rejections)
     if (delta.failing !== undefined) {
       this.failed(running, delta.failing)
+      // It counted as failed before: whoever waits for its first answer hears of it all the same.
+      if (former === 'failed' && first) this.listener.answered()
       return rejections
     }
     running.state = 'ready'

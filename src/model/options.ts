@@ -13,7 +13,7 @@ import type { Source } from './source.ts'
 export type EndpointOptions =
   | string
   | {
-      /** `host:port`; IPv6 in brackets; a name is resolved when it is dialled. */
+      /** `host:port`; IPv6 in brackets; a name stands for all of its addresses, and is kept resolved. */
       address: string
       /** Identity that outlives the address (pod uid, registry id); default: the address. */
       id?: string
@@ -182,7 +182,7 @@ export interface ServiceOptions extends PolicyOptions {
   port?: number
   ports?: number[]
   protocol?: 'auto' | 'http1'
-  /** Where it runs. Without endpoints its first host is dialled by name. */
+  /** Where it runs. Without endpoints it runs where its first host resolves to. */
   endpoints?: EndpointOptions[]
 }
 

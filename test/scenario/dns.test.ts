@@ -1,5 +1,5 @@
 import { pbkdf2 } from 'node:crypto'
-import { getServers, setServers } from 'node:dns'
+import { getServers, setServers, lookup as systemLookup } from 'node:dns'
 import { createServer, type Server } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createMesh, dnsSource, type Mesh, type MeshEvents, type MeshOptions } from '../../src/index.ts'
@@ -177,6 +177,16 @@ describe('names as endpoints', () => {
     expect(meshErrorIn(await ask().catch((thrown: unknown) => thrown))?.reason).toContain('ENOTFOUND')
   })
 
+  it('dnsSource: ready when the first of its names is found, although others still are not', async () => {
+    const services = { orders: `${NAME}:${port}`, gone: 'gone.example.com:80' }
+    meshOf({ sources: [dnsSource({ services, servers: [dns.address] })] })
+    const ready = mesh?.ready({ timeout: 5_000 })
+    await expect.poll(() => failures.length).toBe(1)
+    dns.addresses(NAME, ['127.0.0.1'])
+    await ready
+    expect(await ask()).toBe('127.0.0.1')
+  })
+
   it('dnsSource: SRV records name ports', async () => {
     const srv = '_http._tcp.orders.example.com'
     dns.reply(srv, 'SRV', { answers: [{ name: srv, type: 'SRV', ttl: 60, data: { target: NAME, port, priority: 1, weight: 0 } }] })
@@ -208,11 +218,17 @@ describe('names as endpoints', () => {
           ),
       ),
     )
+    let systemAnswered = false
+    systemLookup('localhost', () => {
+      systemAnswered = true
+    })
     const since = performance.now()
     expect(await (await late.fetch(`http://${NAME}:${port}/`)).text()).toBe('127.0.0.1')
     const took = performance.now() - since
     // All of it was over before the first of the threads was free.
     expect(blocked).toBe(8)
+    // Where the system's own look-up still waits: the threads really were all taken.
+    expect(systemAnswered).toBe(false)
     await busy
     console.log(
       `a name resolved and called in ${Math.round(took)} ms while every thread was busy for ${Math.round(performance.now() - since)} ms`,

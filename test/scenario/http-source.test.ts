@@ -225,7 +225,11 @@ describe('httpSource', () => {
     [{ url: 'http://a/', port: 80 }, 'port: goes with format http_sd'],
     [{ url: 'http://a/', map: 5 }, 'map: expected a function'],
     [{ url: 'http://a/', interval: 0 }, 'interval: expected a duration above 0'],
-    [{ url: 'http://a/', headers: { a: 'b\r\nc: d' } }, 'headers.a: expected a header of one line'],
+    [
+      { url: 'http://a/', headers: { a: 'b\r\nc: d' } },
+      'headers.a: expected a header of one line, without characters beyond Latin-1, got text',
+    ],
+    [{ url: 'http://a/', headers: { 'a b': 'c' } }, 'headers["a b"]: name: expected a header name'],
   ])('refuses %j', (options, problem) => {
     expect(() => httpSource(options as never)).toThrow(`httpSource options: ${problem}`)
   })

@@ -16,7 +16,7 @@ export function installed(program: string): string | undefined {
 }
 
 /** A loopback port that was free for TCP and UDP a moment ago. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const tcp = createServer()
   await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve))
   const { port } = tcp.address() as { port: number }

@@ -165,7 +165,7 @@ class DnsWatch {
   }
 
   private changed(name: string): void {
-    if (this.resolver.pending.length > 0 && this.version === 0) return
+    if (!this.resolver.settled && this.version === 0) return
     if (this.version > 0) this.deliver(this.endpointsOf(name), false)
     else this.deliver(Array.from(this.settings.services.keys(), (each) => [this.serviceOf(each), ...this.endpointsOf(each)]).flat(), true)
   }

@@ -5,7 +5,7 @@ import { fromHttpSd } from '../../discovery/http/http-sd.ts'
 import { Poll } from '../../discovery/http/poll.ts'
 import type { Resource } from '../../model/resources.ts'
 import type { Sink, Source } from '../../model/source.ts'
-import { checked, duration, type Fields, integer, mapOf, oneOf, record, text } from '../schema/blocks.ts'
+import { checked, duration, type Fields, integer, mapOf, oneOf, printType, record, text } from '../schema/blocks.ts'
 import { configError, parse } from '../schema/problems.ts'
 import { LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
 import { unfoldServices } from '../short-form.ts'
@@ -38,7 +38,16 @@ export interface HttpSourceOptions {
   allowEmpty?: boolean
 }
 
-const header = checked('a header of one line', (input) => (typeof input === 'string' && !/[\r\n\0]/.test(input) ? input : undefined))
+const headerName = checked('a header name', (input) =>
+  typeof input === 'string' && /^[\w!#$%&'*+.^`|~-]{1,256}$/.test(input) ? input : undefined,
+)
+
+/** RFC 9110 §5.5; its value may be a secret, so it is never printed. */
+const headerValue = checked(
+  'a header of one line, without characters beyond Latin-1',
+  (input) => (typeof input === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(input) ? input : undefined),
+  printType,
+)
 
 const entries = {
   url: checked('an http or https URL without credentials', (input) => {
@@ -58,7 +67,7 @@ const entries = {
   service: v.optional(text(253)),
   serviceLabel: v.optional(text(253)),
   port: v.optional(integer(1, 65_535)),
-  headers: v.optional(mapOf(text(253), header), {}),
+  headers: v.optional(mapOf(headerName, headerValue), {}),
   namespace: v.optional(namespaceName),
   allowEmpty: v.optional(
     checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),

@@ -7,6 +7,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ETIMEOUT: 'no answer in time',
   ECONNREFUSED: 'no server can be reached',
   EBADRESP: 'the answer cannot be read',
+  ECANCELLED: 'the resolver was closed',
   EEMPTY: 'an answer without an address, as a loop of CNAME records gives',
   EADDRESSREFUSED: 'no address that may be dialled',
 }

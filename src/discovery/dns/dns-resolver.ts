@@ -6,6 +6,7 @@ import type { FollowedName, FollowOptions, NameResolver } from '../../model/name
 import { DnsError } from './dns-error.ts'
 import { type Lifetimes, LivingName } from './living-name.ts'
 import { Lookup, type LookupOptions } from './lookup.ts'
+import { Turns } from './turns.ts'
 
 /** What a resolver is made of; {@link LookupOptions} says where it asks. */
 export interface DnsResolverOptions extends LookupOptions {
@@ -35,6 +36,7 @@ interface Shared {
 export class DnsResolver implements NameResolver {
   private readonly options: DnsResolverOptions
   private readonly asking: Lookup
+  private readonly turns = new Turns(MAX_AT_ONCE)
   private readonly shared = new Map<string, Shared>()
   private readonly failing = new Set<LivingName>()
   private readonly unsettled = new Set<LivingName>()
@@ -52,6 +54,11 @@ export class DnsResolver implements NameResolver {
   /** Names that were never resolved yet, nor failed to be. */
   get pending(): string[] {
     return Array.from(this.unsettled, ({ name }) => name)
+  }
+
+  /** Whether every name was resolved once, or failed to be. */
+  get settled(): boolean {
+    return this.unsettled.size === 0
   }
 
   /** Begins to ask for what is followed. */
@@ -115,7 +122,7 @@ export class DnsResolver implements NameResolver {
     const lifetimes = { ...defaults, minTtlMs: minTtlMs ?? defaults.minTtlMs, maxTtlMs: maxTtlMs ?? defaults.maxTtlMs }
     const living: LivingName = new LivingName(
       name,
-      () => (type === 'srv' ? this.asking.services(name) : this.asking.addresses(name)),
+      () => this.turns.run(() => (type === 'srv' ? this.asking.services(name) : this.asking.addresses(name))),
       lifetimes,
       {
         clock,
@@ -167,6 +174,9 @@ export class DnsResolver implements NameResolver {
 
 /** How long answers hold unless told otherwise. */
 export const DEFAULT_LIFETIMES: Lifetimes = Object.freeze({ minTtlMs: 5_000, maxTtlMs: 300_000, staleMs: 300_000 })
+
+/** Names that are asked for at the same time. */
+const MAX_AT_ONCE = 100
 
 /** Hosts of registries and documents; a process knows a handful. */
 const MAX_REMEMBERED = 1_000

@@ -44,6 +44,7 @@ export class Lookup {
   private channelOf: readonly [conf: ResolvConf, servers: string] | undefined = undefined
   /** What the process was born with: another list means that the program called `dns.setServers`. */
   private systemServers: string | undefined = undefined
+  private closed = false
 
   constructor(options: LookupOptions) {
     const { clock, hostsFile = '/etc/hosts', resolvConf = '/etc/resolv.conf' } = options
@@ -88,7 +89,9 @@ export class Lookup {
     })
   }
 
+  /** Ends the queries under way, and refuses further ones. */
   close(): void {
+    this.closed = true
     this.channel?.close()
   }
 
@@ -136,9 +139,10 @@ export class Lookup {
   /** The channel of the servers that are configured now. */
   private queries(): Queries {
     const { queries, servers } = this.options
+    if (this.closed) throw new DnsError('DNS', 'ECANCELLED')
     if (queries !== undefined) return queries
     if (servers !== undefined) {
-      this.channel ??= new Channel(servers)
+      this.channel ??= new Channel(servers, this.options.clock)
       return this.channel
     }
     const conf = this.conf.read()
@@ -147,7 +151,7 @@ export class Lookup {
     this.systemServers ??= new dns.Resolver().getServers().join()
     if (this.channel === undefined || conf !== this.channelOf?.[0] || present !== this.channelOf[1]) {
       // c-ares reads the servers of the system once, when a channel is made. What still asks the former ones ends by itself.
-      this.channel = new Channel(present === this.systemServers ? undefined : present.split(','))
+      this.channel = new Channel(present === this.systemServers ? undefined : present.split(','), this.options.clock)
       this.channelOf = [conf, present]
     }
     return this.channel

@@ -8,6 +8,10 @@ declare global {
   var ordersEndpoints: string[]
   /** `secure`: the certificate of the authority that signed the service's, PEM. */
   var ordersCa: string
+  /** `names`: a DNS server that knows `orders.internal.example.com`, as `host:port`. */
+  var dnsServer: string
+  /** `registry`: where `/services`, `/targets` and `/nodes` are. */
+  var registryUrl: string
 }
 
 export {}

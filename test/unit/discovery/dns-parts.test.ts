@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { isLocalhost, parseHosts } from '../../../src/discovery/dns/hosts-file.ts'
 import { candidates, parseResolvConf } from '../../../src/discovery/dns/resolv-conf.ts'
 import { rankPriorities, scaleWeights } from '../../../src/discovery/dns/srv.ts'
+import { Turns } from '../../../src/discovery/dns/turns.ts'
 
 describe('the hosts file', () => {
   it.each([
@@ -35,6 +36,24 @@ describe('resolv.conf', () => {
     ['search .', 'db', ['db']],
     ['options ndots:999\nsearch a.example', 'a.b.c', ['a.b.c.a.example', 'a.b.c']],
   ])('%j makes %s mean %j', (text, name, names) => expect(candidates(name, parseResolvConf(text))).toEqual(names))
+})
+
+it('turns: so many at once, the others in order, failures as well', async () => {
+  const turns = new Turns(2)
+  const order: number[] = []
+  let running = 0
+  let most = 0
+  const task = async (index: number): Promise<void> => {
+    most = Math.max(most, ++running)
+    order.push(index)
+    await new Promise((resolve) => setImmediate(resolve))
+    running--
+    if (index % 2 === 0) throw new Error('fails')
+  }
+  const ended = await Promise.allSettled(Array.from({ length: 9 }, (_, index) => turns.run(() => task(index))))
+  expect(most).toBe(2)
+  expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+  expect(ended.filter(({ status }) => status === 'rejected')).toHaveLength(5)
 })
 
 describe('SRV records', () => {
