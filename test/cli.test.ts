@@ -82,7 +82,7 @@ describe('inmesh check', () => {
   })
 
   it('somebody who reads only the first line does no harm', async () => {
-    directory.write('many.yaml', `services:\n${Array.from({ length: 5_000 }, (_, at) => `  s${at}: { timeuot: 1 }\n`).join('')}`)
+    directory.write('many.yaml', `services:\n${Array.from({ length: 900 }, (_, at) => `  s${at}: { timeuot: 1 }\n`).join('')}`)
     const child = spawn(process.execPath, [MAIN, 'check', 'many.yaml'], { cwd: directory.path, stdio: ['ignore', 'pipe', 'pipe'] })
     let stderr = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -90,7 +90,7 @@ describe('inmesh check', () => {
     })
     child.stdout.once('data', () => child.stdout.destroy())
     expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1)
-    expect(stderr).toBe('5000 problems in 1 file\n')
+    expect(stderr).toBe('900 problems in 1 file\n')
   })
 })
 

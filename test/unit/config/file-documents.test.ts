@@ -179,6 +179,22 @@ describe('files that mean harm', () => {
     expect(problems).toEqual([expect.stringMatching(/nested more than 200 levels deep/)])
   })
 
+  it.each([
+    ['mistakes of syntax', `services: [${','.repeat(300_000)}]`, 501, 'cannot be parsed: has more than 500 mistakes'],
+    ['keys that are there twice', 'services: {}\n'.repeat(100_000), 1_001, 'and 98999 more problems'],
+    [
+      'values that cannot be taken',
+      `services:\n${Array.from({ length: 5_000 }, (_, at) => `  s${at}: 1\n`).join('')}`,
+      1_001,
+      'and 4000 more problems',
+    ],
+    ['parts', `services: [${'a, '.repeat(400_000)}]`, 1, 'has more than 1000000 parts'],
+  ])('%s without end fill no memory', async (_, text, count, last) => {
+    const { problems } = await within(15_000, parse(text))
+    expect(problems).toHaveLength(count)
+    expect(problems.filter((each) => each.includes(last))).toHaveLength(1)
+  })
+
   it('30,000 keys are no quadratic matter', async () => {
     const { services } = await within(10_000, parse(`services:\n${Array.from({ length: 30_000 }, (_, at) => `  s${at}: {}\n`).join('')}`))
     expect(services).toHaveLength(30_000)
