@@ -30,6 +30,8 @@ export function wholeFile(kind: FileProblemKind, file: string, message: string):
 
 /** Nobody reads more, and a text that is nothing but mistakes would fill the memory with them. */
 const MOST_PROBLEMS = 1_000
+/** A key, and a token that the parser quotes, may be as long as the file. */
+const LONGEST_MESSAGE = 1_000
 
 /** Problems in the order in which they are found; from a number on they are only counted. */
 export class FileProblems {
@@ -43,7 +45,7 @@ export class FileProblems {
 
   add(problem: FileProblem): void {
     if (this.full) this.left++
-    else this.list.push(problem)
+    else this.list.push({ ...problem, message: shortened(problem.message) })
   }
 
   /** Sorted by file, in the order of `files`, and by place. */
@@ -54,4 +56,8 @@ export class FileProblems {
     const last = sorted.at(-1)
     return last === undefined || this.left === 0 ? sorted : [...sorted, { ...last, message: `and ${this.left} more problems` }]
   }
+}
+
+function shortened(message: string): string {
+  return message.length <= LONGEST_MESSAGE ? message : `${message.slice(0, LONGEST_MESSAGE)} … (${message.length} characters)`
 }

@@ -49,6 +49,7 @@ export async function yamlDocuments(
     for (const document of compose(yaml, tokens, text.length, tell)) {
       const plain = plainDocument(yaml, document)
       for (const problem of plain.problems) tell(problem.offset, problemText(problem))
+      if (plain.excessive) continue
       const { value, unread } = plain
       documents.push({ file, value, unread, positionOf: (path) => lines.positionOf(plain.offsetOf(path)) })
     }
