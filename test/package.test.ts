@@ -8,7 +8,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as
 const SUBPATHS = Object.keys(manifest.exports)
   .filter((key) => key !== './package.json')
   .map((key) => `inmesh${key.slice(1)}`)
-const LAZY = /node_modules[\\/](?:undici|opossum|p-retry)[\\/]/
+const LAZY = /node_modules[\\/](?:undici|opossum|p-retry|yaml)[\\/]/
 
 /** A loader hook that names every module on stderr; it sees `import()` out of CommonJS too. */
 const TELL_MODULES = `
@@ -116,7 +116,7 @@ describe('the built package', () => {
     ['import', 'mjs', importAll],
     ['require', 'cjs', requireAll],
   ] as const)(
-    '%s opens nothing, changes nothing, loads no undici, opossum or p-retry, and the process ends at once',
+    '%s opens nothing, changes nothing, loads no undici, opossum, p-retry or yaml, and the process ends at once',
     async (_, kind, load) => {
       const { value, loaded } = await observe<Look>(kind, beforeAndAfter(load))
       const { listeners, ...rest } = value.after
@@ -156,13 +156,29 @@ describe('the built package', () => {
     expect(loaded.some((each) => each.includes('/undici/'))).toBe(true)
   })
 
+  it.each(['mjs', 'cjs'] as const)('a file that is watched does not hold the process (%s)', async (kind) => {
+    const get = kind === 'mjs' ? `await import('inmesh')` : `require('inmesh')`
+    const file = place('package/mesh.yaml', 'services:\n  orders: {}\n')
+    const { value, loaded } = await observe(
+      kind,
+      `(async () => {
+         const { createMesh, fileSource } = ${get}
+         const mesh = createMesh({ sources: [fileSource(${JSON.stringify(file)})] })
+         await mesh.ready()
+         console.log(JSON.stringify(Object.keys(mesh.snapshot().services)))
+       })()`,
+    )
+    expect(value).toEqual(['default/orders'])
+    expect(loaded.some((each) => each.includes('/yaml/'))).toBe(true)
+  })
+
   it('a bundler can see what is loaded late', () => {
     for (const extension of ['js', 'cjs']) {
       const code = readdirSync(join(ROOT, 'dist'))
         .filter((name) => name.endsWith(`.${extension}`))
         .map((name) => readFileSync(join(ROOT, 'dist', name), 'utf8'))
         .join('\n')
-      for (const name of ['undici', 'opossum', 'p-retry']) {
+      for (const name of ['undici', 'opossum', 'p-retry', 'yaml']) {
         expect(code).toMatch(new RegExp(`import\\(['"]${name}['"]\\)`))
         expect(code).not.toMatch(new RegExp(`require\\(['"]${name}['"]\\)|from ['"]${name}['"]`))
       }
@@ -171,7 +187,7 @@ describe('the built package', () => {
 
   it('the types name no types of undici', () => {
     for (const name of readdirSync(join(ROOT, 'dist'), { recursive: true, encoding: 'utf8' }).filter((each) => /\.d\.c?ts$/.test(each)))
-      expect(readFileSync(join(ROOT, 'dist', name), 'utf8'), name).not.toMatch(/(?:from|import\()\s*['"](?:undici|opossum|p-retry)/)
+      expect(readFileSync(join(ROOT, 'dist', name), 'utf8'), name).not.toMatch(/(?:from|import\()\s*['"](?:undici|opossum|p-retry|yaml)/)
   })
 
   it('publishes the build, the licence and the papers, and nothing else', () => {

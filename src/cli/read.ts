@@ -1,6 +1,5 @@
 import { namedPath } from '../config/file/list-files.ts'
-import type { Merged } from '../config/file/merge-documents.ts'
-import { parseContents, readContents } from '../config/file/read-configuration.ts'
+import { type Configuration, parseContents, readContents } from '../config/file/read-configuration.ts'
 import { parse } from '../config/schema/problems.ts'
 import { allowAddresses, namespaceName } from '../config/schema/service.ts'
 import { AddressPolicy } from '../core/address.ts'
@@ -9,7 +8,7 @@ import { type FileArguments, UsageError } from './arguments.ts'
 import type { Output } from './terminal.ts'
 
 /** What was read, and from how many files. */
-export interface Read extends Merged {
+export interface Read extends Configuration {
   readonly files: number
 }
 
@@ -29,7 +28,7 @@ export async function read({ files, namespace, allowAddresses: allowed }: FileAr
 }
 
 /** One line per problem, as compilers write them: editors and CI know how to jump to it. */
-export function writeProblems({ problems }: Merged, out: Output): void {
+export function writeProblems({ problems }: Configuration, out: Output): void {
   for (const { file, line, column, message } of problems) {
     const [, path = '', rest = message] = /^([\w-]+(?:[.[][^\s:]*)?: )(.*)$/s.exec(message) ?? []
     out.write(`${out.paint('bold', `${file}:${line}:${column}`)}: ${out.paint('cyan', path)}${rest.replace(/\s*\n\s*/g, ' ')}\n`)

@@ -237,6 +237,18 @@ describe('what is broken is an event, and what was in force stays', () => {
     await until(async () => (await call()) === 'b', 1_000)
   })
 
+  it('its directory is replaced in no time, and still watched', async () => {
+    const { directory, call, a, b } = await prepare()
+    for (const [name, { address }] of Object.entries({ b, a })) {
+      directory.remove()
+      mkdirSync(directory.path)
+      directory.write('mesh.yaml', document(address))
+      await until(async () => (await call()) === name, 1_000)
+    }
+    directory.write('mesh.yaml', document(b.address))
+    await until(async () => (await call()) === 'b', 1_000)
+  })
+
   it('a pipe, a socket, a directory and 100 MB in its place', async () => {
     const { directory, path, events, call, a } = await prepare()
     const back = async (): Promise<void> => {

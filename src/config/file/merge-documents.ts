@@ -3,7 +3,7 @@ import { isPlainObject, print, record } from '../schema/blocks.ts'
 import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
 import { acrossServices, LATER_KEYS, type ParsedService, singleServiceSchema } from '../schema/service.ts'
-import type { FileProblem, Position } from './problem.ts'
+import type { FileProblems, Position } from './problem.ts'
 import type { Slices } from './slices.ts'
 import type { FileDocument } from './yaml-documents.ts'
 
@@ -30,24 +30,25 @@ export interface Merged {
   readonly written: Readonly<Record<string, unknown>>
   /** Where each service stands. */
   readonly places: ReadonlyMap<string, Place>
-  readonly problems: readonly FileProblem[]
 }
 
 /** What is written in several documents, joined; each part remembers who wrote it. */
 class Joined {
-  readonly problems: FileProblem[] = []
   readonly services = new Parts('services')
   /** Whatever stands beside `services`. */
   readonly others = new Parts()
 
-  constructor(documents: readonly FileDocument[]) {
+  private readonly problems: FileProblems
+
+  constructor(documents: readonly FileDocument[], problems: FileProblems) {
+    this.problems = problems
     for (const document of documents) this.add(document)
   }
 
   tell(document: FileDocument, path: readonly PropertyKey[], message: string): void {
     // What could not be read is told already, and missing for that reason only.
     if (document.unread.has(pathText(path))) return
-    this.problems.push({ kind: 'invalid', file: document.file, ...document.positionOf(path), message: problemText({ path, message }) })
+    this.problems.add({ kind: 'invalid', file: document.file, ...document.positionOf(path), message: problemText({ path, message }) })
   }
 
   private add(document: FileDocument): void {
@@ -100,9 +101,14 @@ class Parts {
  * One configuration from many documents: they are joined service by service and then judged as one, since two files may claim
  * one host as well as two services of one file. Each problem goes back to the place where its part was written.
  */
-export async function mergeDocuments(documents: readonly FileDocument[], judgement: Judgement, slices: Slices): Promise<Merged> {
-  const joined = new Joined(documents)
-  const { problems, services: written, others } = joined
+export async function mergeDocuments(
+  documents: readonly FileDocument[],
+  problems: FileProblems,
+  judgement: Judgement,
+  slices: Slices,
+): Promise<Merged> {
+  const joined = new Joined(documents, problems)
+  const { services: written, others } = joined
   const report = (path: readonly PropertyKey[], message: string): void => {
     const writer = written.writers.get(String(path[0]))
     if (writer !== undefined) joined.tell(writer, ['services', ...path], message)
@@ -122,7 +128,7 @@ export async function mergeDocuments(documents: readonly FileDocument[], judgeme
   }
   acrossServices(services, judgement.namespace, report)
   const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
-  return { services: problems.length === 0 ? services : undefined, written: written.values, places, problems }
+  return { services: problems.list.length === 0 ? services : undefined, written: written.values, places }
 }
 
 /** `mesh.yaml:2:3`. */

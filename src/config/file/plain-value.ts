@@ -12,6 +12,8 @@ export interface PlacedProblem extends Problem {
 export interface PlainDocument {
   readonly value: unknown
   readonly problems: readonly PlacedProblem[]
+  /** Its aliases unfold beyond measure: it is not to be walked. */
+  readonly excessive: boolean
   /** Paths (as text) whose value is not there because it could not be read: nobody need tell that it is missing. */
   readonly unread: ReadonlySet<string>
   /** Offset of the key, or the item of a list, that `path` leads to; where it ends early, of the last part that is there. */
@@ -42,6 +44,7 @@ export function plainDocument(yaml: Yaml, document: Document): PlainDocument {
   return {
     value,
     problems: reader.problems,
+    excessive: reader.excessive,
     unread: reader.unread,
     offsetOf(path) {
       let [offset, at] = [start, value]
@@ -68,6 +71,10 @@ class Reader {
 
   constructor(yaml: Yaml) {
     this.yaml = yaml
+  }
+
+  get excessive(): boolean {
+    return this.unfolded > MAX_UNFOLDED
   }
 
   /** @param offset where to point when the node itself was not written */
@@ -130,14 +137,11 @@ class Reader {
     const anchor = this.anchors.get(node.source)
     if (anchor === undefined) return this.refuse(path, offset, `there is no anchor &${node.source} before this alias`)
     if (!anchor.done) return this.refuse(path, offset, 'refers to itself')
-    // The first one over the limit is told; the rest would say the same.
-    const within = this.unfolded <= MAX_UNFOLDED
+    const told = this.excessive
     this.unfolded += anchor.size
     this.size += anchor.size
-    if (this.unfolded <= MAX_UNFOLDED) return anchor.value
-    if (within) return this.refuse(path, offset, `aliases unfold into more than ${MAX_UNFOLDED} values`)
-    this.unread.add(pathText(path))
-    return undefined
+    if (!this.excessive) return anchor.value
+    return told ? undefined : this.refuse(path, offset, `aliases unfold into more than ${MAX_UNFOLDED} values`)
   }
 
   private refuse(path: readonly PropertyKey[], offset: number, message: string): undefined {

@@ -27,3 +27,37 @@ export function fileProblemText({ kind, file, line, column, message }: FileProbl
 export function wholeFile(kind: FileProblemKind, file: string, message: string): FileProblem {
   return { kind, file, line: 1, column: 1, message }
 }
+
+/** Nobody reads more, and a text that is nothing but mistakes would fill the memory with them. */
+const MOST_PROBLEMS = 1_000
+/** A key, and a token that the parser quotes, may be as long as the file. */
+const LONGEST_MESSAGE = 1_000
+
+/** Problems in the order in which they are found; from a number on they are only counted. */
+export class FileProblems {
+  readonly list: FileProblem[] = []
+  private left = 0
+
+  /** Whether there is no sense in looking for more. */
+  get full(): boolean {
+    return this.list.length >= MOST_PROBLEMS
+  }
+
+  add(problem: FileProblem): void {
+    if (this.full) this.left++
+    else this.list.push({ ...problem, message: shortened(problem.message) })
+  }
+
+  /** Sorted by file, in the order of `files`, and by place. */
+  sorted(files: readonly string[]): FileProblem[] {
+    const order = new Map(files.map((file, index) => [file, index]))
+    const rank = ({ file }: FileProblem): number => order.get(file) ?? 0
+    const sorted = [...this.list].sort((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column)
+    const last = sorted.at(-1)
+    return last === undefined || this.left === 0 ? sorted : [...sorted, { ...last, message: `and ${this.left} more problems` }]
+  }
+}
+
+function shortened(message: string): string {
+  return message.length <= LONGEST_MESSAGE ? message : `${message.slice(0, LONGEST_MESSAGE)} … (${message.length} characters)`
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../core/clock.ts'
 import { listFiles, type NamedPath } from './list-files.ts'
 import { type Judgement, type Merged, mergeDocuments } from './merge-documents.ts'
-import { type FileProblem, fileProblemText, wholeFile } from './problem.ts'
+import { type FileProblem, FileProblems, fileProblemText, wholeFile } from './problem.ts'
 import { decode, readBytes } from './read-file.ts'
 import { Slices } from './slices.ts'
 import { type FileDocument, yamlDocuments } from './yaml-documents.ts'
@@ -12,6 +12,11 @@ export interface FileContents {
   /** The same for the same names with the same content. */
   readonly version: string
   readonly files: readonly { readonly label: string; readonly content: Buffer | FileProblem }[]
+}
+
+/** What that says. */
+export interface Configuration extends Merged {
+  readonly problems: readonly FileProblem[]
 }
 
 /** Reads every file that `paths` stand for; never throws. */
@@ -33,29 +38,24 @@ export async function readContents(paths: readonly NamedPath[]): Promise<FileCon
  * Parses and checks what was read. What was read is one configuration, taken whole or not at all; every problem of every file
  * comes at once.
  */
-export async function parseContents({ files }: FileContents, judgement: Judgement, clock: Clock): Promise<Merged> {
+export async function parseContents({ files }: FileContents, judgement: Judgement, clock: Clock): Promise<Configuration> {
   const slices = new Slices(clock)
-  const problems: FileProblem[] = []
+  const problems = new FileProblems()
   const documents: FileDocument[] = []
   for (const { label, content } of files) {
     const text = 'kind' in content ? content : decode(content, label)
     if (typeof text !== 'string') {
-      problems.push(text)
+      problems.add(text)
       continue
     }
-    const found = await yamlDocuments(text, label, slices)
-    problems.push(...found.problems)
+    const found = await yamlDocuments(text, label, problems, slices)
     // A document without content is what stands before a leading or after a trailing `---`.
-    const written = found.documents.filter(({ value }) => value !== null)
-    documents.push(...written)
-    if (written.length === 0 && found.problems.length === 0) problems.push(wholeFile('empty', label, EMPTY))
+    const written = found?.filter(({ value }) => value !== null)
+    documents.push(...(written ?? []))
+    if (written?.length === 0) problems.add(wholeFile('empty', label, EMPTY))
   }
-  const merged = await mergeDocuments(documents, judgement, slices)
-  problems.push(...merged.problems)
-  const order = new Map(files.map(({ label }, index) => [label, index]))
-  const place = ({ file }: FileProblem): number => order.get(file) ?? 0
-  problems.sort((a, b) => place(a) - place(b) || a.line - b.line || a.column - b.column)
-  return { ...merged, services: problems.length === 0 ? merged.services : undefined, problems }
+  const merged = await mergeDocuments(documents, problems, judgement, slices)
+  return { ...merged, problems: problems.sorted(files.map(({ label }) => label)) }
 }
 
 const EMPTY = 'there is nothing in this file; only an explicit "services: {}" leaves no service'

@@ -5,7 +5,7 @@ import type { NamedPath } from './list-files.ts'
 import { type FileProblem, type Position, wholeFile } from './problem.ts'
 
 /** Larger files are no configuration: parsing one would hold up every call of the process. */
-export const MAX_FILE_BYTES = 16 * 1024 ** 2
+const MAX_FILE_BYTES = 16 * 1024 ** 2
 
 /** The bytes of a regular file, or why there are none. Never waits for a writer, never reads more than the limit. */
 export async function readBytes({ label, absolute }: NamedPath): Promise<Buffer | FileProblem> {

@@ -5,6 +5,8 @@ import type { WatchPoint } from './watch-points.ts'
 interface Watched {
   point: WatchPoint
   readonly watcher: FSWatcher
+  /** Something happened to the place itself. If it was removed the watch is dead, and what stands there now may have its inode. */
+  stale: boolean
 }
 
 /**
@@ -19,14 +21,10 @@ export class Watchers {
     this.changed = changed
   }
 
-  get size(): number {
-    return this.watched.size
-  }
-
   /** Watches these places and no others; a watch on what is still the same stays. */
   set(points: readonly WatchPoint[]): void {
     const wanted = new Map(points.map((point) => [point.path, point]))
-    for (const [path, { point }] of this.watched) if (wanted.get(path)?.identity !== point.identity) this.drop(path)
+    for (const [path, { point, stale }] of this.watched) if (stale || wanted.get(path)?.identity !== point.identity) this.drop(path)
     for (const [path, point] of wanted) {
       const there = this.watched.get(path)
       if (there === undefined) this.begin(point)
@@ -41,12 +39,15 @@ export class Watchers {
   private begin(point: WatchPoint): void {
     try {
       const watcher = watch(point.path, { persistent: false })
-      const entry: Watched = { point, watcher }
+      const entry: Watched = { point, watcher, stale: false }
       watcher.on('change', (_, name) => {
-        if (concerns(entry.point, typeof name === 'string' ? name : undefined)) this.changed()
+        const itself = typeof name !== 'string' || name === basename(point.path)
+        entry.stale ||= itself
+        if (itself || entry.point.concerns(name)) this.changed()
       })
+      // It stays in its place, dead: one that begins anew and fails anew would never end.
       watcher.on('error', () => {
-        if (this.watched.get(point.path) === entry) this.drop(point.path)
+        watcher.close()
         this.changed()
       })
       this.watched.set(point.path, entry)
@@ -59,9 +60,4 @@ export class Watchers {
     this.watched.get(path)?.watcher.close()
     this.watched.delete(path)
   }
-}
-
-/** Without a name, or with its own, it is about the place itself: it was removed, renamed or written. */
-function concerns(point: WatchPoint, name: string | undefined): boolean {
-  return name === undefined || name === basename(point.path) || point.concerns(name)
 }

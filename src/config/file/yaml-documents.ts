@@ -1,8 +1,9 @@
-import type { CST, Document, LineCounter } from 'yaml'
+import type { Composer, CST, Document } from 'yaml'
 import { problemText } from '../schema/path.ts'
 import { textOf } from '../schema/plain.ts'
+import { Lines } from './lines.ts'
 import { plainDocument } from './plain-value.ts'
-import type { FileProblem, Position } from './problem.ts'
+import type { FileProblems, Position } from './problem.ts'
 import type { Slices } from './slices.ts'
 
 /** One document of a file. */
@@ -15,53 +16,89 @@ export interface FileDocument {
   positionOf(path: readonly PropertyKey[]): Position
 }
 
-/** What a text was found to be. */
-export interface FileDocuments {
-  readonly documents: readonly FileDocument[]
-  readonly problems: readonly FileProblem[]
-}
-
 /** Far beyond any honest document; the composer calls itself once per level, and ends the process where the stack does. */
 const MAX_NESTING = 200
+const NESTED = `is nested more than ${MAX_NESTING} levels deep`
+const MAX_ERRORS = 500
+/** Some 3 MB of ordinary YAML; each takes 200 bytes until it is read. Long texts, such as certificates, are one each. */
+const MAX_LEXEMES = 1_000_000
+const LONG = `has more than ${MAX_LEXEMES} parts`
 
-/** The documents of a text in YAML 1.2, of which JSON is a part. Never throws; what is wrong comes with its place. */
-export async function yamlDocuments(text: string, file: string, slices: Slices): Promise<FileDocuments> {
+/**
+ * The documents of a text in YAML 1.2, of which JSON is a part; undefined when it cannot be read. Never throws: what is wrong is
+ * added to `problems`, with its place.
+ */
+export async function yamlDocuments(
+  text: string,
+  file: string,
+  problems: FileProblems,
+  slices: Slices,
+): Promise<readonly FileDocument[] | undefined> {
   // Loaded at the first need: most meshes read no file.
   const yaml = await import('yaml')
-  const lines = new yaml.LineCounter()
-  const problems: FileProblem[] = []
+  const lines = new Lines(text)
+  let broken = false
   const tell = (offset: number, message: string): void => {
-    problems.push({ kind: 'invalid', file, ...position(lines, offset), message })
+    broken = true
+    problems.add({ kind: 'invalid', file, ...lines.positionOf(offset), message })
   }
+  const documents: FileDocument[] = []
   try {
-    const tokens = await tokensOf(yaml, text, lines, slices)
-    if ('nestedAt' in tokens) {
-      tell(tokens.nestedAt, `is nested more than ${MAX_NESTING} levels deep`)
-      return { documents: [], problems }
-    }
-    const composer = new yaml.Composer({
-      prettyErrors: false,
-      logLevel: 'silent',
-      stringKeys: true,
-      // It compares every key with every other; ours are looked up while they are read.
-      uniqueKeys: false,
-      // An unknown tag is a warning, and a warning is a problem: nothing is passed over in silence.
-      resolveKnownTags: false,
-    })
-    const documents: FileDocument[] = []
-    for (const document of composer.compose(tokens.list, true, text.length)) {
-      const found = syntaxProblems(document)
-      for (const { offset, message } of found) tell(offset, message)
-      if (found.length > 0) continue
+    const tokens = await tokensOf(yaml, text, slices, tell)
+    if (tokens === undefined) return undefined
+    for (const document of compose(yaml, tokens, text.length, tell)) {
       const plain = plainDocument(yaml, document)
       for (const problem of plain.problems) tell(problem.offset, problemText(problem))
+      if (plain.excessive) continue
       const { value, unread } = plain
-      documents.push({ file, value, unread, positionOf: (path) => position(lines, plain.offsetOf(path)) })
+      documents.push({ file, value, unread, positionOf: (path) => lines.positionOf(plain.offsetOf(path)) })
     }
-    return { documents, problems }
   } catch (error) {
     tell(0, `cannot be parsed: ${textOf(error)}`)
-    return { documents: [], problems }
+  }
+  // What was read of a broken text is judged as well, so that all problems come at once.
+  return broken && documents.length === 0 ? undefined : documents
+}
+
+/** The documents without mistakes of syntax. */
+function* compose(
+  yaml: typeof import('yaml'),
+  tokens: readonly CST.Token[],
+  end: number,
+  tell: (offset: number, message: string) => void,
+): Generator<Document.Parsed> {
+  const composer = new yaml.Composer({
+    prettyErrors: false,
+    logLevel: 'silent',
+    stringKeys: true,
+    // It compares every key with every other; ours are looked up while they are read.
+    uniqueKeys: false,
+    // An unknown tag is a warning, and a warning is a problem: nothing is passed over in silence.
+    resolveKnownTags: false,
+  })
+  limitErrors(composer, tell)
+  for (const document of composer.compose(tokens, true, end)) {
+    const { explicit, version } = document.directives?.yaml ?? {}
+    const mistakes = [...document.errors, ...document.warnings]
+    for (const { pos, message } of mistakes) tell(pos[0], message)
+    // In 1.1 `no` is false, `1:30` is 90 and `<<` merges: two readings of one text are one too many.
+    if (explicit === true && version !== '1.2') tell(0, `expected YAML 1.2, got %YAML ${version}`)
+    else if (mistakes.length === 0) yield document
+  }
+}
+
+/**
+ * Ends the work of a composer after too many mistakes. It makes an error with a stack of each, 800 bytes, and a text of nothing but
+ * commas would end the process for want of memory. The hook is not public; without it there is no limit, and all else works.
+ */
+function limitErrors(composer: Composer, tell: (offset: number, message: string) => void): void {
+  const onError = composer['onError']
+  let count = 0
+  composer['onError'] = (...error: unknown[]) => {
+    // What is thrown here is caught below, made an error of, and comes back.
+    if (++count === MAX_ERRORS + 1) for (const { pos, message } of composer['errors']) tell(pos[0], message)
+    if (count > MAX_ERRORS) throw new Error(`has more than ${MAX_ERRORS} mistakes`)
+    onError(...error)
   }
 }
 
@@ -69,30 +106,21 @@ export async function yamlDocuments(text: string, file: string, slices: Slices):
 async function tokensOf(
   yaml: typeof import('yaml'),
   text: string,
-  lines: LineCounter,
   slices: Slices,
-): Promise<{ list: CST.Token[] } | { nestedAt: number }> {
-  const parser = new yaml.Parser(lines.addNewLine)
+  tell: (offset: number, message: string) => void,
+): Promise<readonly CST.Token[] | undefined> {
+  const parser = new yaml.Parser()
   const list: CST.Token[] = []
-  lines.addNewLine(0)
+  let count = 0
   for (const lexeme of new yaml.Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) list.push(token)
-    if (parser.stack.length > MAX_NESTING) return { nestedAt: parser.offset }
+    const limit = parser.stack.length > MAX_NESTING ? NESTED : ++count > MAX_LEXEMES ? LONG : undefined
+    if (limit !== undefined) {
+      tell(parser.offset, limit)
+      return undefined
+    }
     if (slices.due()) await slices.pause()
   }
   for (const token of parser.end()) list.push(token)
-  return { list }
-}
-
-function syntaxProblems(document: Document.Parsed): { offset: number; message: string }[] {
-  const problems = [...document.errors, ...document.warnings].map(({ pos, message }) => ({ offset: pos[0], message }))
-  const { explicit, version } = document.directives?.yaml ?? {}
-  // In 1.1 `no` is false, `1:30` is 90 and `<<` merges: two readings of one text are one too many.
-  if (explicit === true && version !== '1.2') problems.unshift({ offset: 0, message: `expected YAML 1.2, got %YAML ${version}` })
-  return problems
-}
-
-function position(lines: LineCounter, offset: number): Position {
-  const { line, col } = lines.linePos(offset)
-  return { line: Math.max(1, line), column: Math.max(1, col) }
+  return list
 }

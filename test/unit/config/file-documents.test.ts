@@ -165,7 +165,7 @@ describe('files that mean harm', () => {
   it('a bomb of aliases in services too', async () => {
     const endpoints = `    endpoints: &e [${Array.from({ length: 5_000 }, (_, at) => `'10.0.${at >> 8}.${at & 255}:80'`).join(', ')}]\n`
     const services = Array.from({ length: 1_000 }, (_, at) => `  s${at}: { endpoints: *e }\n`).join('')
-    const { problems } = await within(8_000, parse(`services:\n  first:\n${endpoints}${services}`))
+    const { problems } = await within(10_000, parse(`services:\n  first:\n${endpoints}${services}`))
     expect(problems).toEqual([expect.stringMatching(/aliases unfold into more than 100000 values/)])
   })
 
@@ -177,6 +177,27 @@ describe('files that mean harm', () => {
   ])('%s nested without end neither end the process nor take long', async (_, text) => {
     const { problems } = await within(2_000, parse(`services:\n  ${text}`))
     expect(problems).toEqual([expect.stringMatching(/nested more than 200 levels deep/)])
+  })
+
+  it.each([
+    ['mistakes of syntax', `services: [${','.repeat(300_000)}]`, 501, 'cannot be parsed: has more than 500 mistakes'],
+    ['keys that are there twice', 'services: {}\n'.repeat(100_000), 1_001, 'and 98999 more problems'],
+    [
+      'values that cannot be taken',
+      `services:\n${Array.from({ length: 5_000 }, (_, at) => `  s${at}: 1\n`).join('')}`,
+      1_001,
+      'and 4000 more problems',
+    ],
+    ['parts', `services: [${'a, '.repeat(400_000)}]`, 1, 'has more than 1000000 parts'],
+  ])('%s without end fill no memory', async (_, text, count, last) => {
+    const { problems } = await within(15_000, parse(text))
+    expect(problems).toHaveLength(count)
+    expect(problems.filter((each) => each.includes(last))).toHaveLength(1)
+  })
+
+  it('a key as long as a file makes no message of that length', async () => {
+    const { problems } = await parse(JSON.stringify({ services: {}, ['k'.repeat(1_000_000)]: 1 }))
+    expect(problems.map((each) => each.length < 1_100)).toEqual([true])
   })
 
   it('30,000 keys are no quadratic matter', async () => {

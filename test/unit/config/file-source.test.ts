@@ -239,3 +239,64 @@ describe('a burst of signals', () => {
     expect(clock.timers).toBe(0)
   })
 })
+
+describe('one watch, on a clock that is turned by hand', () => {
+  function watchFile(path: string) {
+    const clock = new VirtualClock()
+    const told: string[] = []
+    const stop = fileSource({ path, pollInterval: '10s' }, clock).watch({
+      namespace: 'default',
+      update: ({ upserts }) => {
+        told.push(`update ${upserts.map(({ name }) => name)}`)
+        return []
+      },
+      failed: (error) => told.push(`failed ${(error as Error).message.replace(/^.*\//, '')}`),
+      rejected: (rejections) => told.push(`rejected ${rejections.length}`),
+    })
+    /** Until what was begun has ended: only then is there a timer for the next look. */
+    const settled = async (): Promise<void> => {
+      do await new Promise((resolve) => setTimeout(resolve, 5))
+      while (clock.timers === 0)
+    }
+    return { clock, told, stop, settled }
+  }
+
+  it('what is wrong is told when it still is after 100 ms, and once', async () => {
+    const directory = tempDir()
+    const { clock, told, stop, settled } = watchFile(directory.write('mesh.yaml', 'services: 1'))
+    await settled()
+    clock.advance(99)
+    await settled()
+    expect(told).toEqual([])
+    clock.advance(1)
+    await settled()
+    const expected = ['rejected 1', 'failed mesh.yaml:1:1: services: expected an object, got 1']
+    expect(told).toEqual(expected)
+    for (let round = 0; round < 3; round++) {
+      clock.advance(10_000)
+      await settled()
+    }
+    expect(told).toEqual(expected)
+    await stop()
+    expect(clock.timers).toBe(0)
+  })
+
+  it('what was wrong for less than that is not told at all', async () => {
+    const directory = tempDir()
+    const { clock, told, stop, settled } = watchFile(directory.at('mesh.yaml'))
+    await settled()
+    directory.write('mesh.yaml', 'services:\n  orders: {}\n')
+    clock.advance(100)
+    // The platform may tell of the change while the second look is under way, which asks for a third.
+    for (let round = 0; round < 3; round++) {
+      await settled()
+      clock.advance(20)
+    }
+    await settled()
+    expect(told).toEqual(['update orders'])
+    await stop()
+    directory.write('mesh.yaml', 'services:\n  users: {}\n')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect([told.length, clock.timers]).toEqual([1, 0])
+  })
+})
