@@ -48,7 +48,7 @@ export class RequestLimit implements Gate, Permit {
 }
 
 /** The refusal of a limit, which names it and what it is set to. */
-export function overloaded(service: string, limit: string, max: number, what: string): Refusal {
+function overloaded(service: string, limit: string, max: number, what: string): Refusal {
   const reason = `limits.${limit} of ${service} is reached: ${max} ${what}`
   return Object.freeze({ refused: true, code: 'MESH_OVERLOADED', status: 503, reason })
 }
