@@ -318,6 +318,7 @@ export class Mesh<Name extends string = string> {
     this.installation?.restore()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    this.plan.close()
   }
 
   private within(timeoutMs: number, work: Promise<unknown>): Promise<void> {

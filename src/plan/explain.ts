@@ -9,6 +9,7 @@ export function explainService(
   match: string,
   request: { host: string; method: string; headers: Readonly<Record<string, string>>; secure: boolean; gone: boolean },
 ): Explanation {
+  plan.catchUp()
   const { policy, snapshot } = plan
   const from = Object.fromEntries(
     Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]),

@@ -12,6 +12,7 @@ import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
 import { ServiceCounters } from './service-counters.ts'
 
@@ -45,7 +46,7 @@ export class ServicePlan {
   /** False once the service left the configuration: its names stay ours. */
   present = true
   private readonly context: PlanContext
-  private readonly known = new Map<string, Endpoint>()
+  private readonly changes: EndpointChanges
   private readonly former = new Map<string, ServedName>()
 
   /** @param name how it is called in events, errors and stats */
@@ -66,6 +67,7 @@ export class ServicePlan {
       restored: (endpoint, detail) => context.emit('endpointRestored', { service: this.name, endpoint: endpoint.address, ...detail }),
     })
     this.applyBreaker(policy)
+    this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.applyEndpoints(endpointsOf(snapshot))
   }
 
@@ -94,6 +96,7 @@ export class ServicePlan {
     this.present = false
     this.snapshot = { ...this.snapshot, endpoints: [] }
     this.applyEndpoints([])
+    this.catchUp()
   }
 
   /** Names it answered to once. They stay ours: what was meant for it must never go out in clear text to whatever DNS finds. */
@@ -107,9 +110,19 @@ export class ServicePlan {
     return this.set.all.length === 0 ? 'no endpoint is configured' : 'every endpoint is ejected, and panicPercent is 0'
   }
 
-  /** Every endpoint that still has state here, those that left within the last minute included. */
+  /** Every endpoint that has state here; those that calls went to for a minute after they left. */
   endpoints(): Iterable<Endpoint> {
-    return this.known.values()
+    return this.changes.known.values()
+  }
+
+  /** Applies at once what is configured and was put off, for somebody who looks. */
+  catchUp(): void {
+    this.changes.finish()
+  }
+
+  /** Ends what waits for its time. */
+  close(): void {
+    this.changes.close()
   }
 
   /** The resource that wrote `section` of the policy, or the endpoints, or the service; as errors print it. */
@@ -146,37 +159,26 @@ export class ServicePlan {
   }
 
   private applyEndpoints(specs: readonly EndpointSpec[]): void {
-    const now = this.context.time.read()
-    const wanted = new Set<string>()
-    const present = specs.map((spec) => {
-      wanted.add(spec.id)
-      return this.adopt(spec)
-    })
-    for (const endpoint of this.known.values()) {
-      if (wanted.has(endpoint.id)) continue
-      if (endpoint.removedAt === undefined) {
-        endpoint.removedAt = now
-        this.context.released(endpoint)
-      } else if (now - endpoint.removedAt > FORGET_AFTER_MS && endpoint.inflight === 0) {
-        this.known.delete(endpoint.id)
-      }
-    }
-    this.set.replace(present)
-    this.outlier.endpointsChanged()
+    this.changes.apply(specs)
   }
 
-  private adopt(spec: EndpointSpec): Endpoint {
-    const known = this.known.get(spec.id)
-    if (known === undefined) {
-      const endpoint = new Endpoint(this.name, spec)
-      this.known.set(spec.id, endpoint)
-      return endpoint
+  /** What a change of endpoints means for the rest of the service. */
+  private endpointsOwner(): EndpointsOwner {
+    const { context, set } = this
+    return {
+      set,
+      join: (spec) => new Endpoint(this.name, spec),
+      renew: (endpoint, spec) => {
+        // The same workload at another address: its history holds, its sockets do not.
+        if (endpoint.spec.address !== spec.address) context.released(endpoint)
+        endpoint.spec = spec
+      },
+      replace: (present) => {
+        set.replace(present)
+        this.outlier.endpointsChanged()
+      },
+      leave: (endpoint) => context.released(endpoint),
     }
-    // The same workload at another address: its history holds, its sockets do not.
-    if (known.spec.address !== spec.address) this.context.released(known)
-    known.spec = spec
-    known.removedAt = undefined
-    return known
   }
 }
 
@@ -194,6 +196,3 @@ function endpointsOf(snapshot: ServiceSnapshot): readonly EndpointSpec[] {
 
 /** Names come from outside: an unlimited memory of them would be a leak. */
 const MAX_FORMER_NAMES = 1_000
-
-/** How long the state of an endpoint that left is kept, in case it comes back. */
-const FORGET_AFTER_MS = 60_000

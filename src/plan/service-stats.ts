@@ -8,6 +8,7 @@ export function serviceStats(
   now: number,
   sockets: (endpoint: Endpoint) => { connections: number; idleConnections: number },
 ): ServiceStats {
+  plan.catchUp()
   const { counters, breaker, set } = plan
   const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable } = counters
   return {
