@@ -332,6 +332,7 @@ export class Mesh<Name extends string = string> {
     this.monitor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    this.plan.close()
     this.resolver.close()
     await this.http.close()
   }

@@ -44,9 +44,12 @@ export class EndpointSet implements EndpointGroup {
     this.changed()
   }
 
-  /** Takes over a new configuration; endpoints that stay are the same objects as before. One named twice counts once. */
+  /**
+   * Takes over a new configuration; endpoints that stay are the same objects as before. One named twice counts once; a frozen
+   * array is taken as it is, so whoever froze it has seen to that.
+   */
   replace(endpoints: readonly Endpoint[]): void {
-    this.all = Object.freeze([...new Set(endpoints)])
+    this.all = Object.isFrozen(endpoints) ? endpoints : Object.freeze([...new Set(endpoints)])
     this.ejected = 0
     this.out = 0
     this.degraded = 0

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { EndpointSpec } from '../core/endpoint.ts'
 import type {
   EndpointsResource,
   OutboundPolicyResource,
@@ -14,6 +15,7 @@ import type { Rejection, ResourceDelta } from '../model/source.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
+import { sameEndpoints } from './same-endpoints.ts'
 
 /** What a store starts from, and whom it tells. */
 export interface StoreOptions {
@@ -65,7 +67,7 @@ export class ConfigStore {
     const touched = new Set<string>()
     const named = new Set<string>()
     for (const resource of delta.upserts) {
-      const problems = problemsOf(resource)
+      const problems = problemsOf(resource, isNamed(resource) ? this.resources.get(resourceKey(resource))?.get(source) : undefined)
       if (problems.length === 0) {
         named.add(resourceKey(resource))
         this.put(source, resource, touched)
@@ -137,7 +139,7 @@ export class ConfigStore {
       ...(former === undefined ? parts : keepEqual(parts, former)),
       from: { service: service.from, ...(endpoints === undefined ? {} : { endpoints: endpoints.from }), ...from },
     }
-    return former !== undefined && isDeepStrictEqual(former, next) ? former : Object.freeze(next)
+    return former !== undefined && isSame(former, next) ? former : Object.freeze(next)
   }
 
   private policyLayers(key: string): PolicyLayer[] {
@@ -178,9 +180,19 @@ function keepEqual<T extends object>(parts: T, former: T): T {
   const kept: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(parts)) {
     const before = (former as Record<string, unknown>)[key]
-    kept[key] = value === before || isDeepStrictEqual(value, before) ? before : value
+    kept[key] = value === before || isEqual(key, value, before) ? before : value
   }
   return kept as T
+}
+
+function isEqual(key: string, value: unknown, before: unknown): boolean {
+  if (key === 'endpoints') return sameEndpoints(value as readonly EndpointSpec[], before as readonly EndpointSpec[])
+  return isDeepStrictEqual(value, before)
+}
+
+/** Parts that say the same are the same objects here, so that only what is small is compared in depth. */
+function isSame({ endpoints, ...former }: ServiceSnapshot, { endpoints: nextEndpoints, ...next }: ServiceSnapshot): boolean {
+  return endpoints === nextEndpoints && isDeepStrictEqual(former, next)
 }
 
 function isNamed(value: unknown): value is Resource {

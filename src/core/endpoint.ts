@@ -63,6 +63,8 @@ export class Endpoint {
   connectFailedAt = Number.NEGATIVE_INFINITY
   /** When (clock time) it left the configuration; undefined while it is in it. */
   removedAt: number | undefined = undefined
+  /** Number of the change of endpoints that named it last: whoever the newest does not name has left. */
+  namedBy = 0
 
   constructor(service: string, spec: EndpointSpec) {
     this.service = service

@@ -26,7 +26,8 @@ export abstract class WheelEntry {
 export class TimerWheel {
   /** Clock time as of the last tick or call: at most one tick and the loop's delay behind, free to read. */
   now: number
-  private readonly clock: Clock
+  /** The clock behind it, for waits that are too long or too rare to tick for. */
+  readonly clock: Clock
   private readonly slots: (WheelEntry | undefined)[] = new Array(SLOTS).fill(undefined)
   private cursor = 0
   private waiting = 0

@@ -34,6 +34,7 @@ export function explainFound(plan: Plan, found: HostMatch, request: Omit<Explain
 
 /** Says what would happen now to a request for `host`, served by `plan` under the name `match`. */
 function explainService(plan: ServicePlan, match: string, request: ExplainedRequest, redirects: readonly string[] = []): Explanation {
+  plan.catchUp()
   const { policy, snapshot } = plan
   const from = Object.fromEntries(
     Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]),

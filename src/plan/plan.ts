@@ -66,6 +66,11 @@ export class Plan {
     return this.named.get(name)
   }
 
+  /** Ends what waits for its time. */
+  close(): void {
+    for (const plan of this.plans.values()) plan.close()
+  }
+
   /** Every service, those that left and keep their names included. */
   services(): Iterable<ServicePlan> {
     return this.plans.values()

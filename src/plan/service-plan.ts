@@ -19,6 +19,7 @@ import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
@@ -63,7 +64,7 @@ export class ServicePlan {
   present = true
   private readonly context: PlanContext
   private readonly named: NamedEndpoints
-  private readonly known = new Map<string, Endpoint>()
+  private readonly changes: EndpointChanges
   private readonly former = new Map<string, ServedName>()
 
   /** @param name how it is called in events, errors and stats */
@@ -85,6 +86,7 @@ export class ServicePlan {
     this.health.reconfigure(policy.healthCheck)
     this.protections = new Protections(name, policy, context)
     this.gates = this.protections.gates
+    this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
   }
@@ -116,6 +118,7 @@ export class ServicePlan {
     this.present = false
     this.snapshot = { ...this.snapshot, endpoints: [] }
     this.configureEndpoints([])
+    this.catchUp()
   }
 
   /** Names it answered to once. They stay ours: what was meant for it must never go out in clear text to whatever DNS finds. */
@@ -147,9 +150,19 @@ export class ServicePlan {
     this.context.unreachable(endpoint)
   }
 
-  /** Every endpoint that still has state here, those that left within the last minute included. */
+  /** Every endpoint that has state here; those that calls went to for a minute after they left. */
   endpoints(): Iterable<Endpoint> {
-    return this.known.values()
+    return this.changes.known.values()
+  }
+
+  /** Applies at once what is configured and was put off, for somebody who looks. */
+  catchUp(): void {
+    this.changes.finish()
+  }
+
+  /** Ends what waits for its time. */
+  close(): void {
+    this.changes.close()
   }
 
   /** The resource that wrote `section` of the policy, or the endpoints, or the service; as errors print it. */
@@ -208,25 +221,33 @@ export class ServicePlan {
   }
 
   private applyEndpoints(specs: readonly EndpointSpec[]): void {
-    const now = this.context.time.read()
-    const wanted = new Set<string>()
-    const present = specs.map((spec) => {
-      wanted.add(spec.id)
-      return this.adopt(spec, now)
-    })
-    for (const endpoint of this.known.values()) {
-      if (wanted.has(endpoint.id)) continue
-      if (endpoint.removedAt === undefined) {
-        endpoint.removedAt = now
-        this.context.released(endpoint)
-      } else if (now - endpoint.removedAt > FORGET_AFTER_MS && endpoint.inflight === 0) {
-        this.known.delete(endpoint.id)
-      }
+    this.changes.apply(specs)
+  }
+
+  /** What a change of endpoints means for the rest of the service. */
+  private endpointsOwner(): EndpointsOwner {
+    const { context, set } = this
+    return {
+      set,
+      join: (spec, now) => {
+        const endpoint = new Endpoint(this.name, spec)
+        // Who joins others starts slowly; those that a service begins with have nobody to leave the load to.
+        if (set.all.length > 0) endpoint.warmFrom = now
+        return endpoint
+      },
+      renew: (endpoint, spec) => {
+        // The same workload at another address: its history holds, its sockets do not.
+        if (endpoint.spec.address !== spec.address) context.released(endpoint)
+        endpoint.spec = spec
+      },
+      replace: (present) => {
+        set.replace(present)
+        this.outlier.endpointsChanged()
+        this.health.endpointsChanged(present)
+        this.protections.connections.serve()
+      },
+      leave: (endpoint) => context.released(endpoint),
     }
-    this.set.replace(present)
-    this.outlier.endpointsChanged()
-    this.health.endpointsChanged(this.set.all)
-    this.protections.connections.serve()
   }
 
   /** What active checks need to know of the service, and whom they tell. */
@@ -241,22 +262,6 @@ export class ServicePlan {
       healthChanged: (endpoint, state, reason, source) => news.healthChanged(endpoint, state, reason, source),
       checkPassed: (endpoint, startedAt, now) => plan.outlier.checkPassed(endpoint, startedAt, now),
     }
-  }
-
-  private adopt(spec: EndpointSpec, now: number): Endpoint {
-    const known = this.known.get(spec.id)
-    if (known === undefined) {
-      const endpoint = new Endpoint(this.name, spec)
-      // Who joins others starts slowly; those that a service begins with have nobody to leave the load to.
-      if (this.set.all.length > 0) endpoint.warmFrom = now
-      this.known.set(spec.id, endpoint)
-      return endpoint
-    }
-    // The same workload at another address: its history holds, its sockets do not.
-    if (known.spec.address !== spec.address) this.context.released(known)
-    known.spec = spec
-    known.removedAt = undefined
-    return known
   }
 }
 
@@ -274,6 +279,3 @@ function endpointsOf(snapshot: ServiceSnapshot): readonly EndpointSpec[] {
 
 /** Names come from outside: an unlimited memory of them would be a leak. */
 const MAX_FORMER_NAMES = 1_000
-
-/** How long the state of an endpoint that left is kept, in case it comes back. */
-const FORGET_AFTER_MS = 60_000

@@ -9,6 +9,7 @@ export function serviceStats(
   now: number,
   sockets: (endpoint: Endpoint) => { connections: number; idleConnections: number },
 ): ServiceStats {
+  plan.catchUp()
   const { counters, breaker, set, protections } = plan
   const { connections, requests, resends, refused } = protections
   const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable, fallbacks, delayed, aborted } =

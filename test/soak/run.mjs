@@ -16,6 +16,7 @@ const CHECKS = {
   heap: () => import('./checks/heap.mjs'),
   bodies: () => import('./checks/bodies.mjs'),
   storm: () => import('./checks/storm.mjs'),
+  fleet: () => import('./checks/fleet.mjs'),
   import: () => import('./checks/import.mjs'),
 }
 

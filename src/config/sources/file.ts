@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import * as v from 'valibot'
 import { AddressPolicy } from '../../core/address.ts'
-import { type Clock, systemClock } from '../../core/clock.ts'
 import { type Duration, parseDuration } from '../../core/duration.ts'
 import type { Source } from '../../model/source.ts'
 import { FileWatch } from '../file/file-watch.ts'
@@ -60,10 +59,9 @@ const OPTIONS = record({
  * A source from files in YAML or JSON that hold the short form, `services: { … }`. Several documents and several files are one
  * configuration. It is watched, and applied within 100 ms of a change; what cannot be read or taken is an event with file, line
  * and column, and what was in force stays as a whole. It holds no handle until a mesh starts it, and may serve several meshes.
- * @param clock for tests
  * @throws MeshError `MESH_CONFIG` with every problem of the options and its path; never for what is in a file
  */
-export function fileSource(where: FilePath | readonly FilePath[] | FileSourceOptions, clock: Clock = systemClock): Source {
+export function fileSource(where: FilePath | readonly FilePath[] | FileSourceOptions): Source {
   const settings = parse(OPTIONS, isPlainObject(where) ? where : { path: where })
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `fileSource options: ${problem}`))
   const { path, namespace, allowAddresses: allowed, pollInterval } = settings.output
@@ -72,7 +70,10 @@ export function fileSource(where: FilePath | readonly FilePath[] | FileSourceOpt
   return {
     name: settings.output.name ?? `file:${path[0]}`.slice(0, 253),
     watch(sink) {
-      const watch = new FileWatch({ paths, pollMs: pollInterval, clock, policy, namespace: namespace ?? sink.namespace }, sink)
+      const watch = new FileWatch(
+        { paths, pollMs: pollInterval, clock: sink.context.clock, policy, namespace: namespace ?? sink.namespace },
+        sink,
+      )
       watch.start()
       return () => watch.stop()
     },

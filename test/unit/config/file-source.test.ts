@@ -10,7 +10,7 @@ import { parseContents, readContents } from '../../../src/config/file/read-confi
 import { watchPoints } from '../../../src/config/file/watch-points.ts'
 import { AddressPolicy } from '../../../src/core/address.ts'
 import { systemClock } from '../../../src/core/clock.ts'
-import { fileSource, isMeshError } from '../../../src/index.ts'
+import { fileSource, isMeshError, type SourceContext } from '../../../src/index.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
@@ -244,8 +244,9 @@ describe('one watch, on a clock that is turned by hand', () => {
   function watchFile(path: string) {
     const clock = new VirtualClock()
     const told: string[] = []
-    const stop = fileSource({ path, pollInterval: '10s' }, clock).watch({
+    const stop = fileSource({ path, pollInterval: '10s' }).watch({
       namespace: 'default',
+      context: { clock } as SourceContext,
       update: ({ upserts }) => {
         told.push(`update ${upserts.map(({ name }) => name)}`)
         return []

@@ -1,0 +1,105 @@
+import { createMesh } from 'inmesh'
+import { LoopHolds } from '../hold.mjs'
+import { failures, get, median, openLoop, pause } from '../load.mjs'
+import { services } from '../service.mjs'
+
+const ENDPOINTS = 100_000
+const PER_SECOND = 200
+
+const METADATA = Object.freeze({ version: '1' })
+const LOCALITY = Object.freeze({ zone: 'a' })
+
+/** Every address is one of loopback on which the service listens; what is new about an endpoint is its id. */
+function specOf(id, port) {
+  const host = '127.0.0.1'
+  return { id, address: `${host}:${port}`, host, port, weight: 1, priority: 0, locality: LOCALITY, metadata: METADATA }
+}
+
+/** The next list, made in pieces: what a registry's client spends is not what the mesh spends. */
+async function listOf(change, ports) {
+  const list = []
+  for (let index = 0; index < ENDPOINTS; index++) {
+    const port = ports[index % ports.length]
+    list.push(specOf(change(index), port))
+    if (index % 1_000 === 0) await new Promise(setImmediate)
+  }
+  return list
+}
+
+/** Bytes in use after what can be collected was. */
+function inUse() {
+  globalThis.gc()
+  return process.memoryUsage().heapUsed
+}
+
+/** 100,000 endpoints replaced each second under load: wholly other ones, or every hundredth. */
+async function replaced(what, seconds, idOf) {
+  const all = await services(2)
+  const ports = all.map(({ port }) => port)
+  let sink
+  const source = {
+    name: 'registry',
+    watch(given) {
+      sink = given
+      return () => {}
+    },
+  }
+  const mesh = createMesh({ sources: [source] })
+  const ready = mesh.ready()
+  const service = { kind: 'service', namespace: 'default', name: 'orders', hosts: [], ports: [], protocol: 'auto' }
+  const deliver = (endpoints, version) =>
+    sink.update({
+      version,
+      upserts: [service, { kind: 'endpoints', namespace: 'default', name: 'orders', endpoints }],
+      removals: [],
+      complete: true,
+    })
+  deliver(await listOf((index) => idOf(index, 0), ports), '0')
+  await ready
+  const holds = []
+  const heap = []
+  const load = openLoop({ perSecond: PER_SECOND, seconds, call: (index) => get(mesh, index) })
+  const startedAt = performance.now()
+  for (let round = 1; round < seconds; round++) {
+    const list = await listOf((index) => idOf(index, round), ports)
+    // The collector's work over the lists of the registry is not the mesh's either.
+    heap.push(inUse())
+    await pause(Math.max(20, startedAt + round * 1_000 - performance.now()))
+    const turns = new LoopHolds()
+    const rejections = await turns.watch(400, () => deliver(list, String(round)))
+    if (rejections.length > 0) throw new Error(JSON.stringify(rejections))
+    holds.push(turns.longest)
+  }
+  const { calls } = await load
+  const present = mesh.explain({ url: 'http://orders/' }).candidates.length
+  const known = mesh.stats().services.orders.endpoints.length
+  await mesh.close()
+  await Promise.all(all.map((each) => each.kill()))
+  const { count, kinds } = failures(calls)
+  const longest = Math.max(...holds)
+  const grown = (heap.at(-1) - heap[1]) / 1024 / 1024
+  return [
+    { what: `${what}: failed calls of ${calls.length}`, asked: 0, seen: count === 0 ? 0 : `${count}: ${kinds}`, ok: count === 0 },
+    {
+      what: `${what}: loop held up at a time, ${holds.length} changes, median ${median(holds).toFixed(0)} ms`,
+      asked: '<= 50 ms',
+      seen: `${longest.toFixed(1)} ms`,
+      ok: longest <= 50,
+    },
+    {
+      what: `${what}: endpoints present, and remembered`,
+      asked: `${ENDPOINTS}, <= +${calls.length}`,
+      seen: `${present}, +${known - present}`,
+      ok: present === ENDPOINTS && known - present <= calls.length,
+    },
+    { what: `${what}: heap grown over ${heap.length - 1} changes`, asked: '<= 10 MiB', seen: `${grown.toFixed(1)} MiB`, ok: grown <= 10 },
+  ]
+}
+
+export async function run({ short }) {
+  const seconds = short ? 10 : 90
+  return [
+    ...(await replaced('all of 100,000 new', seconds, (index, round) => `pod-${round}-${index}`)),
+    ...(await replaced('1 % of 100,000 new', seconds, (index, round) => (index % 100 === 0 ? `pod-${round}-${index}` : `pod-${index}`))),
+  ]
+}
