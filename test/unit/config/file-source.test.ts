@@ -246,7 +246,7 @@ describe('one watch, on a clock that is turned by hand', () => {
     const told: string[] = []
     const stop = fileSource({ path, pollInterval: '10s' }).watch({
       namespace: 'default',
-      context: { clock } as SourceContext,
+      context: { clock } as unknown as SourceContext,
       update: ({ upserts }) => {
         told.push(`update ${upserts.map(({ name }) => name)}`)
         return []
