@@ -2,6 +2,7 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint, EndpointGroup } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Balancer } from './balancer.ts'
+import { firstLevel, hasLevels } from './priority-levels.ts'
 
 /**
  * The endpoints of a service that are in its configuration now. A pick reads a frozen array; what is usable is worked out
@@ -18,6 +19,8 @@ export class EndpointSet implements EndpointGroup {
   /** How many of `all` are ejected or unhealthy; how many are degraded. */
   private out = 0
   private degraded = 0
+  /** Their priorities differ. */
+  private leveled = false
   /** Those whose ejection is over and that wait for a call to probe them. */
   private awaiting: Endpoint[] = []
   private readonly random: Random
@@ -30,6 +33,7 @@ export class EndpointSet implements EndpointGroup {
 
   /** So few endpoints are usable that ejection is more likely wrong than right: all of them are used. */
   get panic(): boolean {
+    if (this.stale) this.refresh()
     return this.inPanic
   }
 
@@ -54,6 +58,7 @@ export class EndpointSet implements EndpointGroup {
     this.out = 0
     this.degraded = 0
     for (const endpoint of this.all) this.count(endpoint, 1)
+    this.leveled = hasLevels(this.all)
     // One that comes back waits again as soon as outlier detection looks.
     this.awaiting = []
     for (const endpoint of this.all) if (endpoint.recovering && Number.isNaN(endpoint.probedAt)) this.awaiting.push(endpoint)
@@ -118,11 +123,12 @@ export class EndpointSet implements EndpointGroup {
   }
 
   /**
-   * The best of the endpoints that `call` did not try: usable, then usable but refused in the past second, then those that are out.
+   * The best of the endpoints that `call` did not try: usable, of the first priority, then usable but refused in the past second, then those that are out.
    * The walk begins at a random place, so that what one endpoint sheds is spread over all others.
    */
   private pickUntried(call: Call, now: number): Endpoint | undefined {
     const { all } = this
+    let best: Endpoint | undefined
     let refused: Endpoint | undefined
     let out: Endpoint | undefined
     let index = Math.floor(this.random() * all.length)
@@ -132,9 +138,10 @@ export class EndpointSet implements EndpointGroup {
       if (call.hasTried(endpoint)) continue
       if (endpoint.out) out ??= endpoint
       else if (endpoint.degraded || refusedLately(endpoint, now)) refused ??= endpoint
-      else return endpoint
+      else if (!this.leveled) return endpoint
+      else if (best === undefined || endpoint.spec.priority < best.spec.priority) best = endpoint
     }
-    return refused ?? out
+    return best ?? refused ?? out
   }
 
   /** Any endpoint that was not refused lately, from a random place on. */
@@ -158,14 +165,18 @@ export class EndpointSet implements EndpointGroup {
   }
 
   private changed(): void {
-    const { length } = this.all
-    this.inPanic = length > 0 && (length - this.out) * 100 < this.panicPercent * length
     this.stale = true
   }
 
   private refresh(): void {
     this.stale = false
     const { all, out, degraded, panicPercent } = this
+    const level = this.leveled ? firstLevel(all, panicPercent) : undefined
+    this.inPanic = level === undefined && all.length > 0 && (all.length - out) * 100 < panicPercent * all.length
+    if (level !== undefined) {
+      this.candidates = Object.freeze(level)
+      return
+    }
     const whole = all.length - out - degraded
     // Degraded endpoints are a reserve for when the others alone are too few.
     const spared = degraded > 0 && whole > 0 && whole * 100 >= panicPercent * all.length

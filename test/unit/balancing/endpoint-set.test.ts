@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { EndpointSet, LeastRequest } from '../../../src/balancing/index.ts'
-import type { Endpoint } from '../../../src/core/endpoint.ts'
+import { Endpoint } from '../../../src/core/endpoint.ts'
 import { seededRandom } from '../../../src/core/random.ts'
-import { callOf, endpointsOf } from '../../support/sample.ts'
+import { callOf, endpointsOf, specOf } from '../../support/sample.ts'
 
 function make(size: number, panicPercent = 50) {
   const random = seededRandom(1)
@@ -148,5 +148,54 @@ describe('the present endpoints of a service', () => {
     expect(set.usable).not.toContain(both)
     set.setHealth(both, false, false)
     expect(set.usable).toHaveLength(4)
+  })
+})
+
+describe('priorities', () => {
+  /** Two endpoints of priority 0, two of 1, one of 2. */
+  function leveled(panicPercent = 50) {
+    const endpoints = [0, 0, 1, 1, 2].map((priority, index) => new Endpoint('orders', specOf(index + 1, { priority })))
+    const set = new EndpointSet(panicPercent, seededRandom(1))
+    set.replace(endpoints)
+    const used = (): number[] => set.usable.map((endpoint) => endpoints.indexOf(endpoint))
+    return { set, endpoints, used }
+  }
+
+  it.each([
+    [[], [0, 1]],
+    [[0], [1]],
+    [
+      [0, 1],
+      [2, 3],
+    ],
+    [[0, 1, 2], [3]],
+    [[0, 1, 2, 3], [4]],
+    // Nobody has enough: one set, in panic.
+    [
+      [0, 1, 2, 3, 4],
+      [0, 1, 2, 3, 4],
+    ],
+  ])('with %j out, %j are used', (out, expected) => {
+    const { set, endpoints, used } = leveled()
+    for (const index of out) set.setEjected(endpoints[index] as Endpoint, true)
+    expect(used()).toEqual(expected)
+    expect(set.panic).toBe(out.length === 5)
+    for (const index of out) set.setEjected(endpoints[index] as Endpoint, false)
+    expect(used()).toEqual([0, 1])
+  })
+
+  it('a level is given up at the share at which a service would panic', () => {
+    const { set, endpoints, used } = leveled(60)
+    set.setHealth(endpoints[0] as Endpoint, true, false)
+    expect(used()).toEqual([2, 3])
+  })
+
+  it('a further try prefers the lower priority, and takes the higher where nothing else is left', () => {
+    const { set, endpoints } = leveled()
+    const next = (tried: Endpoint[]) => set.pick(new LeastRequest(Math.random), callOf({ tries: tried.length }, tried), 0)
+    const [a, b, c, d, e] = endpoints as [Endpoint, Endpoint, Endpoint, Endpoint, Endpoint]
+    expect(next([a])).toBe(b)
+    expect([c, d]).toContain(next([a, b]))
+    expect(next([a, b, c, d])).toBe(e)
   })
 })
