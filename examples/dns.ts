@@ -48,9 +48,9 @@ async function callFor(seconds: number, what: string): Promise<void> {
 
 await callFor(0.5, 'two addresses')
 addresses = ['127.0.0.3']
-await callFor(2.5, 'another address')
+await callFor(1.5, 'another address')
 alive = false
-await callFor(7, 'DNS is dead')
+await callFor(5, 'DNS is dead')
 console.log(`${lost} calls lost`)
 
 await mesh.close()
