@@ -1,13 +1,11 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
-import type { Resource } from '../model/resources.ts'
 import { isPlainObject } from './schema/blocks.ts'
 
 /**
  * What is wrong with a resource from a source that the mesh did not write. Sources of ours validate in full before they
  * deliver; this is the last look, which keeps a defect in somebody's source from reaching the calls.
- * @param former what the same source said about it last, and was found good
  */
-export function problemsOf(resource: unknown, former?: Resource): string[] {
+export function problemsOf(resource: unknown): string[] {
   if (!isPlainObject(resource)) return ['expected a resource object']
   const { kind, namespace, name } = resource
   const problems: string[] = []
@@ -19,7 +17,7 @@ export function problemsOf(resource: unknown, former?: Resource): string[] {
       if (!isListOf(resource['ports'], isPort)) problems.push('ports: expected a list of ports')
       break
     case 'endpoints':
-      problems.push(...endpointProblems(resource['endpoints'], former?.kind === 'endpoints' ? former.endpoints : []))
+      problems.push(...endpointProblems(resource['endpoints']))
       if (resource['because'] !== undefined && typeof resource['because'] !== 'string') problems.push('because: expected text')
       break
     case 'traffic-policy':
@@ -46,10 +44,11 @@ function ruleProblems(rule: unknown): string[] {
   return problems
 }
 
-function endpointProblems(endpoints: unknown, former: readonly EndpointSpec[]): string[] {
+function endpointProblems(endpoints: unknown): string[] {
   if (!Array.isArray(endpoints)) return ['endpoints: expected a list']
   const problems: string[] = []
-  // There may be 100,000 of them, so this makes nothing per endpoint; and a hole in the list is looked at like the rest.
+  // There may be 100,000 of them, so this makes nothing per endpoint; and a hole in the list is looked at like the rest. One that
+  // is named twice is no reason to go on with yesterday's list: it counts once.
   for (let index = 0; index < endpoints.length; index++) {
     const { id, host, port, address, weight } = (endpoints[index] ?? NOTHING) as Partial<EndpointSpec>
     if (typeof id !== 'string' || typeof host !== 'string' || typeof address !== 'string')
@@ -58,22 +57,7 @@ function endpointProblems(endpoints: unknown, former: readonly EndpointSpec[]): 
     if (!(typeof weight === 'number' && weight > 0 && Number.isFinite(weight)))
       problems.push(`endpoints[${index}].weight: expected a number above 0`)
   }
-  if (problems.length === 0) findTwins(endpoints as EndpointSpec[], former, problems)
   return problems
-}
-
-/** Ids that are there twice. Those that stand where they stood are known to differ, so that mostly a few remain to be compared. */
-function findTwins(endpoints: readonly EndpointSpec[], former: readonly EndpointSpec[], problems: string[]): void {
-  const fresh = new Set<string>()
-  for (let index = 0; index < endpoints.length; index++) {
-    const { id } = endpoints[index] as EndpointSpec
-    if (id !== former[index]?.id && fresh.size === fresh.add(id).size) problems.push(`endpoints[${index}]: ${id} is there twice`)
-  }
-  if (fresh.size === 0 || fresh.size === endpoints.length) return
-  for (let index = 0; index < endpoints.length; index++) {
-    const { id } = endpoints[index] as EndpointSpec
-    if (id === former[index]?.id && fresh.has(id)) problems.push(`endpoints[${index}]: ${id} is there twice`)
-  }
 }
 
 function isPort(value: unknown): boolean {

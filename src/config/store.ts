@@ -67,7 +67,7 @@ export class ConfigStore {
     const touched = new Set<string>()
     const named = new Set<string>()
     for (const resource of delta.upserts) {
-      const problems = problemsOf(resource, isNamed(resource) ? this.resources.get(resourceKey(resource))?.get(source) : undefined)
+      const problems = problemsOf(resource)
       if (problems.length === 0) {
         named.add(resourceKey(resource))
         this.put(source, resource, touched)

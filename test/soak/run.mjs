@@ -16,6 +16,8 @@ const CHECKS = {
   heap: () => import('./checks/heap.mjs'),
   bodies: () => import('./checks/bodies.mjs'),
   storm: () => import('./checks/storm.mjs'),
+  rolling: () => import('./checks/rolling.mjs'),
+  deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
   import: () => import('./checks/import.mjs'),
 }

@@ -8,8 +8,16 @@ let behaviour = 'ok'
 let requests = 0
 const sockets = new Set()
 
+/** SIGTERM came: no new connections, each answer is the last on its connection, and with the last of them the process ends. */
+let leaving = false
+process.on('SIGTERM', () => {
+  leaving = true
+  server.close(() => process.exit())
+})
+
 const server = createServer((request, response) => {
   requests++
+  if (leaving) response.setHeader('connection', 'close')
   const url = new URL(request.url, 'http://service')
   if (url.pathname === '/download') download(response, Number(url.searchParams.get('bytes')))
   else if (url.pathname === '/upload') upload(request, response)

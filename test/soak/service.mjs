@@ -32,6 +32,15 @@ class Service {
     await gone
   }
 
+  /** SIGTERM: it finishes what it has and goes. Resolves when it is gone. */
+  async terminate() {
+    const { child } = this
+    this.child = undefined
+    const gone = once(child, 'exit')
+    child.kill('SIGTERM')
+    await gone
+  }
+
   /** Changes its ways: `ok`, `503` or `hang`; resolves when it has, with what it saw so far. */
   behave(behave) {
     return this.ask({ behave })
