@@ -32,7 +32,11 @@ export class TimerWheel {
   private cursor = 0
   private waiting = 0
   private timer: Timer | undefined = undefined
-  private expectedAt = 0
+  /**
+   * Clock time up to which the slots were turned. It goes by the clock, not by ticks: those of the platform come a millisecond
+   * late or two, and a hundred of them in a row would make a deadline of one second a fifth longer.
+   */
+  private turnedTo = 0
   /** The first thing an entry threw in this turn: told when everybody else had his time. */
   private thrown: { readonly error: unknown } | undefined = undefined
 
@@ -57,10 +61,10 @@ export class TimerWheel {
   set(entry: WheelEntry, wakeAt: number): void {
     if (entry.slot >= 0) this.unlink(entry)
     // An idle wheel does not tick, so its own time is old.
-    if (this.timer === undefined) this.read()
+    if (this.timer === undefined) this.turnedTo = this.read()
     entry.wakeAt = wakeAt
     // A wait beyond one turn stays in its slot and is passed over until its turn comes.
-    const ahead = Math.max(1, Math.ceil((wakeAt - this.now) / TICK_MS))
+    const ahead = Math.max(1, Math.ceil((wakeAt - this.turnedTo) / TICK_MS - ROUNDING))
     this.link(entry, (this.cursor + Math.min(ahead, SLOTS - 1)) % SLOTS)
     if (this.timer === undefined) this.arm()
   }
@@ -100,22 +104,24 @@ export class TimerWheel {
   }
 
   private arm(): void {
-    this.expectedAt = this.clock.now() + TICK_MS
-    this.timer = this.clock.setTimer(this.tick, TICK_MS)
+    this.timer = this.clock.setTimer(this.tick, this.turnedTo + TICK_MS - this.clock.now())
   }
 
   private readonly tick = (): void => {
     const now = this.read()
-    if (now - this.expectedAt > LATE_MS) this.clock.afterPoll(this.turn)
+    if (now - this.turnedTo - TICK_MS > LATE_MS) this.clock.afterPoll(this.turn)
     else this.turn()
   }
 
   private readonly turn = (): void => {
     const now = this.read()
-    const passed = Math.min(SLOTS, Math.max(1, Math.round((now - this.expectedAt) / TICK_MS) + 1))
-    for (let step = 0; step < passed; step++) {
+    const passed = Math.floor((now - this.turnedTo) / TICK_MS + ROUNDING)
+    // After a stall longer than a turn every slot is looked at once.
+    this.turnedTo += Math.max(0, passed - SLOTS) * TICK_MS
+    for (let step = Math.min(SLOTS, passed); step > 0; step--) {
       this.cursor = (this.cursor + 1) % SLOTS
-      this.fire(this.cursor, now)
+      this.turnedTo += TICK_MS
+      this.fire(this.cursor, Math.max(now, this.turnedTo))
     }
     this.timer = undefined
     if (this.waiting > 0) this.arm()
@@ -146,5 +152,7 @@ export class TimerWheel {
 
 const TICK_MS = 10
 const SLOTS = 512
+/** Sums of fractions of a millisecond are off by less than this share of a tick. */
+const ROUNDING = 1e-6
 /** A tick later than this means that the loop was blocked, and answers may wait unread. */
 const LATE_MS = 40
