@@ -97,6 +97,51 @@ describe('the built package', () => {
     expect(value).toEqual([false, true, true])
   })
 
+  it('bundled, imported and required side by side in one process: they know each other’s errors and nothing else', async () => {
+    const bundles = ['mjs', 'cjs'].map((kind) => {
+      const entry = place(`package/entry.${kind}`, kind === 'mjs' ? `export * from 'inmesh'` : `module.exports = require('inmesh')`)
+      const outfile = join(ROOT, `.cache/package/bundle.${kind}`)
+      // What a bundle of ES modules needs for the CommonJS packages in it.
+      const banner = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`
+      const format = kind === 'mjs' ? ['--format=esm', `--banner:js=${banner}`] : ['--format=cjs']
+      const args = [entry, '--bundle', '--platform=node', '--target=node20', '--log-level=error', `--outfile=${outfile}`, ...format]
+      execFileSync(join(ROOT, 'node_modules/esbuild/bin/esbuild'), args, { stdio: ['ignore', 'ignore', 'inherit'] })
+      return outfile
+    })
+    const { value } = await observe(
+      'mjs',
+      `import { createServer } from 'node:http'
+       import { createRequire } from 'node:module'
+       const require = createRequire(import.meta.url)
+       const [esm, cjs] = ${JSON.stringify(bundles)}
+       const copies = [await import('inmesh'), require('inmesh'), await import(esm), require(cjs)]
+       const server = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1')
+       await new Promise((resolve) => server.once('listening', resolve))
+       const address = '127.0.0.1:' + server.address().port
+       const meshes = copies.map(({ createMesh }) => createMesh({ services: { orders: { endpoints: [address] }, nobody: { endpoints: ['127.0.0.1:1'], retry: false } } }))
+       const before = globalThis.fetch
+       const restores = meshes.map((mesh) => mesh.install())
+       const through = await (await fetch('http://orders/')).text()
+       for (const restore of restores.reverse()) restore()
+       const answers = await Promise.all(meshes.map(async (mesh) => (await mesh.fetch('http://orders/')).text()))
+       const errors = await Promise.all(meshes.map((mesh) => mesh.request('http://nobody/').catch((error) => error)))
+       const known = copies.map(({ isMeshError }) => errors.every((error) => isMeshError(error) && error.code === 'MESH_CONNECT'))
+       const calls = meshes.map((mesh) => mesh.stats().services.orders.calls)
+       await Promise.all(meshes.map((mesh) => mesh.close()))
+       server.close()
+       console.log(JSON.stringify({ through, answers, known, calls, restored: globalThis.fetch === before, classes: new Set(copies.map(({ MeshError }) => MeshError)).size }))`,
+    )
+    expect(value).toEqual({
+      through: 'ok',
+      answers: ['ok', 'ok', 'ok', 'ok'],
+      known: [true, true, true, true],
+      // The one that was installed last lies in front.
+      calls: [1, 1, 1, 2],
+      restored: true,
+      classes: 4,
+    })
+  })
+
   it.each(['mjs', 'cjs'] as const)('a class is one class over all entries (%s)', async (kind) => {
     const get = (path: string): string => (kind === 'mjs' ? `await import('${path}')` : `require('${path}')`)
     const { value } = await observe(

@@ -37,8 +37,11 @@ export class TimerWheel {
    * read late. -Infinity when it never was.
    */
   stalledUntil = Number.NEGATIVE_INFINITY
-  /** When the next tick is due; Infinity while none is. */
-  private expectedAt = Number.POSITIVE_INFINITY
+  /**
+   * Clock time up to which the slots were turned. It goes by the clock, not by ticks: those of the platform come a millisecond
+   * late or two, and a hundred of them in a row would make a deadline of one second a fifth longer.
+   */
+  private turnedTo = 0
   /** The first thing an entry threw in this turn: told when everybody else had his time. */
   private thrown: { readonly error: unknown } | undefined = undefined
 
@@ -57,7 +60,7 @@ export class TimerWheel {
     const now = this.clock.now()
     if (now > this.now) this.now = now
     // Whoever reads first after a stall tells: answers may come in before the late tick.
-    if (now - this.expectedAt > STALL_MS) this.stalledUntil = now
+    if (this.timer !== undefined && now - this.turnedTo - TICK_MS > STALL_MS) this.stalledUntil = now
     return now
   }
 
@@ -70,10 +73,10 @@ export class TimerWheel {
   set(entry: WheelEntry, wakeAt: number): void {
     if (entry.slot >= 0) this.unlink(entry)
     // An idle wheel does not tick, so its own time is old.
-    if (this.timer === undefined) this.read()
+    if (this.timer === undefined) this.turnedTo = this.read()
     entry.wakeAt = wakeAt
     // A wait beyond one turn stays in its slot and is passed over until its turn comes.
-    const ahead = Math.max(1, Math.ceil((wakeAt - this.now) / TICK_MS))
+    const ahead = Math.max(1, Math.ceil((wakeAt - this.turnedTo) / TICK_MS - ROUNDING))
     this.link(entry, (this.cursor + Math.min(ahead, SLOTS - 1)) % SLOTS)
     if (this.timer === undefined) this.arm()
   }
@@ -113,25 +116,26 @@ export class TimerWheel {
   }
 
   private arm(): void {
-    this.expectedAt = this.clock.now() + TICK_MS
-    this.timer = this.clock.setTimer(this.tick, TICK_MS)
+    this.timer = this.clock.setTimer(this.tick, this.turnedTo + TICK_MS - this.clock.now())
   }
 
   private readonly tick = (): void => {
     const now = this.read()
-    if (now - this.expectedAt > LATE_MS) this.clock.afterPoll(this.turn)
+    if (now - this.turnedTo - TICK_MS > LATE_MS) this.clock.afterPoll(this.turn)
     else this.turn()
   }
 
   private readonly turn = (): void => {
     const now = this.read()
-    const passed = Math.min(SLOTS, Math.max(1, Math.round((now - this.expectedAt) / TICK_MS) + 1))
-    for (let step = 0; step < passed; step++) {
+    const passed = Math.floor((now - this.turnedTo) / TICK_MS + ROUNDING)
+    // After a stall longer than a turn every slot is looked at once.
+    this.turnedTo += Math.max(0, passed - SLOTS) * TICK_MS
+    for (let step = Math.min(SLOTS, passed); step > 0; step--) {
       this.cursor = (this.cursor + 1) % SLOTS
-      this.fire(this.cursor, now)
+      this.turnedTo += TICK_MS
+      this.fire(this.cursor, Math.max(now, this.turnedTo))
     }
     this.timer = undefined
-    this.expectedAt = Number.POSITIVE_INFINITY
     if (this.waiting > 0) this.arm()
     const { thrown } = this
     this.thrown = undefined
@@ -160,6 +164,8 @@ export class TimerWheel {
 
 const TICK_MS = 10
 const SLOTS = 512
+/** Sums of fractions of a millisecond are off by less than this share of a tick. */
+const ROUNDING = 1e-6
 /** A tick later than this means that the loop was blocked, and answers may wait unread. */
 const LATE_MS = 40
 /** A tick later than this is a stall, for which no endpoint is blamed. */

@@ -59,8 +59,9 @@ describe.each(['fetch', 'request'] as const)('the caller leaves, through %s', (d
   it('in the wait before a further try', async () => {
     const { mesh, server } = await start({ retry: { backoff: { base: '10s', max: '10s' } } }, 503)
     const controller = new AbortController()
+    const waits = new Promise((resolve) => mesh.on('retry', resolve))
     const failed = failureOf(call(mesh, controller.signal))
-    await pause(150)
+    await waits
     controller.abort(reason)
     expect(await failed).toBe(reason)
     expect(server.requests.length).toBe(1)
@@ -69,6 +70,7 @@ describe.each(['fetch', 'request'] as const)('the caller leaves, through %s', (d
 
   it('in the head', async () => {
     const { mesh } = await start({}, 'silent')
+    await mesh.ready()
     const controller = new AbortController()
     const failed = failureOf(call(mesh, controller.signal))
     await pause(100)
@@ -79,6 +81,7 @@ describe.each(['fetch', 'request'] as const)('the caller leaves, through %s', (d
 
   it('in the body', async () => {
     const { mesh } = await start({}, 'byte-by-byte')
+    await mesh.ready()
     const controller = new AbortController()
     const failed = failureOf(call(mesh, controller.signal))
     await pause(200)
@@ -90,6 +93,7 @@ describe.each(['fetch', 'request'] as const)('the caller leaves, through %s', (d
 
   it('because of a timeout of its own: the endpoint is to blame', async () => {
     const { mesh } = await start({}, 'silent')
+    await mesh.ready()
     const error = await failureOf(call(mesh, AbortSignal.timeout(100)))
     expect((error as Error).name).toBe('TimeoutError')
     expect(orders(mesh)?.endpoints[0]).toMatchObject({ failures: 1, inflight: 0 })

@@ -9,10 +9,15 @@ const PER_SECOND = 200
 const LATE_MS = 20
 const DEADLINES_MS = [150, 400, 1_000]
 
-/** One call with a deadline over everything that it does, its body included. */
+/** One call with a deadline over everything that it does, its body included; how much later than a timer of that length it ended. */
 async function send(mesh, service, index) {
   const timeout = DEADLINES_MS[index % DEADLINES_MS.length]
   const startedAt = performance.now()
+  // On a machine that others use too, the same wait without a mesh tells what is theirs.
+  let plainLateMs = 0
+  const plain = setTimeout(() => {
+    plainLateMs = performance.now() - startedAt - timeout
+  }, timeout)
   const init = { method: index % 5 === 0 ? 'POST' : 'GET', body: index % 5 === 0 ? 'x' : undefined, mesh: { timeout } }
   try {
     if (index % 2 === 0) await (await mesh.fetch(`http://${service}/`, init)).text()
@@ -20,7 +25,8 @@ async function send(mesh, service, index) {
   } catch (error) {
     if (meshError(error) === undefined) throw error
   }
-  return { lateMs: performance.now() - startedAt - timeout, timeout }
+  clearTimeout(plain)
+  return performance.now() - startedAt - timeout - plainLateMs
 }
 
 /** Calls to services of which everyone keeps its callers waiting in its own way: no call outlives its deadline. */
@@ -41,7 +47,7 @@ export async function run({ short }) {
     seconds: short ? 5 : 60,
     async call(index) {
       const host = hosts[index % hosts.length]
-      const { lateMs } = await send(mesh, host, Math.floor(index / hosts.length))
+      const lateMs = await send(mesh, host, Math.floor(index / hosts.length))
       late.set(host, Math.max(late.get(host) ?? Number.NEGATIVE_INFINITY, lateMs))
       return 200
     },
@@ -54,7 +60,7 @@ export async function run({ short }) {
   const name = worst === 'tls' ? 'TLS handshake' : names[Number(worst.slice(1))]
   return [
     {
-      what: `${calls.length} calls to ${hosts.length} faults: the deadline outlived by, at most`,
+      what: `${calls.length} calls to ${hosts.length} faults: later than a plain timer by`,
       asked: `<= ${limit.toFixed(0)} ms`,
       seen: `${by.toFixed(1)} ms, ${name}`,
       ok: by <= limit && late.size === hosts.length,

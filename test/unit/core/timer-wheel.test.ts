@@ -47,6 +47,41 @@ describe('the timer wheel', () => {
     expect([before, after, later].map(({ firedAt }) => firedAt.length)).toEqual([1, 1, 1])
   })
 
+  it('timers that are always late do not add up', () => {
+    const clock = new VirtualClock()
+    const late: Clock = {
+      now: () => clock.now(),
+      wallTime: () => 0,
+      setTimer: (fire, delay) => clock.setTimer(fire, Math.ceil(delay) + 2.3),
+      afterPoll: (fire) => fire(),
+    }
+    const wheel = new TimerWheel(late)
+    const waits = [100, 1_000, 4_000, 10_000, 30_000].map((at) => ({ at, wait: new Wait() }))
+    for (const { at, wait } of waits) wheel.set(wait, at)
+    clock.advance(31_000)
+    for (const { at, wait } of waits) {
+      expect(wait.firedAt).toHaveLength(1)
+      expect(wait.firedAt[0] as number).toBeGreaterThanOrEqual(at)
+      expect(wait.firedAt[0] as number).toBeLessThanOrEqual(at + 14)
+    }
+  })
+
+  it('a wait that is put in between two ticks is not a tick longer for it', () => {
+    const clock = new VirtualClock()
+    const wheel = new TimerWheel(clock)
+    wheel.set(new Wait(), 5_000)
+    for (let step = 0; step < 200; step++) {
+      clock.advance(3.7)
+      const wait = new Wait()
+      wheel.read()
+      const at = clock.now() + 37 + step / 7
+      wheel.set(wait, at)
+      clock.advance(100)
+      expect((wait.firedAt[0] as number) - at).toBeGreaterThanOrEqual(-1e-4)
+      expect((wait.firedAt[0] as number) - at).toBeLessThanOrEqual(10 + 1e-4)
+    }
+  })
+
   it('ticks only while something waits', () => {
     const clock = new VirtualClock()
     const wheel = new TimerWheel(clock)
