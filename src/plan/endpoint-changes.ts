@@ -18,6 +18,19 @@ export interface EndpointsOwner {
   leave(endpoint: Endpoint): void
 }
 
+/** A change under way. */
+interface Change {
+  readonly specs: readonly EndpointSpec[]
+  readonly former: readonly Endpoint[]
+  readonly number: number
+  readonly now: number
+  /** Where in `former` the next of `specs` is looked for first. */
+  beside: number
+  readonly present: Endpoint[]
+  /** Those that had left. */
+  readonly returning: Endpoint[]
+}
+
 /**
  * Takes changes of a service's endpoints over. The first is applied at once, further ones 50 ms after it together, so that a
  * thousand pushes a second are twenty changes. A large change is worked out in slices of 5 ms while calls choose among the
@@ -116,29 +129,12 @@ export class EndpointChanges {
     const { known, owner, time } = this
     const former = owner.set.all
     const number = ++this.number
-    const present: Endpoint[] = []
-    const returning: Endpoint[] = []
-    const now = time.read()
-    let beside = 0
-    for (let index = 0; index < specs.length; index++) {
-      if (index % STRIDE === STRIDE - 1) yield
-      const spec = specs[index] as EndpointSpec
-      // Mostly the next is the next of before, or the one after it; whoever came or went costs a look-up.
-      let endpoint: Endpoint | undefined
-      if (former[beside]?.id === spec.id) endpoint = former[beside++]
-      else if (former[beside + 1]?.id === spec.id) {
-        endpoint = former[beside + 1]
-        beside += 2
-      } else endpoint = known.get(spec.id)
-      if (endpoint === undefined) {
-        endpoint = owner.join(spec, now)
-        known.add(endpoint)
-      } else if (endpoint.spec !== spec) owner.renew(endpoint, spec)
-      if (endpoint.namedBy === number) continue
-      endpoint.namedBy = number
-      if (endpoint.removedAt !== undefined) returning.push(endpoint)
-      present.push(endpoint)
+    const change: Change = { specs, former, number, now: time.read(), beside: 0, present: [], returning: [] }
+    for (let index = 0; index < specs.length; index += STRIDE) {
+      if (index > 0) yield
+      this.adopt(change, index, Math.min(specs.length, index + STRIDE))
     }
+    const { present, returning } = change
     const leaving: Endpoint[] = []
     for (let index = 0; index < former.length; index++) {
       if (index % STRIDE === STRIDE - 1) yield
@@ -157,6 +153,32 @@ export class EndpointChanges {
       owner.leave(endpoint)
       known.departs(endpoint)
     }
+  }
+
+  /** The living endpoints behind a piece of the list. A loop of its own, since the engine makes little of loops that yield. */
+  private adopt(change: Change, from: number, to: number): void {
+    const { known, owner } = this
+    const { specs, former, number, now, present, returning } = change
+    let { beside } = change
+    for (let index = from; index < to; index++) {
+      const spec = specs[index] as EndpointSpec
+      // Mostly the next is the next of before, or the one after it; whoever came or went costs a look-up.
+      let endpoint: Endpoint | undefined
+      if (former[beside]?.id === spec.id) endpoint = former[beside++]
+      else if (former[beside + 1]?.id === spec.id) {
+        endpoint = former[beside + 1]
+        beside += 2
+      } else endpoint = known.get(spec.id)
+      if (endpoint === undefined) {
+        endpoint = owner.join(spec, now)
+        known.add(endpoint)
+      } else if (endpoint.spec !== spec) owner.renew(endpoint, spec)
+      if (endpoint.namedBy === number) continue
+      endpoint.namedBy = number
+      if (endpoint.removedAt !== undefined) returning.push(endpoint)
+      present.push(endpoint)
+    }
+    change.beside = beside
   }
 }
 

@@ -82,8 +82,8 @@ export class KnownEndpoints {
 }
 
 /** Nothing ever happened to it: one made anew would be the same. */
-function isBlank({ tries, inflight, ejections, connectFailedAt }: Endpoint): boolean {
-  return tries === 0 && inflight === 0 && ejections === 0 && connectFailedAt === Number.NEGATIVE_INFINITY
+function isBlank({ tries, inflight, ejections, connectFailedAt, unhealthy, degraded }: Endpoint): boolean {
+  return tries === 0 && inflight === 0 && ejections === 0 && connectFailedAt === Number.NEGATIVE_INFINITY && !unhealthy && !degraded
 }
 
 /** How long the state of an endpoint that left is kept, in case it comes back. */

@@ -23,7 +23,9 @@ export class NamedEndpoints {
   /** Takes over what was written. */
   configure(specs: readonly EndpointSpec[]): void {
     this.specs = specs
-    const hosts = new Set(specs.flatMap(({ host }) => (isName(host) ? [host] : [])))
+    // There may be 100,000 of them, and mostly none is a name.
+    const hosts = new Set<string>()
+    for (const { host } of specs) if (isName(host)) hosts.add(host)
     // The new ones first: a name that only moved is not given up between.
     for (const host of hosts)
       if (!this.followed.has(host))
@@ -74,6 +76,7 @@ export class NamedEndpoints {
 
   /** No connection to the endpoint `id` came about: its name may have moved. */
   unreachable(id: string): void {
+    if (this.followed.size === 0) return
     for (const spec of this.specs) if (id.startsWith(`${spec.id}#`)) this.followed.get(spec.host)?.refresh()
   }
 
