@@ -17,6 +17,7 @@ export default defineConfig(({ mode }) => ({
     pool: 'forks',
     // Servers, clients and clocks share the cores: more workers than cores make timings lie.
     maxWorkers: 2,
+    maxConcurrency: 3,
     testTimeout: mode === 'integration' ? 120_000 : 20_000,
     hookTimeout: mode === 'integration' ? 120_000 : 20_000,
     // A mistake in a promise must fail the run, also when no test waits for it.

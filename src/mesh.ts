@@ -173,6 +173,9 @@ export class Mesh<Name extends string = string> {
       get around() {
         return outbound.around
       },
+      get closed() {
+        return mesh.closing !== undefined
+      },
       afterPoll: (then) => this.clock.afterPoll(then),
       now: () => time.read(),
       find: (origin) => targets.find(origin),

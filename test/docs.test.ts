@@ -88,7 +88,9 @@ describe('the documents', () => {
     ).toEqual([]))
 
   const runnable = blocks.filter(({ noRun }) => !noRun)
-  if (runnable.length > 0) it.each(runnable.map((block) => [block.name, block] as const))('%s runs', (_, block) => runBlock(block), 30_000)
+  // Processes of their own, which mostly wait.
+  if (runnable.length > 0)
+    it.concurrent.each(runnable.map((block) => [block.name, block] as const))('%s runs', (_, block) => runBlock(block), 30_000)
 })
 
 describe('the check of the documents', () => {

@@ -17,7 +17,7 @@ beforeAll(requireBuild)
 
 describe('the examples', () => {
   if (names.length > 0) {
-    it.each(names)('%s runs to its end', (name) => runExample(name, readFileSync(join(EXAMPLES, name), 'utf8')), 30_000)
+    it.concurrent.each(names)('%s runs to its end', (name) => runExample(name, readFileSync(join(EXAMPLES, name), 'utf8')), 30_000)
     it.each(names)(`%s has at most ${MOST_LINES} lines`, (name) => expect(isShort(readFileSync(join(EXAMPLES, name), 'utf8'))).toBe(true))
   }
 

@@ -232,6 +232,8 @@ describe('calls that wait for the start', () => {
     await mesh.close()
     for (const url of ['http://orders/', `http://${server.address}/`])
       expect(await failureOf(mesh.request(url))).toMatchObject({ code: 'MESH_CLOSED' })
+    for (const url of ['http://orders/', `http://${server.address}/`])
+      expect(await failureOf(mesh.fetch(url))).toMatchObject({ message: 'fetch failed', cause: { code: 'MESH_CLOSED' } })
     expect(server.requests.length).toBe(2)
     expect(await failureOf(mesh.execute('job', () => 1))).toMatchObject({ code: 'MESH_CLOSED' })
   })

@@ -20,6 +20,7 @@ export type Ownership = 'ours' | 'theirs' | 'unknown'
 /** What `mesh.fetch` needs from the mesh. */
 export interface FetchHost extends Omit<FetchContext, 'platform' | 'makeResponse' | 'signals'> {
   owner(input: unknown): Ownership
+  readonly closed: boolean
   /** Calls back when `unknown` has become one or the other, or with what prevents it. */
   whenSettled(then: (error: unknown) => void): void
   readonly dispatcher: object
@@ -84,6 +85,7 @@ export class MeshFetch {
   /** The platform's fetch: with the mesh underneath where the host is, or may turn out to be, ours. */
   private async elsewhere(platform: Fetch, input: unknown, init: Init | undefined): Promise<Response> {
     const { host } = this
+    if (host.closed) throw new TypeError('fetch failed', { cause: meshErrorWithoutStack('MESH_CLOSED', { reason: 'the mesh is closed' }) })
     if (host.owner(input) === 'unknown') {
       await this.settled(input, init)
       if (host.owner(input) === 'ours') return this.fetch(platform, input, init)
