@@ -112,10 +112,17 @@ describe('a process that runs short of', () => {
        import { syncBuiltinESMExports } from 'node:module'
        const full = () => { throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }) }
        const asked = []
-       for (const name of ['open', 'openSync', 'writeFile', 'writeFileSync', 'appendFile', 'appendFileSync', 'mkdir', 'mkdirSync', 'mkdtemp', 'mkdtempSync', 'createWriteStream', 'rename', 'renameSync'])
-         fs[name] = (...given) => { asked.push(name); full() }
-       for (const name of ['open', 'writeFile', 'appendFile', 'mkdir', 'mkdtemp', 'rename'])
+       for (const name of ['writeFile', 'writeFileSync', 'appendFile', 'appendFileSync', 'mkdir', 'mkdirSync', 'mkdtemp', 'mkdtempSync', 'createWriteStream', 'rename', 'renameSync'])
+         fs[name] = () => { asked.push(name); full() }
+       for (const name of ['writeFile', 'appendFile', 'mkdir', 'mkdtemp', 'rename'])
          fs.promises[name] = async () => { asked.push('promises.' + name); full() }
+       // Modules are opened to be read, by Node itself.
+       const reads = (flags) => flags === undefined || typeof flags === 'function' || flags === 'r' || flags === fs.constants.O_RDONLY
+       for (const holder of [fs, fs.promises])
+         for (const name of ['open', 'openSync']) {
+           const open = holder[name]
+           if (open !== undefined) holder[name] = (path, flags, ...rest) => (reads(flags) ? open(path, flags, ...rest) : (asked.push(name), full()))
+         }
        syncBuiltinESMExports()
        process.chdir('/proc')
        const { createMesh } = await import(${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)})
