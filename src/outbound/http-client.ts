@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { isIP, type LookupFunction } from 'node:net'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
@@ -29,17 +28,16 @@ export class UndiciHttpClient implements HttpClient {
 
   async request(request: HttpRequest): Promise<HttpAnswer> {
     const { clock } = this.options
-    // undici takes an emitter for a signal, and that is all that is needed to end one request.
-    const signal = new Signal()
+    // A poll every few seconds may pay for one.
+    const aborter = new AbortController()
     let late: Error | undefined
     const timer = clock.setTimer(() => {
       late = new Error(`no complete answer from ${hostOf(request.url)} within ${request.timeoutMs} ms`)
-      signal.aborted = true
-      signal.emit('abort')
+      aborter.abort(late)
     }, request.timeoutMs)
     timer.unref()
     try {
-      return await this.follow(request, signal)
+      return await this.follow(request, aborter.signal)
     } catch (error) {
       throw late ?? error
     } finally {
@@ -53,7 +51,7 @@ export class UndiciHttpClient implements HttpClient {
     await this.agent?.destroy()
   }
 
-  private async follow(request: HttpRequest, signal: Signal): Promise<HttpAnswer> {
+  private async follow(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     let url = new URL(request.url)
     for (let redirects = 0; ; redirects++) {
       const answer = await this.once(url, request, signal)
@@ -66,7 +64,7 @@ export class UndiciHttpClient implements HttpClient {
     }
   }
 
-  private async once(url: URL, request: HttpRequest, signal: Signal): Promise<HttpAnswer> {
+  private async once(url: URL, request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
     const refusal = this.options.addressPolicy.refusal(host)
     if (refusal !== undefined) throw new Error(refusal)
@@ -106,11 +104,6 @@ export class UndiciHttpClient implements HttpClient {
       (error: NodeJS.ErrnoException) => callback(error, '', 0),
     )
   }
-}
-
-/** As much of an AbortSignal as undici asks for. */
-class Signal extends EventEmitter {
-  aborted = false
 }
 
 function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {
