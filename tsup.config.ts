@@ -8,6 +8,8 @@ export default defineConfig(({ env }) => ({
   platform: 'node',
   // Without it the CommonJS build of each entry would carry its own copy of every class.
   splitting: true,
+  // Loading them whole costs more than all of inmesh; of what is bundled only the part that is used remains.
+  noExternal: ['valibot', 'lru-cache'],
   treeshake: true,
   sourcemap: true,
   shims: false,

@@ -3,8 +3,6 @@ import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ProbeRequest, ProbeResult, Prober } from '../model/health.ts'
 import { connectorTo, SecureContexts } from './connector.ts'
-import { probeGrpc } from './grpc-probe.ts'
-import { probeHttp } from './http-probe.ts'
 import type { ProbeEnd } from './probe-end.ts'
 
 /**
@@ -51,13 +49,11 @@ export class EndpointProber implements Prober {
           return
         }
         connected.on('error', (broken) => end({ failure: broken.message }))
-        try {
-          if (settings.type === 'tcp') end({ failure: undefined })
-          else if (settings.type === 'grpc') probeGrpc(connected, request, end)
-          else probeHttp(connected, request, end)
-        } catch (thrown) {
-          end({ failure: String(thrown) })
-        }
+        if (settings.type === 'tcp') end({ failure: undefined })
+        else
+          clientOf(settings.type)
+            .then((ask) => open && ask(connected, request, end))
+            .catch((thrown: unknown) => end({ failure: String(thrown) }))
       })
     })
   }
@@ -86,4 +82,11 @@ export class EndpointProber implements Prober {
       connected(error as Error, null)
     }
   }
+}
+
+type Ask = (socket: Socket, request: ProbeRequest, end: ProbeEnd) => void
+
+/** The platform's clients, loaded by the first probe that needs one: HTTP/2 alone costs more than the rest of inmesh. */
+async function clientOf(type: 'http' | 'grpc'): Promise<Ask> {
+  return type === 'grpc' ? (await import('./grpc-probe.ts')).probeGrpc : (await import('./http-probe.ts')).probeHttp
 }
