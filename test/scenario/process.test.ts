@@ -1,19 +1,11 @@
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { mustEndWell, place, requireBuild, runScript } from '../support/child-script.ts'
-import { FaultServer, type Step } from '../support/fault-server.ts'
+import { lifetimes } from '../support/lifetimes.ts'
+
+const { serverOf } = lifetimes()
 
 beforeAll(requireBuild)
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
-})
-
-async function serverOf(...script: Step[]): Promise<FaultServer> {
-  const server = await FaultServer.start(...script)
-  cleanups.push(() => server.close())
-  return server
-}
 
 /** A script with `mesh` made of `options`; what it prints as JSON, and how long it ran. */
 async function run<T>(name: string, options: object, body: string): Promise<{ said: T; ms: number }> {

@@ -1,21 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { mustEndWell, place, ROOT, requireBuild } from '../support/child-script.ts'
-import { FaultServer, type Step } from '../support/fault-server.ts'
+import { lifetimes } from '../support/lifetimes.ts'
+
+const { keep, serverOf } = lifetimes()
 
 beforeAll(requireBuild)
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
-})
-
-async function serverOf(...script: Step[]): Promise<FaultServer> {
-  const server = await FaultServer.start(...script)
-  cleanups.push(() => server.close())
-  return server
-}
 
 /** A network of its own with ten ports to dial from; empty where the system allows none. */
 const TEN_PORTS = [
@@ -30,7 +22,7 @@ const hasNetworks = spawnSync(TEN_PORTS[0] as string, [...TEN_PORTS.slice(1), 't
 /** Runs a script under `wrapper`, which sets its limits. */
 async function runWith([command, ...args]: readonly string[], path: string): Promise<{ stdout: string; stderr: string }> {
   const child = spawn(command as string, [...args, process.execPath, path], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
-  cleanups.push(() => child.kill('SIGKILL'))
+  keep(() => child.kill('SIGKILL'))
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -153,7 +145,7 @@ describe('a worker', () => {
     const unhandled: unknown[] = []
     const hear = (reason: unknown): void => void unhandled.push(reason)
     process.on('unhandledRejection', hear)
-    cleanups.push(() => process.off('unhandledRejection', hear))
+    keep(() => process.off('unhandledRejection', hear))
     const workers = [1, 2].map(
       () => new Worker(code, { eval: true, workerData: { path, addresses: servers.map(({ address }) => address) } }),
     )

@@ -1,23 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createMesh, type Gate, type MeshOptions, staticSource } from '../../src/index.ts'
 import { failureOf } from '../support/failure.ts'
-import { FaultServer, type Step } from '../support/fault-server.ts'
+import { lifetimes } from '../support/lifetimes.ts'
 import { meshErrorIn } from '../support/scenario.ts'
 
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
-})
-
-async function serverOf(...script: Step[]): Promise<FaultServer> {
-  const server = await FaultServer.start(...script)
-  cleanups.push(() => server.close())
-  return server
-}
+const { keep, serverOf } = lifetimes()
 
 function meshOf(options: MeshOptions) {
   const mesh = createMesh(options)
-  cleanups.push(() => mesh.close({ timeout: 0 }))
+  keep(() => mesh.close({ timeout: 0 }))
   return mesh
 }
 

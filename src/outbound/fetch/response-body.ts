@@ -1,4 +1,5 @@
 import { meshErrorWithoutStack } from '../../core/errors.ts'
+import { saidBy } from '../failure.ts'
 import type { DispatchController } from '../handler.ts'
 import { type Coding, decodeAll } from './decode.ts'
 
@@ -135,9 +136,13 @@ export class ResponseBody {
 
   /** What a reader hears when the bytes do not decode. */
   undecodable(cause: unknown): TypeError {
-    const said = cause instanceof Error ? cause.message : String(cause)
     return terminated(
-      meshErrorWithoutStack('MESH_PROTOCOL', { service: this.service, tries: 1, reason: `the body cannot be decoded: ${said}`, cause }),
+      meshErrorWithoutStack('MESH_PROTOCOL', {
+        service: this.service,
+        tries: 1,
+        reason: `the body cannot be decoded: ${saidBy(cause)}`,
+        cause,
+      }),
     )
   }
 
