@@ -30,6 +30,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'interception',
     'testing',
   ],
+  ['composition'],
   ['mesh.ts', 'index.ts', 'cli'],
 ]
 
@@ -114,7 +115,10 @@ const THIRD_PARTY: Readonly<Record<string, readonly RegExp[]>> = {
   undici: [/^outbound\/undici\.ts$/],
   opossum: [/^resilience\//],
   'p-retry': [/^core\/loop\.ts$/, /^resilience\/execute\.ts$/],
-  'lru-cache': [/^discovery\//, /^resilience\/rate-limit\.ts$/],
+  'lru-cache': [/^discovery\//, /^resilience\//, /^security\//],
+  jose: [/^security\/jwt\//],
+  re2js: [/^core\/safe-pattern\.ts$/],
+  'xxhash-wasm': [/^balancing\//],
   valibot: [/^config\//, /^model\//],
   yaml: [/^config\/file\//],
 }

@@ -5,10 +5,12 @@ import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthReporter } from '../model/health.ts'
+import type { InboundSettings } from '../model/inbound.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
 import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
@@ -23,6 +25,7 @@ export interface ParsedOptions {
   readonly defaults: PolicySections
   readonly resources: readonly Resource[]
   readonly sources: readonly Source[]
+  readonly inbound: InboundSettings
   readonly gates: readonly Gate[]
   readonly healthReporters: readonly HealthReporter[]
   readonly unknownHosts: 'pass' | 'refuse'
@@ -73,6 +76,7 @@ function optionsSchema(plain: unknown) {
       defaults: v.optional(record(policyEntries, LATER_DEFAULTS, acrossPolicy), {}),
       services: v.optional(servicesSchema(policy, namespace)),
       policies: v.optional(outboundPolicies, []),
+      inbound: v.optional(inbound, {}),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
       healthReporters: v.optional(listOf('health reporters', withMethods<HealthReporter>('a health reporter', 'report')), []),

@@ -5,6 +5,7 @@ import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthReporter } from './health.ts'
+import type { InboundOptions } from './inbound.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
 import type { Source } from './source.ts'
@@ -218,6 +219,8 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   defaults?: PolicyOptions
   /** Further configuration; the later replaces the earlier, these options replace them all. */
   sources?: Source[]
+  /** What holds for the requests that this process receives. */
+  inbound?: InboundOptions
   /** What happens to hosts that are no service: `pass` (default) or `refuse`. */
   unknownHosts?: 'pass' | 'refuse'
   /** Addresses or CIDR ranges allowed although the address policy refuses them (link-local, metadata, multicast …). */

@@ -1,5 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { Secret } from '../core/secret.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
@@ -186,11 +187,6 @@ export interface TlsSettings {
   readonly key: Secret | undefined
   readonly serverName: string | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
-}
-
-/** A value that prints `[redacted]` wherever it is printed; `reveal` hands it out. */
-export interface Secret {
-  reveal(): string | Uint8Array
 }
 
 /** Timeouts in force. `timeoutMs` undefined: 15 s to the head, nothing after it but `idleTimeoutMs`. */

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { SecretValue } from '../secret.ts'
+import { SecretValue } from '../../core/secret.ts'
 import { checked, compact, duration, integer, listOf, mapOf, oneOf, percent, record, text } from './blocks.ts'
 
 const TOKEN = /^[!#$%&'*+.^`|~0-9a-z-]+$/i

@@ -1,8 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
+import { SecretValue } from '../../core/secret.ts'
 import type { PolicySections } from '../../model/resources.ts'
-import { SecretValue } from '../secret.ts'
 import { checked, oneOf, printType, record, text } from './blocks.ts'
 
 /** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */

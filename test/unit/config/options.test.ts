@@ -235,7 +235,7 @@ describe('good options', () => {
   })
 
   it('a secret prints as nothing but [redacted]', async () => {
-    const { SecretValue } = await import('../../../src/config/secret.ts')
+    const { SecretValue } = await import('../../../src/core/secret.ts')
     const secret = new SecretValue('hush')
     expect(
       [String(secret), JSON.stringify({ secret }), inspect({ secret }), `${inspect(secret, { showHidden: true })}`].join(),

@@ -1,7 +1,11 @@
 import { inspect } from 'node:util'
-import type { Secret } from '../model/resources.ts'
 
 const REDACTED = '[redacted]'
+
+/** A value that prints `[redacted]` wherever it is printed; `reveal` hands it out. */
+export interface Secret {
+  reveal(): string | Uint8Array
+}
 
 /** Something that must not be seen: every way of printing it says `[redacted]`. */
 export class SecretValue implements Secret {
