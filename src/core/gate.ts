@@ -27,6 +27,8 @@ export interface Refusal {
   readonly retryAfterMs?: number | undefined
   /** The resource that decided, where the gate knows it better than its own configuration does. */
   readonly from?: string | undefined
+  /** `WWW-Authenticate` of the answer: how the caller may prove himself. */
+  readonly challenge?: string | undefined
 }
 
 /** The permit of a gate that remembers nothing. */
