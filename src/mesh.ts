@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http'
 import { Ground } from './composition/ground.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
@@ -78,6 +79,15 @@ export class Mesh<Name extends string = string> {
     factory: (head: { statusCode: number; headers: Record<string, string | string[] | undefined> }) => NodeJS.WritableStream,
   ): Promise<unknown> {
     return this.dispatcher.stream(requestOptions(url, options), factory) as Promise<unknown>
+  }
+
+  /**
+   * An agent for clients that stand on node:http: `axios.create({ httpAgent: mesh.httpAgent() })`. Requests to services go to endpoints that
+   * the mesh chooses, the rest to the platform's own agent. Nothing is sent twice: retries, hedges and fallbacks need another door.
+   * @param options.protocol `https:` for the agent of `https:` URLs; default `http:`
+   */
+  httpAgent(options: { protocol?: 'http:' | 'https:' } = {}): Agent {
+    return this.out.httpAgent(options.protocol === 'https:' ? 'https:' : 'http:') as unknown as Agent
   }
 
   /**
