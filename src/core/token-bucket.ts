@@ -1,4 +1,4 @@
-/** How fast a {@link TokenBucket} fills, and how much it holds. */
+/** How fast a {@link RateMeter} lets go, and how much at once. */
 export interface TokenBucketSettings {
   /** Tokens that come back per millisecond. */
   readonly ratePerMs: number
@@ -6,12 +6,21 @@ export interface TokenBucketSettings {
   readonly burst: number
 }
 
+/** What somebody may still spend of a rate: a {@link TokenBucket} or a `Gcra`, which agree with each other. */
+export interface RateMeter {
+  readonly settings: TokenBucketSettings
+  take(now: number): boolean
+  left(now: number): number
+  waitMs(now: number): number
+  reconfigure(settings: TokenBucketSettings, now: number): void
+}
+
 /**
  * A token bucket: begins full, gives one token a call, and is refilled by the time that has passed when somebody looks, so
  * that it costs no timer however many there are. Within any `t` milliseconds it gives at most `burst + ratePerMs × t` tokens.
  */
-export class TokenBucket {
-  private settings: TokenBucketSettings
+export class TokenBucket implements RateMeter {
+  settings: TokenBucketSettings
   /** Below zero after a push that made the bucket smaller than what was spent: that debt is paid off first. */
   private tokens: number
   private at: number
