@@ -14,10 +14,11 @@ export class Gcra implements RateMeter {
   /** How far ahead `due` may lie for one more call. */
   private toleranceMs = 0
 
-  constructor(settings: TokenBucketSettings, now: number) {
+  /** @param spent calls that it begins with as if they had been made */
+  constructor(settings: TokenBucketSettings, now: number, spent = 0) {
     this.settings = settings
-    this.due = now
     this.measure()
+    this.due = now + spent * this.gapMs
   }
 
   /** Lets one call go; false when it comes too early. */
@@ -39,9 +40,13 @@ export class Gcra implements RateMeter {
     return early <= ROUNDING_MS ? 0 : early
   }
 
+  spent(now: number): number {
+    return Math.max(0, this.due - now) / this.gapMs
+  }
+
   /** Applies to the living state: what was spent stays spent, counted in calls. */
   reconfigure(settings: TokenBucketSettings, now: number): void {
-    const spent = Math.max(0, this.due - now) / this.gapMs
+    const spent = this.spent(now)
     this.settings = settings
     this.measure()
     this.due = now + spent * this.gapMs

@@ -12,6 +12,8 @@ export interface RateMeter {
   take(now: number): boolean
   left(now: number): number
   waitMs(now: number): number
+  /** Calls that are not made good yet. */
+  spent(now: number): number
   reconfigure(settings: TokenBucketSettings, now: number): void
 }
 
@@ -25,9 +27,10 @@ export class TokenBucket implements RateMeter {
   private tokens: number
   private at: number
 
-  constructor(settings: TokenBucketSettings, now: number) {
+  /** @param spent calls that it begins with as if they had been made */
+  constructor(settings: TokenBucketSettings, now: number, spent = 0) {
     this.settings = settings
-    this.tokens = settings.burst
+    this.tokens = settings.burst - spent
     this.at = now
   }
 
@@ -49,6 +52,11 @@ export class TokenBucket implements RateMeter {
   waitMs(now: number): number {
     this.refill(now)
     return this.tokens >= ONE ? 0 : (1 - this.tokens) / this.settings.ratePerMs
+  }
+
+  spent(now: number): number {
+    this.refill(now)
+    return this.settings.burst - this.tokens
   }
 
   /** Applies to the living state: what was spent stays spent, whatever the size of the bucket is now. */

@@ -1,9 +1,9 @@
 import type { Call } from '../core/call.ts'
 import { formatDuration } from '../core/duration.ts'
-import { FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
+import { type AnswerHeaders, FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
 import { TokenBucket, type TokenBucketSettings } from '../core/token-bucket.ts'
 import type { RateLimitSettings, RateSettings } from '../model/resources.ts'
-import { KeyedMeters } from './keyed-meters.ts'
+import { boundedKey, KeyedMeters } from './keyed-meters.ts'
 
 /** Tokens and refill of `requests` in each `perMs`. */
 export function bucketSettings({ requests, perMs = 1_000, burst = requests }: RateSettings): TokenBucketSettings {
@@ -60,7 +60,7 @@ export class RateLimit implements Gate {
     const { key } = this.settings
     const { now } = this.time
     const value = key === undefined ? undefined : call.header(key)
-    const bucket = this.buckets.of(value, this.rate, now)
+    const bucket = this.buckets.of(value === undefined ? undefined : boundedKey(value), this.rate, now)
     if (bucket.take(now)) return FREE_PERMIT
     this.refusals++
     this.refusal.retryAfterMs = Math.ceil(bucket.waitMs(now))
@@ -74,7 +74,7 @@ export class RateLimit implements Gate {
   }
 }
 
-/** One per gate, for all calls it refuses; read `retryAfterMs` at once, since the next refusal writes it anew. */
+/** Outbound one per gate, for all calls it refuses; read `retryAfterMs` at once, since the next refusal writes it anew. */
 export class RateRefusal implements Refusal {
   readonly refused = true
   readonly code = 'MESH_RATE_LIMITED'
@@ -82,6 +82,7 @@ export class RateRefusal implements Refusal {
   readonly from: string | undefined
   reason: string
   retryAfterMs = 0
+  headers: AnswerHeaders | undefined = undefined
   constructor(reason: string, from?: string) {
     this.reason = reason
     this.from = from

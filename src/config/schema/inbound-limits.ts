@@ -65,10 +65,11 @@ const by = listOf('descriptors', descriptor, (written, report) => {
     if (seen.has(label)) report([index], `${label} is there twice`)
     seen.add(label)
   }
+  if (written.size > 8) report([], 'expected at most 8')
 })
 
-const valueText = checked('text of at most 256 characters', (input) =>
-  typeof input === 'string' && input.length <= 256 ? input : undefined,
+const valueText = checked('text of at most 2,048 characters', (input) =>
+  typeof input === 'string' && input.length <= 2_048 ? input : undefined,
 )
 
 const override = v.pipe(
