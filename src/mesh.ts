@@ -172,7 +172,7 @@ export class Mesh<Name extends string = string> {
 
   /** Counters and states now, as plain JSON. */
   stats(): MeshStats {
-    return { closed: this.ground.closed, inbound: this.inside.guard.stats(), ...this.out.stats() }
+    return { closed: this.ground.closed, inbound: this.inside.stats(), ...this.out.stats() }
   }
 
   /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */

@@ -1,4 +1,12 @@
 import type { InboundGate } from './inbound-call.ts'
+import type {
+  InboundRateLimitOptions,
+  InboundRateLimitSettings,
+  RateLimitHeaderOptions,
+  RateLimitHeaderSettings,
+  SheddingOptions,
+  SheddingSettings,
+} from './inbound-limits.ts'
 
 /** How paths are read before anybody judges them. Default: Envoy's advice for the edge. */
 export interface PathOptions {
@@ -34,6 +42,12 @@ export interface InboundOptions {
   trustedProxies?: string[]
   paths?: PathOptions
   headers?: HeaderOptions
+  /** How often requests are taken. All that match are asked, and a request that one refuses costs none of them anything. Default: none. */
+  rateLimits?: InboundRateLimitOptions[]
+  /** What answers say about rate limits. */
+  rateLimitHeaders?: RateLimitHeaderOptions
+  /** What is taken when the process is asked for more than it can do; `true` for the defaults. Default: everything. */
+  shedding?: SheddingOptions | boolean
   /** Further gates, asked in order after authorization and limits. */
   gates?: InboundGate[]
 }
@@ -59,5 +73,8 @@ export interface InboundSettings {
   readonly trustedProxies: readonly string[]
   readonly paths: PathSettings
   readonly headers: HeaderSettings
+  readonly rateLimits: readonly InboundRateLimitSettings[]
+  readonly rateLimitHeaders: RateLimitHeaderSettings
+  readonly shedding: SheddingSettings | false
   readonly gates: readonly InboundGate[]
 }

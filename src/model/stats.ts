@@ -1,4 +1,5 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -67,6 +68,10 @@ export interface InboundStats {
   inflight: number
   /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
   refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+  /** Absent without rate limits. */
+  rateLimits?: RateLimitStats
+  /** Absent without shedding. */
+  shedding?: SheddingStats
 }
 
 /** Plain JSON, made when asked for. */

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import type { InboundSettings } from '../../model/inbound.ts'
 import type { InboundGate } from '../../model/inbound-call.ts'
 import { listOf, record, withMethods } from './blocks.ts'
+import { rateLimitHeaders, rateLimits, shedding } from './inbound-limits.ts'
 import { headers, paths } from './inbound-paths.ts'
 import { allowAddresses } from './service.ts'
 
@@ -11,4 +12,7 @@ export const inbound: v.GenericSchema<unknown, InboundSettings> = record({
   paths: v.optional(paths, {}),
   headers: v.optional(headers, {}),
   gates: v.optional(listOf('gates', withMethods<InboundGate>('a gate', 'admit')), []),
+  rateLimits: v.optional(rateLimits, []),
+  rateLimitHeaders: v.optional(rateLimitHeaders, {}),
+  shedding: v.optional(shedding, false),
 })
