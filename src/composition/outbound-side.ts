@@ -7,12 +7,16 @@ import { DnsResolver } from '../discovery/dns/dns-resolver.ts'
 import { HealthMonitor } from '../health/monitor.ts'
 import { HealthReporters } from '../health/reporters.ts'
 import type { MeshStats } from '../model/stats.ts'
+import type { AgentCall } from '../outbound/agent/agent-call.ts'
+import { EndpointAgents } from '../outbound/agent/endpoint-agents.ts'
+import { HttpAgent } from '../outbound/agent/http-agent.ts'
+import type { Connections } from '../outbound/connections.ts'
 import { MeshDispatcher, type UniversalDispatcher } from '../outbound/dispatcher.ts'
 import type { CallSettings } from '../outbound/engine.ts'
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
-import { Outbound } from '../outbound/outbound.ts'
+import { Outbound, type OutboundHost } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
 import { Startup } from '../outbound/startup.ts'
 import { Targets } from '../outbound/targets.ts'
@@ -39,7 +43,9 @@ export class OutboundSide {
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly monitor: HealthMonitor
+  private readonly host: OutboundHost
   private readonly outbound: Outbound
+  private readonly agents: EndpointAgents
   private readonly fetching: MeshFetch
   private context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private installation: Installation | undefined = undefined
@@ -70,7 +76,10 @@ export class OutboundSide {
         monitor: this.monitor,
         emit,
         report: (change) => reporters.tell(change),
-        released: (endpoint) => this.startup.engine.connections?.release(endpoint),
+        released: (endpoint) => {
+          this.startup.engine.connections?.release(endpoint)
+          this.agents.release(endpoint)
+        },
         unreachable: (endpoint) => this.sources.unreachable(endpoint),
       },
       parsed.namespace,
@@ -110,7 +119,7 @@ export class OutboundSide {
       answered: () => this.startup.check(),
     })
     const side = this
-    this.outbound = new Outbound({
+    this.host = {
       engine: this.startup.engine,
       targets: this.targets,
       unknownHosts: parsed.unknownHosts,
@@ -124,7 +133,11 @@ export class OutboundSide {
         return side.startup.done
       },
       whenReady: (then) => this.startup.when(then),
-    })
+    }
+    this.outbound = new Outbound(this.host)
+    this.agents = new EndpointAgents((request, connected) =>
+      (request as AgentCall).open(this.startup.engine.connections as Connections, connected),
+    )
     this.dispatcher = new MeshDispatcher({
       dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
       undici: () => this.startup.undici(),
@@ -186,8 +199,13 @@ export class OutboundSide {
     return this.installation.hold()
   }
 
+  /** An agent for clients that stand on node:http. */
+  httpAgent(protocol: 'http:' | 'https:'): HttpAgent {
+    return new HttpAgent(protocol, this.host, this.agents, () => this.outbound.passedThrough++)
+  }
+
   /** What `mesh.stats()` says of the outbound side. */
-  stats(): Omit<MeshStats, 'closed'> {
+  stats(): Omit<MeshStats, 'closed' | 'inbound'> {
     const now = this.ground.time.read()
     const services: MeshStats['services'] = {}
     let inflight = 0
@@ -216,6 +234,7 @@ export class OutboundSide {
     this.monitor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    this.agents.destroy()
     this.plan.close()
     this.resolver.close()
     await this.http.close()

@@ -65,6 +65,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.deadline = Math.min(this.startedAt + (bound ?? policy.timeouts.headTimeoutMs), settings.notAfter)
   }
 
+  /** Ends the call before its time. */
+  abstract abort(reason?: unknown): void
+
   /** Re-sends that this call has not used. */
   get resendsLeft(): number {
     return Math.max(0, this.retries - Math.max(0, this.tries - 1 - this.moves))
@@ -98,7 +101,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   }
 
   /** The one place where an endpoint hears how a try ended. */
-  protected observe(attempt: Attempt, verdict: Outcome['verdict']): void {
+  protected observe(attempt: ObservedTry, verdict: Outcome['verdict']): void {
     if (attempt.observed) return
     const { endpoint } = attempt
     attempt.observed = true
@@ -184,6 +187,14 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** A try as its end is told. */
+interface ObservedTry extends Outcome {
+  readonly endpoint: Endpoint
+  readonly startedAt: number
+  verdict: Outcome['verdict']
+  observed: boolean
 }
 
 /** The part of the configuration that a failure of each kind goes back to. */
