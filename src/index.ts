@@ -11,6 +11,19 @@ export type { Gate, Permit, Refusal } from './core/gate.ts'
 export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
 export { createMesh, type Mesh } from './mesh.ts'
+export type {
+  AuthenticationOptions,
+  AuthenticationStats,
+  ClaimHeaderOptions,
+  JsonWebKeySet,
+  KeySetStats,
+  RemoteKeysOptions,
+  TokenAlgorithm,
+  TokenPlaceOptions,
+  TokenProviderOptions,
+  TokenRequirementOptions,
+  TokenRuleOptions,
+} from './model/authentication.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'

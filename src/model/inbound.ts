@@ -1,3 +1,4 @@
+import type { AuthenticationOptions, AuthenticationSettings } from './authentication.ts'
 import type { InboundGate } from './inbound-call.ts'
 import type {
   InboundRateLimitOptions,
@@ -40,6 +41,8 @@ export interface HeaderOptions {
 export interface InboundOptions {
   /** Addresses or CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none. */
   trustedProxies?: string[]
+  /** Tokens that requests carry, and who vouches for them. Default: none is looked at. */
+  authentication?: AuthenticationOptions
   paths?: PathOptions
   headers?: HeaderOptions
   /** How often requests are taken. All that match are asked, and a request that one refuses costs none of them anything. Default: none. */
@@ -71,6 +74,7 @@ export interface HeaderSettings {
 /** {@link InboundOptions}, checked. */
 export interface InboundSettings {
   readonly trustedProxies: readonly string[]
+  readonly authentication?: AuthenticationSettings | undefined
   readonly paths: PathSettings
   readonly headers: HeaderSettings
   readonly rateLimits: readonly InboundRateLimitSettings[]

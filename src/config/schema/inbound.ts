@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { InboundSettings } from '../../model/inbound.ts'
 import type { InboundGate } from '../../model/inbound-call.ts'
+import { authentication } from './authentication.ts'
 import { listOf, record, withMethods } from './blocks.ts'
 import { rateLimitHeaders, rateLimits, shedding } from './inbound-limits.ts'
 import { headers, paths } from './inbound-paths.ts'
@@ -9,6 +10,7 @@ import { allowAddresses } from './service.ts'
 /** `inbound: { … }` of the options. */
 export const inbound: v.GenericSchema<unknown, InboundSettings> = record({
   trustedProxies: v.optional(allowAddresses, []),
+  authentication: v.optional(authentication),
   paths: v.optional(paths, {}),
   headers: v.optional(headers, {}),
   gates: v.optional(listOf('gates', withMethods<InboundGate>('a gate', 'admit')), []),
