@@ -4,6 +4,7 @@ import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
+import type { AuthorizationAnswer, AuthorizeRequest } from './model/authorization.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -20,6 +21,7 @@ import { splitUrl } from './outbound/url.ts'
 import { explainFound, explainStranger } from './plan/explain.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
+import { questionOf } from './security/authorization/question.ts'
 
 /**
  * A service mesh in this process: every call made through it gets discovery, balancing, retries, timeouts, circuit
@@ -118,6 +120,14 @@ export class Mesh<Name extends string = string> {
     const { authority: host, secure } = origin
     const path = splitUrl(request.url)?.path ?? '/'
     return explainFound(this.out.plan, found, { host, method: method.toUpperCase(), path, headers, secure }, this.ground.time.read())
+  }
+
+  /**
+   * What would be decided now about a request that came in, and which resource says so.
+   * @throws MeshError `MESH_CONFIG` for a request that cannot be
+   */
+  authorize(request: AuthorizeRequest = {}): AuthorizationAnswer {
+    return this.out.authorizer.explain(questionOf(request, this.options.service))
   }
 
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */

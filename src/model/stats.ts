@@ -1,4 +1,5 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { AuthorizationStats } from './authorization.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -69,6 +70,7 @@ export interface MeshStats {
   /** Requests that were not ours and went on to the platform. */
   passedThrough: number
   services: Record<string, ServiceStats>
+  authorization: AuthorizationStats
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
