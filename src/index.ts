@@ -24,6 +24,7 @@ export type {
   TokenRequirementOptions,
   TokenRuleOptions,
 } from './model/authentication.ts'
+export type * from './model/authorization.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'

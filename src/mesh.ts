@@ -10,6 +10,7 @@ import { type AnyServer, protect } from './inbound/protect.ts'
 import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
 import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
 import { type Listener, nodeListener } from './middleware/node.ts'
+import type { AuthorizationAnswer, AuthorizeRequest } from './model/authorization.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -26,6 +27,7 @@ import { splitUrl } from './outbound/url.ts'
 import { explainFound, explainStranger } from './plan/explain.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
+import { questionOf } from './security/authorization/question.ts'
 
 /**
  * A service mesh in this process: every call made through it gets discovery, balancing, retries, timeouts, circuit
@@ -48,7 +50,7 @@ export class Mesh<Name extends string = string> {
     this.platform = platformFetch()
     this.ground = new Ground(parsed)
     this.out = new OutboundSide(parsed, this.ground, (how) => this.close(how))
-    this.inside = new InboundSide(parsed, this.ground, this.out.http)
+    this.inside = new InboundSide(parsed, this.ground, this.out)
     this.dispatcher = this.out.dispatcher
   }
 
@@ -61,7 +63,6 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
-    this.inside.start()
     const { startup, sources, resolver } = this.out
     await startup.whenReady(timeoutMs, options.signal, () => [...sources.missing, ...resolver.pending])
   }
@@ -165,6 +166,14 @@ export class Mesh<Name extends string = string> {
     return explainFound(this.out.plan, found, { host, method: method.toUpperCase(), path, headers, secure }, this.ground.time.read())
   }
 
+  /**
+   * What would be decided now about a request that came in, and which resource says so.
+   * @throws MeshError `MESH_CONFIG` for a request that cannot be
+   */
+  authorize(request: AuthorizeRequest = {}): AuthorizationAnswer {
+    return this.out.authorizer.explain(questionOf(request, this.options.service))
+  }
+
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
   snapshot(): PrintedSnapshot {
     const { services, ...rest } = this.out.store.snapshot
@@ -194,7 +203,6 @@ export class Mesh<Name extends string = string> {
     if (this.closing === undefined) {
       const timeoutMs = waitMs('close.timeout', options.timeout)
       this.ground.closed = true
-      this.inside.close()
       this.closing = this.out.shutDown(timeoutMs)
     }
     return this.closing

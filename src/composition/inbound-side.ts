@@ -5,34 +5,46 @@ import type { HttpClient } from '../model/http-client.ts'
 import type { InboundStats } from '../model/stats.ts'
 import { LocalRateLimits } from '../resilience/local-rate-limits.ts'
 import { Shedder } from '../resilience/shedder.ts'
+import type { Authorizer } from '../security/authorization/authorizer.ts'
 import { TokenAuthenticator } from '../security/jwt/authenticator.ts'
 import type { Ground } from './ground.ts'
+
+/** What the inbound side uses of the rest of the mesh. */
+export interface SharedParts {
+  readonly http: HttpClient
+  readonly authorizer: Authorizer
+}
 
 /** Everything of a mesh that stands before the application, put together. */
 export class InboundSide {
   readonly guard: Guard
+  private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
-  private readonly authenticator: TokenAuthenticator | undefined
 
-  constructor(parsed: ParsedOptions, ground: Ground, http: HttpClient) {
+  constructor(parsed: ParsedOptions, ground: Ground, shared: SharedParts) {
     const { clock, random, emit, report } = ground
     const { rateLimits, rateLimitHeaders, shedding, gates, authentication } = parsed.inbound
     this.shedder = shedding === false ? undefined : new Shedder(shedding, clock, random)
-    this.rateLimits = rateLimits.length === 0 ? undefined : new LocalRateLimits(rateLimits, clock, rateLimitHeaders)
-    const failed = (provider: string, error: Error): void => emit('sourceFailed', { source: `keys of ${provider}`, error })
-    const recovered = (provider: string): void => emit('sourceRecovered', { source: `keys of ${provider}` })
-    const { service } = parsed
     this.authenticator =
-      authentication === undefined ? undefined : new TokenAuthenticator(authentication, { clock, random, http, service, failed, recovered })
+      authentication &&
+      new TokenAuthenticator(authentication, {
+        clock,
+        random,
+        http: shared.http,
+        service: parsed.service,
+        failed: (provider, error) => emit('sourceFailed', { source: `authentication:${provider}`, error }),
+        recovered: (provider) => emit('sourceRecovered', { source: `authentication:${provider}` }),
+      })
+    this.rateLimits = rateLimits.length === 0 ? undefined : new LocalRateLimits(rateLimits, clock, rateLimitHeaders)
     this.guard = new Guard({
-      service: service ?? 'inbound',
+      service: parsed.service ?? 'inbound',
       clock,
       settings: parsed.inbound,
       gates: {
         shed: this.shedder,
         authenticate: this.authenticator === undefined ? [] : [new AuthenticationGate(this.authenticator)],
-        authorize: [],
+        authorize: [shared.authorizer],
         limit: this.rateLimits === undefined ? [] : [this.rateLimits],
         fault: [],
         own: gates,
@@ -47,7 +59,7 @@ export class InboundSide {
     })
   }
 
-  /** Begins to fetch what is needed before the first request. */
+  /** Begins to fetch what is needed to prove tokens. */
   start(): void {
     this.authenticator?.start()
   }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ParsedOptions } from '../config/mesh-options.ts'
+import { textOf } from '../config/schema/plain.ts'
 import { SourceRunner } from '../config/source-runner.ts'
 import { ConfigStore } from '../config/store.ts'
 import { defaultClassifier } from '../core/classifier.ts'
@@ -24,6 +25,7 @@ import { originOf } from '../outbound/url.ts'
 import { Plan } from '../plan/plan.ts'
 import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
+import { Authorizer } from '../security/authorization/authorizer.ts'
 import type { Ground } from './ground.ts'
 
 /** How the names of endpoints and hosts are called in events, as if they came from a source. */
@@ -32,6 +34,8 @@ const NAMES = 'names'
 /** Everything of a mesh that carries calls out of the process, put together; and the configuration that it goes by. */
 export class OutboundSide {
   readonly store: ConfigStore
+  /** Who may call this process; the inbound side asks it. */
+  readonly authorizer: Authorizer
   readonly plan: Plan
   readonly targets: Targets
   readonly startup: Startup
@@ -100,6 +104,7 @@ export class OutboundSide {
         },
       },
     )
+    this.authorizer = new Authorizer([], { namespace: parsed.namespace, failed: (error) => report('an authorization policy', error) })
     this.store = new ConfigStore({
       namespace: parsed.namespace,
       defaults: parsed.defaults,
@@ -108,13 +113,22 @@ export class OutboundSide {
         this.plan.apply(snapshot, changed)
         emit('configChanged', { version: snapshot.version, services: [...changed], source })
       },
+      onAuthorization: (state) => this.authorizer.reconfigure(state),
     })
     this.plan.apply(this.store.snapshot, this.store.snapshot.services.keys())
-    const apply = new Map(parsed.sources.map(({ name }) => [name, this.store.register(name)] as const))
+    const apply = new Map(
+      parsed.sources.map(({ name, inbound }) => [name, this.store.register(name, { inbound: inbound === true })] as const),
+    )
     const context = { namespace: parsed.namespace, clock, random, addressPolicy, http: this.http }
     this.sources = new SourceRunner(parsed.sources, context, (source, delta) => apply.get(source)?.(delta) ?? [], {
-      rejected: (source, rejections) => emit('configRejected', { source, rejections }),
-      failed: (source, error) => emit('sourceFailed', { source, error }),
+      rejected: (source, rejections) => {
+        this.store.failed(source, rejections.flatMap(({ problems }) => problems).join('; '))
+        emit('configRejected', { source, rejections })
+      },
+      failed: (source, error) => {
+        this.store.failed(source, textOf(error))
+        emit('sourceFailed', { source, error })
+      },
       recovered: (source) => emit('sourceRecovered', { source }),
       answered: () => this.startup.check(),
     })
@@ -223,6 +237,7 @@ export class OutboundSide {
       inflight,
       passedThrough: this.outbound.passedThrough,
       services,
+      authorization: this.authorizer.stats,
       executions: this.executor.stats(),
       sources: this.sources.states,
     }

@@ -15,7 +15,7 @@ import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
-import { unfoldPolicies, unfoldServices } from './short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -124,7 +124,11 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     random,
     addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
-    resources: [...unfoldServices(services ?? new Map(), rest.namespace), ...unfoldPolicies(policies, rest.namespace)],
+    resources: [
+      ...unfoldServices(services ?? new Map(), rest.namespace),
+      ...unfoldPolicies(policies, rest.namespace),
+      ...unfoldAuthorization(rest.inbound.authorization, rest.namespace),
+    ],
   }
 }
 

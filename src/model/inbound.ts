@@ -1,4 +1,5 @@
 import type { AuthenticationOptions, AuthenticationSettings } from './authentication.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { InboundGate } from './inbound-call.ts'
 import type {
   InboundRateLimitOptions,
@@ -43,6 +44,8 @@ export interface InboundOptions {
   trustedProxies?: string[]
   /** Tokens that requests carry, and who vouches for them. Default: none is looked at. */
   authentication?: AuthenticationOptions
+  /** Who may call this process. Default: anybody. */
+  authorization?: AuthorizationPolicyOptions[]
   paths?: PathOptions
   headers?: HeaderOptions
   /** How often requests are taken. All that match are asked, and a request that one refuses costs none of them anything. Default: none. */

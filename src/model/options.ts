@@ -4,6 +4,7 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { HealthReporter } from './health.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
@@ -192,6 +193,11 @@ export interface ConfigOptions<Name extends string = string> {
   services?: { [name in Name]?: ServiceOptions }
   /** Who may call what; asked in order. */
   policies?: TrafficPolicyOptions[]
+}
+
+/** The same as a source gives it: with the policies for requests that come in, which the options have under `inbound`. */
+export interface SourceConfigOptions extends ConfigOptions {
+  authorization?: AuthorizationPolicyOptions[]
 }
 
 /** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */

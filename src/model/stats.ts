@@ -1,5 +1,6 @@
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { AuthenticationStats } from './authentication.ts'
+import type { AuthorizationStats } from './authorization.ts'
 import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
@@ -85,6 +86,7 @@ export interface MeshStats {
   /** Requests that were not ours and went on to the platform. */
   passedThrough: number
   services: Record<string, ServiceStats>
+  authorization: AuthorizationStats
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   inbound: InboundStats
