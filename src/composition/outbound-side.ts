@@ -1,4 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { channel } from 'node:diagnostics_channel'
 import type { ParsedOptions } from '../config/mesh-options.ts'
 import { SourceRunner } from '../config/source-runner.ts'
 import { ConfigStore } from '../config/store.ts'
@@ -6,9 +7,9 @@ import { defaultClassifier } from '../core/classifier.ts'
 import { DnsResolver } from '../discovery/dns/dns-resolver.ts'
 import { HealthMonitor } from '../health/monitor.ts'
 import { HealthReporters } from '../health/reporters.ts'
+import type { CallSettings } from '../model/call-settings.ts'
 import type { MeshStats } from '../model/stats.ts'
 import { MeshDispatcher, type UniversalDispatcher } from '../outbound/dispatcher.ts'
-import type { CallSettings } from '../outbound/engine.ts'
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
@@ -21,6 +22,9 @@ import { Plan } from '../plan/plan.ts'
 import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
 import type { Ground } from './ground.ts'
+
+/** Instrumentations of undici listen here, and add `traceparent` to what leaves. */
+const requestsOfUndici = channel('undici:request:create')
 
 /** How the names of endpoints and hosts are called in events, as if they came from a source. */
 const NAMES = 'names'
@@ -41,7 +45,6 @@ export class OutboundSide {
   private readonly monitor: HealthMonitor
   private readonly outbound: Outbound
   private readonly fetching: MeshFetch
-  private context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private installation: Installation | undefined = undefined
 
   /** @param close what `dispatcher.close()` does, which ends the whole mesh */
@@ -78,7 +81,7 @@ export class OutboundSide {
     )
     this.targets = new Targets(this.plan)
     this.startup = new Startup(
-      { clock, time, classifier: defaultClassifier, emit, report },
+      { clock, time, classifier: defaultClassifier, emit, report, tells: parsed.context, traced: () => requestsOfUndici.hasSubscribers },
       {
         undici: parsed.undici,
         addressPolicy,
@@ -115,7 +118,7 @@ export class OutboundSide {
       targets: this.targets,
       unknownHosts: parsed.unknownHosts,
       get context() {
-        return side.context
+        return ground.context
       },
       get closed() {
         return ground.closed
@@ -160,10 +163,9 @@ export class OutboundSide {
     })
   }
 
-  /** The per-call options around this moment. Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */
+  /** The per-call options around this moment. */
   contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
-    if (this.options.context) this.context ??= new AsyncLocalStorage()
-    return this.context
+    return this.options.context ? this.ground.contextStorage() : undefined
   }
 
   /** `fetch` for whoever called `former`: ours goes through the mesh, the rest to `former` unchanged. */

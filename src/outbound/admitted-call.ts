@@ -33,11 +33,17 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     } catch (error) {
       this.abort(error)
     }
+    if (!this.over) this.scope?.join(this)
   }
 
   /** Asks the gates and sends the first try. */
   begin(): void {
     if (this.phase !== 'waiting') return
+    if (this.deadline <= this.startedAt) {
+      // Inherited from a request that nobody waits for any more.
+      this.finishWithError(this.error('MESH_DEADLINE', { reason: 'no time was left when the call began', from: undefined }), IGNORED)
+      return
+    }
     const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
     if (this.over) {
       this.settle(IGNORED)
