@@ -140,7 +140,15 @@ export class OutboundSide {
         return ground.closed
       },
     }) as unknown as UniversalDispatcher
-    this.executor = new Executor({ clock, random, gates: parsed.gates, emit })
+    this.executor = new Executor({
+      clock,
+      random,
+      gates: parsed.gates,
+      emit,
+      get around() {
+        return side.outbound.around
+      },
+    })
     const { outbound, targets } = this
     this.fetching = new MeshFetch({
       owner: (input) => this.owner(input),

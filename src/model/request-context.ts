@@ -34,6 +34,8 @@ export class RequestContext extends Scope {
   /** How many tries led here, over all hops: 1 when nobody sent anything again. */
   readonly attempt: number
   readonly call: InboundCall
+  /** The signal that the application asked for. */
+  signal: { stop(): void } | undefined = undefined
   readonly settings: ContextSettings
   readonly random: Random
   private readonly trusted: boolean
