@@ -30,6 +30,11 @@ export class GrpcHealthService {
     this.names = new Set(['', ...names])
   }
 
+  /** Those who wait for the next change. */
+  get watching(): number {
+    return this.watchers.size
+  }
+
   /** Answers `stream` when it asks for health; false when it asks for something else. */
   handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
     const path = headers[':path']

@@ -1,12 +1,16 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse, Http2Session } from 'node:http2'
-import type { Server as NetServer, Socket } from 'node:net'
+import type { Server } from 'node:http'
+import type { Http2Session } from 'node:http2'
+import type { Server as NetServer } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** A server as far as its end is concerned; those of HTTP/1 can say which of their connections idle. */
 type AnyServer = NetServer & Partial<Pick<Server, 'closeIdleConnections' | 'closeAllConnections'>>
 
-/** A response of either protocol. */
-export type AnyResponse = ServerResponse | Http2ServerResponse
+/** A request that has no complete answer yet. */
+export interface Answering {
+  /** Its answer is the last on its connection, where the protocol can still say so. */
+  makeLast(): void
+}
 
 /**
  * The servers that requests came in by, and what is open on them. They are learnt from the requests themselves, so that nobody has to
@@ -15,8 +19,8 @@ export type AnyResponse = ServerResponse | Http2ServerResponse
 export class Servers {
   private readonly servers = new Set<AnyServer>()
   private readonly sessions = new Set<Http2Session>()
-  private readonly upgraded = new Set<Socket>()
-  private readonly answering = new Set<AnyResponse>()
+  private readonly upgraded = new Set<Duplex>()
+  private readonly answering = new Set<Answering>()
   private leaving = false
 
   /** Whether there is anything to wait for. */
@@ -36,22 +40,26 @@ export class Servers {
     server.once('close', () => this.servers.delete(server))
   }
 
-  /** A request came in; until its response is closed it is waited for. */
-  began(request: IncomingMessage | Http2ServerRequest, response: AnyResponse): void {
-    const { server } = request.socket as Socket & { server?: AnyServer }
-    if (server !== undefined && server !== null) this.add(server)
-    const session = 'stream' in request ? request.stream.session : undefined
-    if (session !== undefined) this.addSession(session)
-    this.answering.add(response)
-    if (this.leaving) lastOf(response)
+  /** One that began before its server was known. */
+  addSession(session: Http2Session): void {
+    if (this.sessions.has(session)) return
+    this.sessions.add(session)
+    session.once('close', () => this.sessions.delete(session))
+    if (this.leaving && !session.closed) session.goaway(0, LAST_STREAM)
   }
 
-  ended(response: AnyResponse): void {
-    this.answering.delete(response)
+  /** A request came in; until it ended it is waited for. */
+  began(request: Answering): void {
+    this.answering.add(request)
+    if (this.leaving) request.makeLast()
+  }
+
+  ended(request: Answering): void {
+    this.answering.delete(request)
   }
 
   /** A socket that left HTTP behind. */
-  addUpgraded(socket: Socket): void {
+  addUpgraded(socket: Duplex): void {
     this.upgraded.add(socket)
     socket.once('close', () => this.upgraded.delete(socket))
   }
@@ -59,7 +67,7 @@ export class Servers {
   /** From now on every answer is the last on its connection; connections themselves stay as they are. */
   sayGoodbye(): void {
     this.leaving = true
-    for (const response of this.answering) lastOf(response)
+    for (const request of this.answering) request.makeLast()
     // The highest of all stream ids: those that are on their way are still taken (RFC 9113 §6.8).
     for (const session of this.sessions) if (!session.closed) session.goaway(0, LAST_STREAM)
   }
@@ -89,18 +97,6 @@ export class Servers {
     for (const socket of this.upgraded) socket.destroy()
     this.servers.clear()
   }
-
-  private addSession(session: Http2Session): void {
-    if (this.sessions.has(session)) return
-    this.sessions.add(session)
-    session.once('close', () => this.sessions.delete(session))
-    if (this.leaving && !session.closed) session.goaway(0, LAST_STREAM)
-  }
-}
-
-/** HTTP/2 says the same with GOAWAY, and knows no such header. */
-function lastOf(response: AnyResponse): void {
-  if (!('stream' in response) && !response.headersSent) response.setHeader('connection', 'close')
 }
 
 function connectionsOf(server: AnyServer): Promise<number> {
