@@ -17,6 +17,11 @@ const UNAVAILABLE = 14
 const SERVICE = '/grpc.health.v1.Health/'
 const MAX_REQUEST = 1_024
 
+/** Whether a method of the health service is asked for. */
+export function isHealthPath(path: string): boolean {
+  return path.startsWith(SERVICE)
+}
+
 /** `grpc.health.v1.Health` on an HTTP/2 server: SERVING while this process is ready. It serves only what it is asked for by name. */
 export class GrpcHealthService {
   private readonly host: GrpcHealthHost
@@ -35,16 +40,21 @@ export class GrpcHealthService {
     return this.watchers.size
   }
 
-  /** Answers `stream` when it asks for health; false when it asks for something else. */
+  /** Answers `stream` when it asks for health; false when it asks for something else. For `server.on('stream', …)`. */
   handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
-    const path = headers[':path']
-    if (typeof path !== 'string' || !path.startsWith(SERVICE)) return false
+    const path = headers[':path'] ?? ''
+    if (!isHealthPath(path)) return false
+    this.answer(stream, path, headers['content-type'])
+    return true
+  }
+
+  /** Answers a request for one of the service's methods. */
+  answer(stream: ServerHttp2Stream, path: string, contentType: string | undefined): void {
     // A stream that breaks and that nobody listens to would end the process.
     stream.on('error', () => {})
-    if (!/^application\/grpc(?:$|[+;])/.test(headers['content-type'] ?? '')) stream.respond({ ':status': 415 }, { endStream: true })
+    if (!/^application\/grpc(?:$|[+;])/.test(contentType ?? '')) stream.respond({ ':status': 415 }, { endStream: true })
     else if (path !== HEALTH_CHECK_PATH && path !== HEALTH_WATCH_PATH) fail(stream, UNIMPLEMENTED, 'there is no such method')
     else this.read(stream, path === HEALTH_WATCH_PATH)
-    return true
   }
 
   /** Watches would keep their connections open for ever: they end when the process does. */

@@ -23,27 +23,29 @@ export interface HealthAnswersHost {
   begin(): void
 }
 
-/** The process answers, so it lives; also while it leaves. */
-export function answerLiveness(response: ServerResponse | Http2ServerResponse): void {
-  write(response, 200, { state: 'live' })
+/** What is answered, whoever writes it. */
+export interface HealthAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
 }
 
+/** The process answers, so it lives; also while it leaves. */
+export const LIVE: HealthAnswer = answerOf(200, { state: 'live' })
+
 /** 200 or 503; those of the mesh hear what is missing, strangers only whether. */
-export function answerReadiness(
-  { readiness, trusts, begin }: HealthAnswersHost,
-  request: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-): void {
+export function readinessAnswer({ readiness, begin }: HealthAnswersHost, trusted: boolean): HealthAnswer {
   begin()
   const { ready, state, missing } = readiness.look()
-  write(response, ready ? 200 : 503, ready || !trusts(request) ? { state } : { state, missing })
+  return answerOf(ready ? 200 : 503, ready || !trusted ? { state } : { state, missing })
 }
 
 /** The two answers as handlers. */
 export function healthHandlers(host: HealthAnswersHost): { liveness: HealthHandler; readiness: HealthHandler } {
   return {
-    liveness: (_, response) => answerLiveness(rawResponse(response)),
-    readiness: (request, response) => answerReadiness(host, 'raw' in request ? request.raw : request, rawResponse(response)),
+    liveness: (_, response) => write(rawResponse(response), LIVE),
+    readiness: (request, response) =>
+      write(rawResponse(response), readinessAnswer(host, host.trusts('raw' in request ? request.raw : request))),
   }
 }
 
@@ -53,9 +55,14 @@ function rawResponse(response: ServerResponse | Http2ServerResponse | FastifyRep
   return response.raw
 }
 
-function write(response: ServerResponse | Http2ServerResponse, status: number, body: object): void {
+function answerOf(status: number, body: object): HealthAnswer {
+  const text = `${JSON.stringify(body)}\n`
+  const headers = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)), 'cache-control': 'no-store' }
+  return { status, headers, body: text }
+}
+
+function write(response: ServerResponse | Http2ServerResponse, { status, headers, body }: HealthAnswer): void {
   response.statusCode = status
-  response.setHeader('content-type', 'application/json')
-  response.setHeader('cache-control', 'no-store')
-  response.end(`${JSON.stringify(body)}\n`)
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  response.end(body)
 }

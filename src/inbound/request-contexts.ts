@@ -13,6 +13,9 @@ export interface RequestContextsOptions {
   isProxy(address: string): boolean
 }
 
+/** A call whose facts are still being gathered. */
+export type ReadableCall = InboundCall & { deadline: number; priority: Priority }
+
 /** Makes of every request that comes in what the calls beneath it go by. */
 export class RequestContexts {
   private readonly options: RequestContextsOptions
@@ -21,16 +24,17 @@ export class RequestContexts {
     this.options = options
   }
 
-  /** `arrivedAt`: clock time at which the head of the request was there. */
-  of(call: InboundCall, arrivedAt: number): RequestContext {
+  /** Writes down in `call` how long it may take and how much it matters, as its headers say. */
+  read(call: ReadableCall): void {
+    if (!this.trusts(call)) return
+    call.deadline = Math.min(call.deadline, toldDeadline(call))
+    call.priority = toldPriority(call)
+  }
+
+  /** What the calls beneath `call` inherit. */
+  of(call: InboundCall): RequestContext {
     const { settings, random } = this.options
-    const trusted = this.trusts(call)
-    const told = {
-      trusted,
-      deadline: trusted ? toldDeadline(call, arrivedAt) : Number.POSITIVE_INFINITY,
-      priority: trusted ? toldPriority(call) : 'normal',
-    } as const
-    return new RequestContext(call, told, settings, random)
+    return new RequestContext(call, this.trusts(call), settings, random)
   }
 
   /**
@@ -45,10 +49,10 @@ export class RequestContexts {
 }
 
 /** Clock time after which the peer waits no longer; the nearer one where it says so twice. */
-function toldDeadline(call: InboundCall, arrivedAt: number): number {
+function toldDeadline(call: InboundCall): number {
   const expected = parseExpectedTimeout(call.header('x-envoy-expected-rq-timeout-ms'))
   const grpc = parseGrpcTimeout(call.header('grpc-timeout'))
-  return arrivedAt + Math.min(expected ?? Number.POSITIVE_INFINITY, grpc ?? Number.POSITIVE_INFINITY)
+  return call.startedAt + Math.min(expected ?? Number.POSITIVE_INFINITY, grpc ?? Number.POSITIVE_INFINITY)
 }
 
 function toldPriority(call: InboundCall): Priority {

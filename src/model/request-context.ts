@@ -9,14 +9,6 @@ import type { InboundCall } from './inbound-call.ts'
 /** In place of one of the three priorities, which HTTP has no header for; `normal` is not sent. */
 export const PRIORITY_HEADER = 'x-inmesh-priority'
 
-/** What the headers of a request say of how it is to be treated, and whether they are believed. */
-export interface ToldFacts {
-  readonly trusted: boolean
-  /** Clock time after which nobody waits for the answer; Infinity when nobody said. */
-  readonly deadline: number
-  readonly priority: Priority
-}
-
 /**
  * One request that came in, as the calls beneath it see it: how long it may take, how much it matters, whose trace it belongs to, and
  * that its client left. It is its own `CallSettings` for those calls, so that a request costs one object; what only some of them ask for is
@@ -43,16 +35,17 @@ export class RequestContext extends Scope {
   private readLane: readonly string[] | undefined = undefined
   private readBaggage: string | undefined | null = null
 
-  constructor(call: InboundCall, told: ToldFacts, settings: ContextSettings, random: Random) {
+  /** @param trusted whether what the headers of `call` say of its origin is believed */
+  constructor(call: InboundCall, trusted: boolean, settings: ContextSettings, random: Random) {
     super()
     this.call = call
-    this.trusted = told.trusted
+    this.trusted = trusted
     this.settings = settings
     this.random = random
     this.within = this
-    this.notAfter = told.deadline
-    this.priority = told.priority
-    this.attempt = told.trusted ? attemptOf(call.header('x-envoy-attempt-count')) : 1
+    this.notAfter = call.deadline
+    this.priority = call.priority
+    this.attempt = trusted ? attemptOf(call.header('x-envoy-attempt-count')) : 1
   }
 
   /** The trace that came in, or one that begins here. */
