@@ -1,9 +1,15 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Ground } from './composition/ground.ts'
+import { InboundSide } from './composition/inbound-side.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
+import { type AnyServer, protect } from './inbound/protect.ts'
+import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
+import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
+import { type Listener, nodeListener } from './middleware/node.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -31,6 +37,7 @@ export class Mesh<Name extends string = string> {
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly out: OutboundSide
+  private readonly inside: InboundSide
   private readonly platform: typeof globalThis.fetch
   private closing: Promise<void> | undefined = undefined
 
@@ -41,6 +48,7 @@ export class Mesh<Name extends string = string> {
     this.platform = platformFetch()
     this.ground = new Ground(parsed)
     this.out = new OutboundSide(parsed, this.ground, (how) => this.close(how))
+    this.inside = new InboundSide(parsed, this.ground)
     this.dispatcher = this.out.dispatcher
   }
 
@@ -105,6 +113,33 @@ export class Mesh<Name extends string = string> {
     return this.out.install()
   }
 
+  /**
+   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. A server whose upgrades or
+   * CONNECTs somebody listens to goes through {@link protect} as well.
+   */
+  handler<Req = IncomingMessage, Res = ServerResponse>(listener: Listener<Req, Res>): (request: Req, response: Res) => void {
+    return nodeListener(this.inside.guard, listener)
+  }
+
+  /**
+   * Puts the guard before a server and everything it tells its listeners of requests: `request`, `upgrade`, `connect`, `checkContinue`,
+   * `checkExpectation`, `stream`. Returns the server: `mesh.protect(app.listen(8080))`.
+   */
+  protect<Server extends AnyServer>(server: Server): Server {
+    protect(this.inside.guard, server)
+    return server
+  }
+
+  /** The guard as middleware of Express 4 and 5: `app.use(mesh.express())`, before everything else. */
+  express(): ExpressMiddleware {
+    return expressMiddleware(this.inside.guard)
+  }
+
+  /** The guard as a plugin of Fastify 5: `fastify.register(mesh.fastify())`. */
+  fastify(): FastifyPlugin {
+    return fastifyPlugin(this.inside.guard)
+  }
+
   /** What would happen now to a request, and which resource says so. Sends nothing. */
   explain(request: ExplainRequest): Explanation {
     const origin = parseOrigin(request.url instanceof URL ? request.url : String(request.url))
@@ -128,7 +163,7 @@ export class Mesh<Name extends string = string> {
 
   /** Counters and states now, as plain JSON. */
   stats(): MeshStats {
-    return { closed: this.ground.closed, ...this.out.stats() }
+    return { closed: this.ground.closed, inbound: this.inside.guard.stats(), ...this.out.stats() }
   }
 
   /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */

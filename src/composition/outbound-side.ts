@@ -197,7 +197,7 @@ export class OutboundSide {
   }
 
   /** What `mesh.stats()` says of the outbound side. */
-  stats(): Omit<MeshStats, 'closed'> {
+  stats(): Omit<MeshStats, 'closed' | 'inbound'> {
     const now = this.ground.time.read()
     const services: MeshStats['services'] = {}
     let inflight = 0

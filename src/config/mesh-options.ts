@@ -59,6 +59,7 @@ const sources = listOf('sources', withMethods<Source>('a source', 'watch'), (wri
 const OPAQUE = {
   sources: 'list',
   gates: 'list',
+  'inbound.gates': 'list',
   healthReporters: 'list',
   fallback: 'value',
   undici: 'value',

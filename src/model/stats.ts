@@ -61,6 +61,14 @@ export interface ServiceStats {
   endpoints: EndpointStats[]
 }
 
+/** Requests that came in, in `mesh.stats()`. */
+export interface InboundStats {
+  requests: number
+  inflight: number
+  /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
+  refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+}
+
 /** Plain JSON, made when asked for. */
 export interface MeshStats {
   version: number
@@ -71,5 +79,6 @@ export interface MeshStats {
   services: Record<string, ServiceStats>
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
+  inbound: InboundStats
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
 }
