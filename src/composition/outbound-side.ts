@@ -9,11 +9,15 @@ import { HealthMonitor } from '../health/monitor.ts'
 import { HealthReporters } from '../health/reporters.ts'
 import type { CallSettings } from '../model/call-settings.ts'
 import type { MeshStats } from '../model/stats.ts'
+import type { AgentCall } from '../outbound/agent/agent-call.ts'
+import { EndpointAgents } from '../outbound/agent/endpoint-agents.ts'
+import { HttpAgent } from '../outbound/agent/http-agent.ts'
+import type { Connections } from '../outbound/connections.ts'
 import { MeshDispatcher, type UniversalDispatcher } from '../outbound/dispatcher.ts'
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
-import { Outbound } from '../outbound/outbound.ts'
+import { Outbound, type OutboundHost } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
 import { Startup } from '../outbound/startup.ts'
 import { Targets } from '../outbound/targets.ts'
@@ -40,10 +44,14 @@ export class OutboundSide {
   readonly http: UndiciHttpClient
   readonly executor: Executor
   readonly dispatcher: UniversalDispatcher
+  /** Called when something that `missing` names may be there. */
+  onProgress: () => void = () => {}
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly monitor: HealthMonitor
+  private readonly host: OutboundHost
   private readonly outbound: Outbound
+  private readonly agents: EndpointAgents
   private readonly fetching: MeshFetch
   private installation: Installation | undefined = undefined
 
@@ -73,7 +81,10 @@ export class OutboundSide {
         monitor: this.monitor,
         emit,
         report: (change) => reporters.tell(change),
-        released: (endpoint) => this.startup.engine.connections?.release(endpoint),
+        released: (endpoint) => {
+          this.startup.engine.connections?.release(endpoint)
+          this.agents.release(endpoint)
+        },
         unreachable: (endpoint) => this.sources.unreachable(endpoint),
       },
       parsed.namespace,
@@ -86,6 +97,7 @@ export class OutboundSide {
         undici: parsed.undici,
         addressPolicy,
         fallback: parsed.fallback,
+        checked: () => this.onProgress(),
         sourcesSettled: () => this.sources.settled,
         start: () => {
           this.resolver.start()
@@ -113,7 +125,7 @@ export class OutboundSide {
       answered: () => this.startup.check(),
     })
     const side = this
-    this.outbound = new Outbound({
+    this.host = {
       engine: this.startup.engine,
       targets: this.targets,
       unknownHosts: parsed.unknownHosts,
@@ -127,7 +139,11 @@ export class OutboundSide {
         return side.startup.done
       },
       whenReady: (then) => this.startup.when(then),
-    })
+    }
+    this.outbound = new Outbound(this.host)
+    this.agents = new EndpointAgents((request, connected) =>
+      (request as AgentCall).open(this.startup.engine.connections as Connections, connected),
+    )
     this.dispatcher = new MeshDispatcher({
       dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
       undici: () => this.startup.undici(),
@@ -171,6 +187,13 @@ export class OutboundSide {
     })
   }
 
+  /** What keeps calls from being sent as they should be, in words. */
+  get missing(): string[] {
+    const { sources, resolver, startup } = this
+    const missing = [...sources.missing, ...resolver.pending]
+    return missing.length > 0 || startup.done ? missing : ['undici']
+  }
+
   /** The per-call options around this moment. */
   contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
     return this.options.context ? this.ground.contextStorage() : undefined
@@ -194,6 +217,11 @@ export class OutboundSide {
       })
     this.startup.installation = this.installation
     return this.installation.hold()
+  }
+
+  /** An agent for clients that stand on node:http. */
+  httpAgent(protocol: 'http:' | 'https:'): HttpAgent {
+    return new HttpAgent(protocol, this.host, this.agents, () => this.outbound.passedThrough++)
   }
 
   /** What `mesh.stats()` says of the outbound side. */
@@ -226,6 +254,7 @@ export class OutboundSide {
     this.monitor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    this.agents.destroy()
     this.plan.close()
     this.resolver.close()
     await this.http.close()

@@ -1,6 +1,9 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { decodeHealthRequest, encodeHealthStatus, HEALTH_CHECK_PATH, HEALTH_WATCH_PATH, type HealthStatus } from '../health/grpc-health.ts'
 
+/** Answers a stream of an HTTP/2 server that asks for health; false when it asks for something else. */
+export type GrpcHealthHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean
+
 /** What the service asks, and is told by. */
 export interface GrpcHealthHost {
   readonly ready: boolean

@@ -17,8 +17,8 @@ export type HealthHandler = (
 /** What the two questions are answered from. */
 export interface HealthAnswersHost {
   readonly readiness: Readiness
-  /** Whether whoever asks is of this mesh, and may know what is missing. */
-  trusts(request: IncomingMessage | Http2ServerRequest): boolean
+  /** Whether whoever asks proved to be of this mesh, and may know what is missing. */
+  isPeer(request: IncomingMessage | Http2ServerRequest): boolean
   /** Somebody wants to know whether this process is ready, so that it should become so. */
   begin(): void
 }
@@ -45,7 +45,7 @@ export function healthHandlers(host: HealthAnswersHost): { liveness: HealthHandl
   return {
     liveness: (_, response) => write(rawResponse(response), LIVE),
     readiness: (request, response) =>
-      write(rawResponse(response), readinessAnswer(host, host.trusts('raw' in request ? request.raw : request))),
+      write(rawResponse(response), readinessAnswer(host, host.isPeer('raw' in request ? request.raw : request))),
   }
 }
 

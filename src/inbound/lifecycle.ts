@@ -12,6 +12,8 @@ export interface LifecycleOptions {
   readonly settings: LifecycleSettings
   readonly readiness: Readiness
   readonly servers: Servers
+  /** No connection is taken any more: what would keep one open for ever ends. */
+  stopping(): void
   /** What a hook threw. */
   report(what: string, error: unknown): void
 }
@@ -50,7 +52,8 @@ export class Lifecycle {
     await Promise.all([this.within(left(), withdrawn), this.pause(Math.min(delayMs, left()))])
     servers.sayGoodbye()
     // A connection that is in use is rid of its caller by the answer; closed from here it could cut off a request that is on its way.
-    if (!servers.empty) await this.pause(Math.min(GOODBYE_MS, left()))
+    if (!(await servers.gone())) await this.pause(Math.min(GOODBYE_MS, left()))
+    this.options.stopping()
     servers.stop()
     while (left() > 0 && !(await servers.gone())) {
       await this.pause(Math.min(STEP_MS, left()))

@@ -1,7 +1,9 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import type { Http2Session, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import type { Refusal } from '../core/gate.ts'
 import type { CallSettings } from '../model/call-settings.ts'
+import type { InboundCall } from '../model/inbound-call.ts'
 import type { HealthPathSettings } from '../model/readiness.ts'
 import type { RequestContext } from '../model/request-context.ts'
 import { type GrpcHealthService, isHealthPath } from './grpc-health-service.ts'
@@ -15,7 +17,9 @@ export interface PassingCall extends ReadableCall, Answering {
   /** The request target as it came. */
   readonly target: string
   /** Of HTTP/2. */
-  readonly stream: ServerHttp2Stream | undefined
+  readonly http2: ServerHttp2Stream | undefined
+  /** The connection that it wants for itself. */
+  readonly wanted: Duplex | undefined
   /** Hands the request to the application. */
   pass(): void
   answer(answer: HealthAnswer): void
@@ -29,6 +33,8 @@ export interface PassageOptions {
   readonly paths: HealthPathSettings
   readonly health: HealthAnswersHost
   readonly grpc: GrpcHealthService
+  /** Whether the peer may know what is missing here. */
+  isPeer(call: InboundCall): boolean
   storage(): AsyncLocalStorage<CallSettings>
   now(): number
 }
@@ -49,24 +55,29 @@ export class Passage {
   }
 
   /** The head is there, and nothing was asked of it. True when it was answered. */
-  arrived(call: PassingCall): boolean {
-    const { servers, contexts } = this.options
-    const session: Http2Session | undefined = call.stream?.session
+  began(call: PassingCall): boolean {
+    const { servers } = this.options
+    const session = call.http2?.session
     if (session !== undefined) servers.addSession(session)
     if (this.answersHealth(call)) return true
     servers.began(call)
-    contexts?.read(call)
     return false
   }
 
+  /** What it says of itself is read before anybody goes by it. */
+  opened(call: PassingCall): void {
+    this.options.contexts?.read(call)
+  }
+
   /** Everybody let it pass: the last moment to find that it is too late. */
-  refusal(call: PassingCall): Refusal | undefined {
+  late(call: PassingCall): Refusal | undefined {
     return call.deadline <= this.options.now() ? LATE : undefined
   }
 
   /** Hands it to the application, beneath its context. */
-  pass(call: PassingCall): void {
-    const { contexts, storage } = this.options
+  enter(call: PassingCall): void {
+    const { contexts, servers, storage } = this.options
+    if (call.wanted !== undefined) servers.addUpgraded(call.wanted)
     if (contexts === undefined) {
       call.pass()
       return
@@ -87,13 +98,13 @@ export class Passage {
   /** Before any gate, since nobody who asks for health proves who he is. Only the plain spelling counts. */
   private answersHealth(call: PassingCall): boolean {
     const { paths, health, grpc } = this.options
-    const { target, stream } = call
-    if (paths.grpc && stream !== undefined && isHealthPath(target)) {
-      grpc.answer(stream, target, call.header('content-type'))
+    const { target, http2 } = call
+    if (paths.grpc && http2 !== undefined && isHealthPath(target)) {
+      grpc.answer(http2, target, call.header('content-type'))
       return true
     }
     if (target !== paths.liveness && target !== paths.readiness) return false
-    call.answer(target === paths.liveness ? LIVE : readinessAnswer(health, call.principal !== undefined))
+    call.answer(target === paths.liveness ? LIVE : readinessAnswer(health, this.options.isPeer(call)))
     return true
   }
 }

@@ -9,8 +9,8 @@ import { PRIORITY_HEADER, RequestContext } from '../model/request-context.ts'
 export interface RequestContextsOptions {
   readonly settings: ContextSettings
   readonly random: Random
-  /** Whether the peer at this address is one of `inbound.trustedProxies`. */
-  isProxy(address: string): boolean
+  /** Whether the peer proved who he is, or is one of `inbound.trustedProxies`. */
+  isPeer(call: InboundCall): boolean
 }
 
 /** A call whose facts are still being gathered. */
@@ -44,7 +44,7 @@ export class RequestContexts {
   trusts(call: InboundCall): boolean {
     const { trust } = this.options.settings
     if (trust !== 'mesh') return trust === 'anyone'
-    return call.principal !== undefined || this.options.isProxy(call.peerAddress)
+    return this.options.isPeer(call)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { InboundGate } from './inbound-call.ts'
+import type { HealthPathOptions, HealthPathSettings, LifecycleOptions, LifecycleSettings } from './readiness.ts'
 
 /** How paths are read before anybody judges them. Default: Envoy's advice for the edge. */
 export interface PathOptions {
@@ -34,6 +35,8 @@ export interface InboundOptions {
   trustedProxies?: string[]
   paths?: PathOptions
   headers?: HeaderOptions
+  lifecycle?: LifecycleOptions
+  health?: HealthPathOptions
   /** Further gates, asked in order after authorization and limits. */
   gates?: InboundGate[]
 }
@@ -59,5 +62,7 @@ export interface InboundSettings {
   readonly trustedProxies: readonly string[]
   readonly paths: PathSettings
   readonly headers: HeaderSettings
+  readonly lifecycle: LifecycleSettings
+  readonly health: HealthPathSettings
   readonly gates: readonly InboundGate[]
 }

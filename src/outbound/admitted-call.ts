@@ -40,8 +40,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
   begin(): void {
     if (this.phase !== 'waiting') return
     if (this.deadline <= this.startedAt) {
-      // Inherited from a request that nobody waits for any more.
-      this.finishWithError(this.error('MESH_DEADLINE', { reason: 'no time was left when the call began', from: undefined }), IGNORED)
+      this.finishWithError(this.noTimeLeft(), IGNORED)
       return
     }
     const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)

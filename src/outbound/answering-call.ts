@@ -51,7 +51,6 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
 
   abstract pause(): void
   abstract resume(): void
-  abstract override abort(reason?: unknown): void
 
   /** Over: whoever spoke to somebody else's code asks, since that code may have ended the call. */
   protected get over(): boolean {

@@ -76,12 +76,13 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     this.deadline = Math.min(this.startedAt + (bound ?? policy.timeouts.headTimeoutMs), settings.notAfter)
   }
 
+  /** Ends the call before its time. */
+  abstract abort(reason?: unknown): void
+
   /** Re-sends that this call has not used. */
   get resendsLeft(): number {
     return Math.max(0, this.retries - Math.max(0, this.tries - 1 - this.moves))
   }
-
-  abstract abort(reason: unknown): void
 
   header(name: string): string | undefined {
     return requestHeader(this.requestHeaders, name)
@@ -111,7 +112,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   }
 
   /** The one place where an endpoint hears how a try ended. */
-  protected observe(attempt: Attempt, verdict: Outcome['verdict']): void {
+  protected observe(attempt: ObservedTry, verdict: Outcome['verdict']): void {
     if (attempt.observed) return
     const { endpoint } = attempt
     attempt.observed = true
@@ -192,11 +193,16 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     return remaining / triesLeft
   }
 
+  /** The deadline was inherited from a request that nobody waits for any more. */
+  protected noTimeLeft(): Error {
+    return this.error('MESH_DEADLINE', { reason: 'no time was left when the call began', from: undefined })
+  }
+
   /** What the next hop is told of a try that may take `withinMs`; undefined where nobody wrote a bound, and nothing came in. */
   protected told(withinMs: number): readonly string[] | undefined {
     const { engine, within, priority, tries, moves } = this
     if (!engine.tells || (within === undefined && !this.boundToEnd && priority === 'normal')) return undefined
-    const attempt = (within?.attempt ?? 1) + tries - moves - 1
+    const attempt = (within?.attempt ?? 1) + Math.max(0, tries - moves - 1)
     return toldHeaders(this.requestHeaders, { remainingMs: withinMs, attempt, priority, within, traced: engine.traced() })
   }
 
@@ -205,6 +211,14 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** A try as its end is told. */
+interface ObservedTry extends Outcome {
+  readonly endpoint: Endpoint
+  readonly startedAt: number
+  verdict: Outcome['verdict']
+  observed: boolean
 }
 
 /** The part of the configuration that a failure of each kind goes back to. */

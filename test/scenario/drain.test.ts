@@ -19,7 +19,7 @@ function leaving(drainDelayMs = 0): { lifecycle: Lifecycle; servers: Servers; re
   const servers = new Servers()
   const report = (_: string, error: unknown): void => void reported.push(error)
   return {
-    lifecycle: new Lifecycle({ clock: systemClock, settings: { drainDelayMs }, readiness, servers, report }),
+    lifecycle: new Lifecycle({ clock: systemClock, settings: { drainDelayMs }, readiness, servers, report, stopping: () => {} }),
     servers,
     readiness,
     reported,

@@ -11,7 +11,7 @@ function contexts(settings: Partial<ContextSettings> = {}): RequestContexts {
   return new RequestContexts({
     settings: { ...SETTINGS, ...settings },
     random: seededRandom(1),
-    isProxy: (address) => address === '10.0.0.9',
+    isPeer: ({ principal, peerAddress }) => principal !== undefined || peerAddress === '10.0.0.9',
   })
 }
 
