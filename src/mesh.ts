@@ -1,19 +1,27 @@
 import type { Agent, IncomingMessage, ServerResponse } from 'node:http'
 import { Ground } from './composition/ground.ts'
 import { InboundSide } from './composition/inbound-side.ts'
+import { Life } from './composition/life.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
+import { RequestFacts } from './inbound/current-request.ts'
+import type { GrpcHealthHandler } from './inbound/grpc-health-service.ts'
+import type { HealthHandler } from './inbound/health-answers.ts'
+import { connectionOf } from './inbound/http-request.ts'
+import type { Withdraw } from './inbound/lifecycle.ts'
 import { type AnyServer, protect } from './inbound/protect.ts'
 import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
 import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
 import { type Listener, nodeListener } from './middleware/node.ts'
 import type { AuthorizationAnswer, AuthorizeRequest } from './model/authorization.ts'
+import type { CurrentRequest } from './model/context-options.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
+import type { HealthReport } from './model/readiness.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { PrintedSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
@@ -39,6 +47,7 @@ export class Mesh<Name extends string = string> {
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly out: OutboundSide
+  private readonly life: Life
   private readonly inside: InboundSide
   private readonly platform: typeof globalThis.fetch
   private closing: Promise<void> | undefined = undefined
@@ -50,7 +59,13 @@ export class Mesh<Name extends string = string> {
     this.platform = platformFetch()
     this.ground = new Ground(parsed)
     this.out = new OutboundSide(parsed, this.ground, (how) => this.close(how))
-    this.inside = new InboundSide(parsed, this.ground, this.out)
+    this.life = new Life(parsed, this.ground, {
+      missing: () => this.out.missing,
+      begin: () => this.ground.closed || this.out.startup.begin(),
+      isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing !== 'stranger',
+    })
+    this.out.onProgress = () => this.life.readiness.check()
+    this.inside = new InboundSide(parsed, this.ground, this.out, this.life)
     this.dispatcher = this.out.dispatcher
   }
 
@@ -110,6 +125,12 @@ export class Mesh<Name extends string = string> {
     return context.run(parseCallOptions(options, context.getStore() ?? NO_SETTINGS), task)
   }
 
+  /** The request around this moment, however deep: what the calls beneath it inherit. Undefined outside of any, and with `context: false`. */
+  current(): CurrentRequest | undefined {
+    const request = this.ground.context?.getStore()?.within
+    return request === undefined ? undefined : new RequestFacts(request, this.ground.clock)
+  }
+
   /** Runs any promise function behind a breaker (opossum), a deadline and, when it is idempotent, retries (p-retry). */
   execute<T>(name: string, task: Task<T>, options: ExecuteOptions = {}): Promise<T> {
     return this.out.executor.run(name, task, options)
@@ -149,6 +170,34 @@ export class Mesh<Name extends string = string> {
   /** The guard as a plugin of Fastify 5: `fastify.register(mesh.fastify())`. */
   fastify(): FastifyPlugin {
     return fastifyPlugin(this.inside.guard)
+  }
+
+  /** Whether requests should be sent to this process, and what is missing. */
+  health(): HealthReport {
+    return this.life.readiness.look()
+  }
+
+  /** Answers 200: for `app.get('/livez', …)` of `node:http`, Express and Fastify. */
+  livenessHandler(): HealthHandler {
+    return this.life.handlers.liveness
+  }
+
+  /** Answers 200 when {@link health} is ready, else 503; peers of the mesh hear what is missing. The first question starts the mesh. */
+  readinessHandler(): HealthHandler {
+    return this.life.handlers.readiness
+  }
+
+  /** `grpc.health.v1.Health`: `server.on('stream', mesh.grpcHealthHandler())`. It gives false for what is not asked of it. */
+  grpcHealthHandler(): GrpcHealthHandler {
+    return (stream, headers) => this.life.grpc.handle(stream, headers)
+  }
+
+  /**
+   * Calls `withdraw` when the mesh begins to close, and waits for it: to leave a registry. The returned function ends that. What it throws
+   * is logged, and keeps nobody.
+   */
+  onDrain(withdraw: Withdraw): () => void {
+    return this.life.lifecycle.onDrain(withdraw)
   }
 
   /** What would happen now to a request, and which resource says so. Sends nothing. */
@@ -195,15 +244,15 @@ export class Mesh<Name extends string = string> {
   }
 
   /**
-   * Takes no new calls (`MESH_CLOSED`), waits for those under way, then aborts what is left. A second call gets the first
-   * one's promise.
-   * @param options.timeout how long to wait, default 10 s
+   * Ends the mesh: `process.once('SIGTERM', () => mesh.close())`. Readiness goes off, the servers behind the guard take no more connections
+   * and answer what they have; then no call is taken either (`MESH_CLOSED`), those under way end, and what is left is aborted. A second
+   * call gets the first one's promise.
+   * @param options.timeout how long all of it may take, default 10 s
    */
   close(options: { timeout?: Duration } = {}): Promise<void> {
     if (this.closing === undefined) {
       const timeoutMs = waitMs('close.timeout', options.timeout)
-      this.ground.closed = true
-      this.closing = this.out.shutDown(timeoutMs)
+      this.closing = this.life.lifecycle.idle ? this.end(timeoutMs) : this.leave(timeoutMs)
     }
     return this.closing
   }
@@ -214,6 +263,21 @@ export class Mesh<Name extends string = string> {
 
   /** Only for types: the services that were named in the options. */
   declare readonly names?: Name
+
+  /** The inbound side first: whoever answers a request may have to call somebody for it. */
+  private async leave(timeoutMs: number): Promise<void> {
+    const { clock } = this.ground
+    const endsAt = clock.now() + timeoutMs
+    await this.life.lifecycle.drain(timeoutMs)
+    await this.end(Math.max(0, endsAt - clock.now()))
+  }
+
+  private end(timeoutMs: number): Promise<void> {
+    this.ground.closed = true
+    this.life.readiness.become('closed')
+    this.inside.close()
+    return this.out.shutDown(timeoutMs)
+  }
 
   private refuseWhenClosed(): void {
     if (this.ground.closed) throw new MeshError('MESH_CLOSED', { reason: 'the mesh is closed' })

@@ -1,3 +1,4 @@
+import type { Server as NetServer } from 'node:net'
 import type { ParsedOptions } from '../config/mesh-options.ts'
 import { AuthenticationGate } from '../inbound/authentication-gate.ts'
 import { Guard } from '../inbound/guard.ts'
@@ -8,6 +9,7 @@ import { Shedder } from '../resilience/shedder.ts'
 import type { Authorizer } from '../security/authorization/authorizer.ts'
 import { TokenAuthenticator } from '../security/jwt/authenticator.ts'
 import type { Ground } from './ground.ts'
+import type { Life } from './life.ts'
 
 /** What the inbound side uses of the rest of the mesh. */
 export interface SharedParts {
@@ -22,7 +24,7 @@ export class InboundSide {
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
 
-  constructor(parsed: ParsedOptions, ground: Ground, shared: SharedParts) {
+  constructor(parsed: ParsedOptions, ground: Ground, shared: SharedParts, { passage, servers }: Life) {
     const { clock, random, emit, report } = ground
     const { rateLimits, rateLimitHeaders, shedding, gates, authentication } = parsed.inbound
     this.shedder = shedding === false ? undefined : new Shedder(shedding, clock, random)
@@ -53,6 +55,12 @@ export class InboundSide {
       identify: () => undefined,
       emit,
       report,
+      began: (call) => passage.began(call),
+      opened: (call) => passage.opened(call),
+      late: (call) => passage.late(call),
+      enter: (call) => passage.enter(call),
+      ended: (call, complete) => passage.ended(call, complete),
+      serves: (server) => servers.add(server as NetServer),
       get closed() {
         return ground.closed
       },

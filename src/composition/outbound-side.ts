@@ -1,4 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { channel } from 'node:diagnostics_channel'
 import type { ParsedOptions } from '../config/mesh-options.ts'
 import { textOf } from '../config/schema/plain.ts'
 import { SourceRunner } from '../config/source-runner.ts'
@@ -7,13 +8,13 @@ import { defaultClassifier } from '../core/classifier.ts'
 import { DnsResolver } from '../discovery/dns/dns-resolver.ts'
 import { HealthMonitor } from '../health/monitor.ts'
 import { HealthReporters } from '../health/reporters.ts'
+import type { CallSettings } from '../model/call-settings.ts'
 import type { MeshStats } from '../model/stats.ts'
 import type { AgentCall } from '../outbound/agent/agent-call.ts'
 import { EndpointAgents } from '../outbound/agent/endpoint-agents.ts'
 import { HttpAgent } from '../outbound/agent/http-agent.ts'
 import type { Connections } from '../outbound/connections.ts'
 import { MeshDispatcher, type UniversalDispatcher } from '../outbound/dispatcher.ts'
-import type { CallSettings } from '../outbound/engine.ts'
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
@@ -27,6 +28,9 @@ import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
 import { Authorizer } from '../security/authorization/authorizer.ts'
 import type { Ground } from './ground.ts'
+
+/** Instrumentations of undici listen here, and add `traceparent` to what leaves. */
+const requestsOfUndici = channel('undici:request:create')
 
 /** How the names of endpoints and hosts are called in events, as if they came from a source. */
 const NAMES = 'names'
@@ -44,6 +48,8 @@ export class OutboundSide {
   readonly http: UndiciHttpClient
   readonly executor: Executor
   readonly dispatcher: UniversalDispatcher
+  /** Called when something that `missing` names may be there. */
+  onProgress: () => void = () => {}
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly monitor: HealthMonitor
@@ -51,7 +57,6 @@ export class OutboundSide {
   private readonly outbound: Outbound
   private readonly agents: EndpointAgents
   private readonly fetching: MeshFetch
-  private context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private installation: Installation | undefined = undefined
 
   /** @param close what `dispatcher.close()` does, which ends the whole mesh */
@@ -91,11 +96,12 @@ export class OutboundSide {
     )
     this.targets = new Targets(this.plan)
     this.startup = new Startup(
-      { clock, time, classifier: defaultClassifier, emit, report },
+      { clock, time, classifier: defaultClassifier, emit, report, tells: parsed.context, traced: () => requestsOfUndici.hasSubscribers },
       {
         undici: parsed.undici,
         addressPolicy,
         fallback: parsed.fallback,
+        checked: () => this.onProgress(),
         sourcesSettled: () => this.sources.settled,
         start: () => {
           this.resolver.start()
@@ -138,7 +144,7 @@ export class OutboundSide {
       targets: this.targets,
       unknownHosts: parsed.unknownHosts,
       get context() {
-        return side.context
+        return ground.context
       },
       get closed() {
         return ground.closed
@@ -164,7 +170,15 @@ export class OutboundSide {
         return ground.closed
       },
     }) as unknown as UniversalDispatcher
-    this.executor = new Executor({ clock, random, gates: parsed.gates, emit })
+    this.executor = new Executor({
+      clock,
+      random,
+      gates: parsed.gates,
+      emit,
+      get around() {
+        return side.outbound.around
+      },
+    })
     const { outbound, targets } = this
     this.fetching = new MeshFetch({
       owner: (input) => this.owner(input),
@@ -187,10 +201,16 @@ export class OutboundSide {
     })
   }
 
-  /** The per-call options around this moment. Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */
+  /** What keeps calls from being sent as they should be, in words. */
+  get missing(): string[] {
+    const { sources, resolver, startup } = this
+    const missing = [...sources.missing, ...resolver.pending]
+    return missing.length > 0 || startup.done ? missing : ['undici']
+  }
+
+  /** The per-call options around this moment. */
   contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
-    if (this.options.context) this.context ??= new AsyncLocalStorage()
-    return this.context
+    return this.options.context ? this.ground.contextStorage() : undefined
   }
 
   /** `fetch` for whoever called `former`: ours goes through the mesh, the rest to `former` unchanged. */

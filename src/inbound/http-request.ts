@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { AnswerHeaders, Refusal } from '../core/gate.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
 import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
@@ -76,7 +76,12 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
   }
 
   override makeLast(): void {
-    if (this.request.httpVersionMajor < 2) (this.response as ServerResponse).shouldKeepAlive = false
+    const { response } = this
+    if (this.request.httpVersionMajor < 2 && !response.headersSent) response.setHeader('connection', 'close')
+  }
+
+  override get http2(): ServerHttp2Stream | undefined {
+    return this.request.httpVersionMajor === 2 ? (this.request as Http2ServerRequest).stream : undefined
   }
 
   get gone(): boolean {
@@ -104,7 +109,7 @@ function closed(this: AnyResponse): void {
 }
 
 /** The connection of a request, however many proxies Node puts before it. */
-function connectionOf(request: AnyRequest): Connection {
+export function connectionOf(request: AnyRequest): Connection {
   if (request.httpVersionMajor !== 2) return request.socket as Connection
   return ((request as Http2ServerRequest).stream.session?.socket ?? request.socket) as Connection
 }

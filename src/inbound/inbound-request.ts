@@ -1,9 +1,12 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import type { Priority } from '../core/call.ts'
 import type { AnswerHeaders, Permit, Refusal } from '../core/gate.ts'
 import type { RequestEdits } from '../model/authentication.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { InboundCall } from '../model/inbound-call.ts'
 import type { Principal, RequestPrincipal } from '../model/principal.ts'
+import type { RequestContext } from '../model/request-context.ts'
 import { firstHeader, type HeaderFindings, headerValues, removeHeaders, sameName, scanHeaders } from '../security/canonical/headers.ts'
 import { canonicalHost, sameHost } from '../security/canonical/host.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
@@ -70,6 +73,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   /** @internal */ permits: Permit[] | undefined = undefined
   /** @internal What gates that admitted want said in the answer. */
   answerHeaders: AnswerHeaders | undefined = undefined
+  /** @internal What the calls beneath it inherit, once the application has it. */
+  context: RequestContext | undefined = undefined
   /** @internal What the guard knows of how it goes on. */
   state: 'asking' | 'passed' | 'refused' | 'settled' = 'asking'
   /** @internal Whether the application may take other spellings for the same path. */
@@ -106,6 +111,14 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   abstract answer(problem: Problem): void
   /** @internal The process leaves: the answer shall be the last of its connection, where it can still say so. */
   makeLast(): void {}
+  /** @internal Of HTTP/2. */
+  get http2(): ServerHttp2Stream | undefined {
+    return undefined
+  }
+  /** @internal The connection that it wants for itself. */
+  get wanted(): Duplex | undefined {
+    return undefined
+  }
   /** @internal Whether the client has left. */
   abstract get gone(): boolean
   /** @internal What Node made of the headers. */

@@ -9,6 +9,7 @@ import type {
   SheddingOptions,
   SheddingSettings,
 } from './inbound-limits.ts'
+import type { HealthPathOptions, HealthPathSettings, LifecycleOptions, LifecycleSettings } from './readiness.ts'
 
 /** How paths are read before anybody judges them. Default: Envoy's advice for the edge. */
 export interface PathOptions {
@@ -54,6 +55,8 @@ export interface InboundOptions {
   rateLimitHeaders?: RateLimitHeaderOptions
   /** What is taken when the process is asked for more than it can do; `true` for the defaults. Default: everything. */
   shedding?: SheddingOptions | boolean
+  lifecycle?: LifecycleOptions
+  health?: HealthPathOptions
   /** Further gates, asked in order after authorization and limits. */
   gates?: InboundGate[]
 }
@@ -83,5 +86,7 @@ export interface InboundSettings {
   readonly rateLimits: readonly InboundRateLimitSettings[]
   readonly rateLimitHeaders: RateLimitHeaderSettings
   readonly shedding: SheddingSettings | false
+  readonly lifecycle: LifecycleSettings
+  readonly health: HealthPathSettings
   readonly gates: readonly InboundGate[]
 }

@@ -125,6 +125,7 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
     if (this.phase === 'queued') this.leaveQueue()
     this.phase = 'done'
     this.engine.time.remove(this)
+    this.scope?.leave(this)
     this.pausing?.cancel()
     this.body?.release(this.reason)
     this.countEnd(outcome)

@@ -19,6 +19,8 @@ export interface StartupOptions {
   readonly fallback: DispatcherLike | undefined
   /** Starts the sources; called once. */
   start(): void
+  /** Something that was waited for may be there. */
+  checked(): void
   /** True when every source answered once, or failed to. */
   sourcesSettled(): boolean
 }
@@ -96,6 +98,7 @@ export class Startup {
       this.release(undefined)
     }
     for (const watch of [...this.watching]) watch(undefined)
+    this.options.checked()
   }
 
   /** undici, loaded at the first need. */

@@ -6,6 +6,7 @@ import { authorizationPolicies, type ParsedAuthorizationPolicy } from './authori
 import { listOf, record, withMethods } from './blocks.ts'
 import { rateLimitHeaders, rateLimits, shedding } from './inbound-limits.ts'
 import { headers, paths } from './inbound-paths.ts'
+import { healthPaths, lifecycle } from './lifecycle.ts'
 import { allowAddresses } from './service.ts'
 
 /** `inbound: { … }` of the options. */
@@ -14,6 +15,8 @@ export const inbound: v.GenericSchema<unknown, InboundSettings & { authorization
   authentication: v.optional(authentication),
   paths: v.optional(paths, {}),
   headers: v.optional(headers, {}),
+  lifecycle: v.optional(lifecycle, {}),
+  health: v.optional(healthPaths, {}),
   gates: v.optional(listOf('gates', withMethods<InboundGate>('a gate', 'admit')), []),
   rateLimits: v.optional(rateLimits, []),
   rateLimitHeaders: v.optional(rateLimitHeaders, {}),

@@ -68,11 +68,13 @@ export class AgentCall extends OutboundCall {
     request.once('socket', () => {
       if (this.attempt !== undefined) this.attempt.unsent = false
     })
+    this.tell()
+    this.scope?.join(this)
   }
 
   /** The mesh is not ready: waits, within the deadline. */
   wait(): void {
-    this.engine.time.set(this, this.deadline)
+    if (!this.over) this.engine.time.set(this, this.deadline)
   }
 
   /** Asks the gates and sends the request to an endpoint; what the mesh waited for may have failed. */
@@ -83,6 +85,10 @@ export class AgentCall extends OutboundCall {
       return
     }
     const { engine, plan, target } = this
+    if (this.deadline <= this.startedAt) {
+      this.fail(this.noTimeLeft(), IGNORED, 'ignored')
+      return
+    }
     const refused = askGates(plan.gates, this, this.permits, engine.report)
     if (refused !== undefined) {
       this.fail(this.refusedBy(refused), IGNORED, 'ignored')
@@ -144,6 +150,13 @@ export class AgentCall extends OutboundCall {
   /** The mesh closes before the call has ended. */
   abort(reason: unknown): void {
     this.fail(reason, IGNORED, 'ignored')
+  }
+
+  /** Tells the next hop while the head of the request can still be changed: it was written already when it was given as a list. */
+  private tell(): void {
+    const { request } = this
+    const told = request.headersSent ? undefined : this.told(this.deadline - this.startedAt)
+    for (let at = 0; told !== undefined && at < told.length; at += 2) request.setHeader(told[at] as string, told[at + 1] as string)
   }
 
   private choose(now: number): Endpoint | undefined {
@@ -249,6 +262,7 @@ export class AgentCall extends OutboundCall {
     if (this.over) return
     this.over = true
     this.engine.time.remove(this)
+    this.scope?.leave(this)
     this.countEnd(outcome)
     this.settle(outcome)
   }
