@@ -78,6 +78,7 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
+    this.inside.start()
     const { startup, sources, resolver } = this.out
     await startup.whenReady(timeoutMs, options.signal, () => [...sources.missing, ...resolver.pending])
   }
