@@ -199,3 +199,29 @@ describe('behind a guard that knows tokens', () => {
     expect(server.requests).toHaveLength(1)
   })
 })
+
+describe('behind a proxy', () => {
+  const ANN = 'spiffe://mesh/ns/web/sa/ann'
+  const ask = async (trustedProxies: string[], ...headers: string[]): Promise<unknown> => {
+    const mesh = createMesh({ inbound: { trustedProxies } })
+    keep(() => mesh.close({ timeout: 0 }))
+    const who: RequestListener = (request, response) => {
+      const { principal } = (request as { mesh?: InboundCall }).mesh ?? {}
+      response.end(JSON.stringify([principal?.id ?? null, request.headers['x-forwarded-client-cert'] !== undefined]))
+    }
+    const port = await listen(createServer(mesh.handler(who)))
+    const { status, body } = await get(port, '/', ['Host: web', ...headers])
+    return status === 200 ? JSON.parse(body) : status
+  }
+
+  it('its word on the certificate of a client is taken, if it is ours', async () => {
+    const header = `X-Forwarded-Client-Cert: By=spiffe://mesh/x;Subject="CN=a, O=b;c";URI=${ANN}`
+    expect(await ask(['127.0.0.1'], header)).toEqual([ANN, true])
+    expect(await ask(['127.0.0.0/8'], `X-Forwarded-Client-Cert: URI=spiffe://evil/x`, header)).toEqual([ANN, true])
+    expect(await ask(['127.0.0.1'])).toEqual([null, false])
+    expect(await ask(['127.0.0.1'], 'X-Forwarded-Client-Cert: Hash=ab')).toEqual([null, true])
+    expect(await ask(['127.0.0.1'], 'X-Forwarded-Client-Cert: URI="')).toBe(400)
+    expect(await ask([], header)).toEqual([null, false])
+    expect(await ask(['10.0.0.1', 'spiffe://mesh/gateway'], header)).toEqual([null, false])
+  })
+})
