@@ -1,12 +1,17 @@
+import type { RequestListener, Server } from 'node:http'
 import { Ground } from './composition/ground.ts'
+import { IdentitySide } from './composition/identity-side.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
+import type { TlsServerOptions } from './inbound/server-terms.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
+import type { InboundTlsOptions } from './model/identity.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
+import type { Principal } from './model/principal.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { PrintedSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
@@ -30,6 +35,7 @@ export class Mesh<Name extends string = string> {
   readonly dispatcher: UniversalDispatcher
   private readonly options: ParsedOptions
   private readonly ground: Ground
+  private readonly who: IdentitySide
   private readonly out: OutboundSide
   private readonly platform: typeof globalThis.fetch
   private closing: Promise<void> | undefined = undefined
@@ -40,7 +46,8 @@ export class Mesh<Name extends string = string> {
     this.options = parsed
     this.platform = platformFetch()
     this.ground = new Ground(parsed)
-    this.out = new OutboundSide(parsed, this.ground, (how) => this.close(how))
+    this.who = new IdentitySide(parsed, this.ground)
+    this.out = new OutboundSide(parsed, this.ground, this.who, (how) => this.close(how))
     this.dispatcher = this.out.dispatcher
   }
 
@@ -54,7 +61,7 @@ export class Mesh<Name extends string = string> {
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
     const { startup, sources, resolver } = this.out
-    await startup.whenReady(timeoutMs, options.signal, () => [...sources.missing, ...resolver.pending])
+    await startup.whenReady(timeoutMs, options.signal, () => [...this.who.store.missing, ...sources.missing, ...resolver.pending])
   }
 
   /** `fetch`, with the mesh underneath; hosts that are no service go to the platform's fetch unchanged. */
@@ -105,6 +112,32 @@ export class Mesh<Name extends string = string> {
     return this.out.install()
   }
 
+  /**
+   * Options for `https.createServer`, `http2.createSecureServer` or `fastify({ https })`: our certificate, whom to believe, and what is asked
+   * of clients. The server that is made from them takes every new certificate by itself.
+   * @param options laid over `inbound.tls`
+   * @throws MeshError `MESH_CONFIG` without an identity, `MESH_NOT_READY` while its files make none
+   */
+  tls(options?: InboundTlsOptions): TlsServerOptions {
+    this.refuseWhenClosed()
+    return this.who.tls(options)
+  }
+
+  /**
+   * A server of `node:https` on those options, or of `node:http` where there is no TLS; in mode `permissive` it takes both on one port.
+   * Also for `fastify({ serverFactory: (handler) => mesh.server(handler) })`.
+   * @throws MeshError as {@link Mesh.tls}
+   */
+  server(listener?: RequestListener, options?: InboundTlsOptions): Server {
+    this.refuseWhenClosed()
+    return this.who.server(listener, options)
+  }
+
+  /** Who the peer of a connection proved to be by its certificate; undefined without one that holds. */
+  principalOf(socket: object): Principal | undefined {
+    return this.who.peers.principalOf(socket)
+  }
+
   /** What would happen now to a request, and which resource says so. Sends nothing. */
   explain(request: ExplainRequest): Explanation {
     const origin = parseOrigin(request.url instanceof URL ? request.url : String(request.url))
@@ -123,12 +156,13 @@ export class Mesh<Name extends string = string> {
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
   snapshot(): PrintedSnapshot {
     const { services, ...rest } = this.out.store.snapshot
-    return JSON.parse(JSON.stringify({ ...rest, services: Object.fromEntries(services) })) as PrintedSnapshot
+    const printed = { ...rest, services: Object.fromEntries(services), identity: this.who.store.stats() }
+    return JSON.parse(JSON.stringify(printed)) as PrintedSnapshot
   }
 
   /** Counters and states now, as plain JSON. */
   stats(): MeshStats {
-    return { closed: this.ground.closed, ...this.out.stats() }
+    return { closed: this.ground.closed, ...this.out.stats(), identity: this.who.store.stats() }
   }
 
   /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */
@@ -149,7 +183,7 @@ export class Mesh<Name extends string = string> {
     if (this.closing === undefined) {
       const timeoutMs = waitMs('close.timeout', options.timeout)
       this.ground.closed = true
-      this.closing = this.out.shutDown(timeoutMs)
+      this.closing = this.out.shutDown(timeoutMs).finally(() => this.who.close())
     }
     return this.closing
   }

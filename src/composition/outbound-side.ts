@@ -21,6 +21,7 @@ import { Plan } from '../plan/plan.ts'
 import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
 import type { Ground } from './ground.ts'
+import type { IdentitySide } from './identity-side.ts'
 
 /** How the names of endpoints and hosts are called in events, as if they came from a source. */
 const NAMES = 'names'
@@ -45,7 +46,7 @@ export class OutboundSide {
   private installation: Installation | undefined = undefined
 
   /** @param close what `dispatcher.close()` does, which ends the whole mesh */
-  constructor(parsed: ParsedOptions, ground: Ground, close: (options: { timeout?: number }) => Promise<void>) {
+  constructor(parsed: ParsedOptions, ground: Ground, who: IdentitySide, close: (options: { timeout?: number }) => Promise<void>) {
     const { clock, random, time, emit, report } = ground
     const { addressPolicy } = parsed
     this.options = parsed
@@ -85,12 +86,14 @@ export class OutboundSide {
         fallback: parsed.fallback,
         sourcesSettled: () => this.sources.settled,
         start: () => {
+          who.store.start()
           this.resolver.start()
           this.sources.start()
           this.monitor.start()
         },
       },
     )
+    who.store.onChange(() => this.startup.check())
     this.store = new ConfigStore({
       namespace: parsed.namespace,
       defaults: parsed.defaults,
@@ -187,7 +190,7 @@ export class OutboundSide {
   }
 
   /** What `mesh.stats()` says of the outbound side. */
-  stats(): Omit<MeshStats, 'closed'> {
+  stats(): Omit<MeshStats, 'closed' | 'identity'> {
     const now = this.ground.time.read()
     const services: MeshStats['services'] = {}
     let inflight = 0

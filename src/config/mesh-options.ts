@@ -5,11 +5,13 @@ import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthReporter } from '../model/health.ts'
+import type { IdentitySettings, TrustSettings } from '../model/identity.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
 import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { identity, trust } from './schema/identity.ts'
 import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
@@ -26,6 +28,8 @@ export interface ParsedOptions {
   readonly resources: readonly Resource[]
   readonly sources: readonly Source[]
   readonly inbound: InboundSettings
+  readonly identity: IdentitySettings | undefined
+  readonly trust: ReadonlyMap<string, TrustSettings>
   readonly gates: readonly Gate[]
   readonly healthReporters: readonly HealthReporter[]
   readonly unknownHosts: 'pass' | 'refuse'
@@ -77,6 +81,8 @@ function optionsSchema(plain: unknown) {
       services: v.optional(servicesSchema(policy, namespace)),
       policies: v.optional(outboundPolicies, []),
       inbound: v.optional(inbound, {}),
+      identity: v.optional(identity),
+      trust: v.optional(trust, {}),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
       healthReporters: v.optional(listOf('health reporters', withMethods<HealthReporter>('a health reporter', 'report')), []),
@@ -111,11 +117,25 @@ function optionsSchema(plain: unknown) {
 export function parseMeshOptions(options: unknown): ParsedOptions {
   const result = parse(optionsSchema, options, OPAQUE)
   if ('problems' in result) throw configError(result.problems)
-  const { services, policies, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
+  const {
+    services,
+    policies,
+    defaults,
+    service,
+    identity,
+    fallback,
+    undici,
+    logger,
+    clock,
+    random,
+    allowAddresses: allowed,
+    ...rest
+  } = result.output
   return {
     ...rest,
     locality: rest.locality as Locality,
     service,
+    identity: identity as IdentitySettings | undefined,
     fallback,
     undici,
     logger,

@@ -5,6 +5,7 @@ import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthReporter } from './health.ts'
+import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
@@ -128,9 +129,6 @@ export interface OutlierDetectionOptions {
   compare?: 'relative' | 'absolute'
 }
 
-/** PEM text or DER bytes, or a list of them. */
-export type Pem = string | Uint8Array | readonly (string | Uint8Array)[]
-
 /** How a service is reached under TLS. */
 export interface TlsOptions {
   /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
@@ -221,6 +219,10 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   sources?: Source[]
   /** What holds for the requests that this process receives. */
   inbound?: InboundOptions
+  /** Who we are to our peers. */
+  identity?: IdentityOptions
+  /** Whom we believe, by trust domain. */
+  trust?: TrustOptions
   /** What happens to hosts that are no service: `pass` (default) or `refuse`. */
   unknownHosts?: 'pass' | 'refuse'
   /** Addresses or CIDR ranges allowed although the address policy refuses them (link-local, metadata, multicast …). */

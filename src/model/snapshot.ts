@@ -1,4 +1,5 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
+import type { IdentityStats } from './identity.ts'
 import type { OutboundRule, Policy, Provenance } from './resources.ts'
 
 /** One service with everything that is in force for it, and where each part came from. Plain, immutable, printable. */
@@ -37,4 +38,5 @@ export interface PrintedSnapshot {
   version: number
   services: Record<string, ServiceSnapshot>
   policies: OutboundPolicySnapshot[]
+  identity: IdentityStats
 }

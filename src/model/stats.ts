@@ -1,4 +1,5 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { IdentityStats } from './identity.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -71,5 +72,7 @@ export interface MeshStats {
   services: Record<string, ServiceStats>
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
+  /** Who we are and whom we believe. */
+  identity: IdentityStats
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
 }

@@ -1,12 +1,13 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
 import { SecretValue } from '../../core/secret.ts'
 import type { PolicySections } from '../../model/resources.ts'
+import { readCertificates } from '../../security/x509/pem.ts'
 import { checked, oneOf, printType, record, text } from './blocks.ts'
 
 /** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */
-const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
+export const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
   'PEM text or bytes, or a list of them',
   (input) => {
     const parts = Array.isArray(input) ? (input as unknown[]) : [input]
@@ -16,21 +17,8 @@ const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
   printType,
 )
 
-const PEM_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g
-
-/**
- * Every certificate of a part as PEM. A bundle is read one by one, since Node stops in silence at the first that is broken;
- * DER becomes PEM, since Node's secure contexts take no other.
- */
-function readCertificates(part: string | Buffer): string[] {
-  const written = typeof part === 'string' ? part : part.toString('latin1')
-  if (!written.includes('-----BEGIN')) return [new X509Certificate(part).toString()]
-  const blocks = written.match(PEM_CERTIFICATE) ?? []
-  if (blocks.length === 0 || blocks.length !== written.split('-----BEGIN').length - 1) throw new Error('not only whole certificates')
-  return blocks.map((block) => new X509Certificate(block).toString())
-}
-
-const certificates = v.pipe(
+/** Certificates, each as PEM. */
+export const certificates = v.pipe(
   pem,
   v.rawTransform<(string | Buffer)[], readonly string[]>(({ dataset, addIssue, NEVER }) => {
     const read = attempt(() => dataset.value.flatMap(readCertificates))
@@ -40,7 +28,8 @@ const certificates = v.pipe(
   }),
 ) as v.GenericSchema<unknown, readonly string[]>
 
-const privateKey = v.pipe(
+/** A private key as PEM; never printed. */
+export const privateKey = v.pipe(
   pem,
   v.check(
     (parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)) !== undefined,
@@ -76,7 +65,8 @@ export const tls: v.GenericSchema<unknown, NonNullable<PolicySections['tls']>> =
   v.transform((written) => written as NonNullable<PolicySections['tls']>),
 )
 
-function attempt<T>(read: () => T): T | undefined {
+/** What `read` gives; undefined when it throws. */
+export function attempt<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch {
