@@ -12,6 +12,7 @@ import type { CallSettings } from '../outbound/engine.ts'
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
+import { MutualTls } from '../outbound/mutual-tls.ts'
 import { Outbound } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
 import { Startup } from '../outbound/startup.ts'
@@ -49,6 +50,7 @@ export class OutboundSide {
   constructor(parsed: ParsedOptions, ground: Ground, who: IdentitySide, close: (options: { timeout?: number }) => Promise<void>) {
     const { clock, random, time, emit, report } = ground
     const { addressPolicy } = parsed
+    const mutual = new MutualTls(who.store, who.verifier)
     this.options = parsed
     this.ground = ground
     this.resolver = new DnsResolver({
@@ -60,7 +62,7 @@ export class OutboundSide {
       settled: () => this.startup.check(),
     })
     this.http = new UndiciHttpClient({ clock, addressPolicy, names: this.resolver, undici: () => this.startup.undici() })
-    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy) })
+    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy, mutual) })
     const reporters = new HealthReporters(parsed.healthReporters, clock, (error) => report('health reporter', error))
     this.plan = new Plan(
       {
@@ -83,6 +85,7 @@ export class OutboundSide {
       {
         undici: parsed.undici,
         addressPolicy,
+        mutual,
         fallback: parsed.fallback,
         sourcesSettled: () => this.sources.settled,
         start: () => {
@@ -93,7 +96,10 @@ export class OutboundSide {
         },
       },
     )
-    who.store.onChange(() => this.startup.check())
+    who.store.onChange(() => {
+      this.startup.check()
+      this.startup.engine.connections?.renew()
+    })
     this.store = new ConfigStore({
       namespace: parsed.namespace,
       defaults: parsed.defaults,

@@ -10,11 +10,11 @@ import type { InboundSettings } from '../model/inbound.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
-import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { checked, listOf, oneOf, type Report, record, text, withMethods } from './schema/blocks.ts'
 import { identity, trust } from './schema/identity.ts'
 import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
-import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
+import { acrossPolicy, LATER_POLICY_KEYS, type ParsedPolicy, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
 import { unfoldPolicies, unfoldServices } from './short-form.ts'
@@ -107,6 +107,8 @@ function optionsSchema(plain: unknown) {
       ),
     },
     LATER_KEYS,
+    // One that is written and broken is reported as such.
+    (plain as { identity?: unknown } | null | undefined)?.identity === undefined ? needsIdentity : undefined,
   )
 }
 
@@ -151,6 +153,17 @@ function isUndici(input: unknown): boolean {
   if (typeof input !== 'object' || input === null) return false
   const { Pool, Agent, Dispatcher } = input as Record<string, unknown>
   return [Pool, Agent, Dispatcher].every((each) => typeof each === 'function')
+}
+
+/** Mutual TLS without anybody to be would fail at each call; it is told at the door. */
+function needsIdentity(
+  written: { defaults?: ParsedPolicy; services?: ReadonlyMap<string, ParsedPolicy> | undefined },
+  report: Report,
+): void {
+  const at = [...(written.services ?? [])].find(([, { tls }]) => tls?.mode === 'mutual')?.[0]
+  if (at === undefined && written.defaults?.tls?.mode !== 'mutual') return
+  const where = at === undefined ? 'defaults' : `services.${at}`
+  report(['identity'], `expected a certificate and its key: ${where}.tls.mode is 'mutual'`)
 }
 
 /** What services are judged by; where it is broken itself it is reported beside them, and they are judged without it. */

@@ -71,6 +71,7 @@ export const DEFAULT_TLS: TlsSettings = Object.freeze({
   cert: undefined,
   key: undefined,
   serverName: undefined,
+  sans: undefined,
   minVersion: 'TLSv1.2',
 })
 

@@ -131,8 +131,11 @@ export interface OutlierDetectionOptions {
 
 /** How a service is reached under TLS. */
 export interface TlsOptions {
-  /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
-  mode?: 'off' | 'simple'
+  /**
+   * `off`: clear text; `simple`: TLS, the server proves itself; `mutual`: we show our `identity`, and the server must show a SPIFFE id of a
+   * trust domain in `trust`. Default `simple` when the section is present.
+   */
+  mode?: 'off' | 'simple' | 'mutual'
   /** Trusted issuers. Default: the system's. */
   ca?: Pem
   /** Client certificate chain, PEM. Goes with `key`. */
@@ -141,6 +144,11 @@ export interface TlsOptions {
   key?: string | Uint8Array
   /** Name sent as SNI and checked in the certificate. Default: the URL's host. */
   serverName?: string
+  /**
+   * Names that the server's certificate must have one of, in place of `serverName`: exact, `prefix*`, `*suffix`, `*`. Default in mode
+   * `mutual`: any SPIFFE id of our own trust domain.
+   */
+  sans?: string[]
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 

@@ -1,6 +1,7 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
+import type { SanMatch } from './identity.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
@@ -181,11 +182,12 @@ export interface FallbackSettings {
 }
 
 export interface TlsSettings {
-  readonly mode: 'off' | 'simple'
+  readonly mode: 'off' | 'simple' | 'mutual'
   readonly ca: readonly (string | Uint8Array)[] | undefined
   readonly cert: readonly (string | Uint8Array)[] | undefined
   readonly key: Secret | undefined
   readonly serverName: string | undefined
+  readonly sans: readonly SanMatch[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 

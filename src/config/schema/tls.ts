@@ -5,6 +5,7 @@ import { SecretValue } from '../../core/secret.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { readCertificates } from '../../security/x509/pem.ts'
 import { checked, oneOf, printType, record, text } from './blocks.ts'
+import { sanMatches } from './san-matches.ts'
 
 /** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */
 export const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
@@ -38,17 +39,15 @@ export const privateKey = v.pipe(
   v.transform((parts) => new SecretValue(parts[0] as string | Buffer)),
 )
 
-const fields = record(
-  {
-    mode: v.optional(oneOf(['off', 'simple'], ['mutual'])),
-    ca: v.optional(certificates),
-    cert: v.optional(certificates),
-    key: v.optional(privateKey),
-    serverName: v.optional(text(253)),
-    minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3'])),
-  },
-  ['sans'],
-)
+const fields = record({
+  mode: v.optional(oneOf(['off', 'simple', 'mutual'])),
+  ca: v.optional(certificates),
+  cert: v.optional(certificates),
+  key: v.optional(privateKey),
+  serverName: v.optional(text(253)),
+  sans: v.optional(sanMatches),
+  minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3'])),
+})
 
 type TlsFields = v.InferOutput<typeof fields>
 
@@ -57,8 +56,10 @@ export const tls: v.GenericSchema<unknown, NonNullable<PolicySections['tls']>> =
   fields,
   v.rawCheck<TlsFields>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
-    const { cert, key } = dataset.value
-    if ((cert === undefined) !== (key === undefined)) addIssue({ message: 'cert and key go together' })
+    const { mode, ca, cert, key } = dataset.value
+    if (mode === 'mutual' && (ca ?? cert ?? key) !== undefined)
+      addIssue({ message: 'in mode mutual our certificate is `identity`, and whom to believe stands in `trust`' })
+    else if ((cert === undefined) !== (key === undefined)) addIssue({ message: 'cert and key go together' })
     else if (cert !== undefined && attempt(() => createSecureContext({ cert: cert.join(''), key: key?.reveal() as string })) === undefined)
       addIssue({ message: 'key is not the key of cert' })
   }),

@@ -52,3 +52,10 @@ export function readSanMatch(written: string): SanMatch | { readonly problem: st
   const problem = trustDomainProblem(domain)
   return problem === undefined ? { type: 'prefix', value } : { problem }
 }
+
+/** A match as it is written. */
+export function sanText({ type, value }: SanMatch): string {
+  if (type === 'exact') return value
+  if (type === 'presence') return '*'
+  return type === 'prefix' ? `${value}*` : `*${value}`
+}
