@@ -39,12 +39,18 @@ export class Peers {
    */
   principalOf(socket: PeerSocket): Principal | undefined {
     const { principal, notAfter } = this.of(socket)
+    // The certificate may end while the connection goes on.
     return principal !== undefined && this.clock.wallTime() > notAfter ? undefined : principal
   }
 
   /** What is known of the peer. A connection of a server that is not ours is judged at the first question, as in mode permissive. */
   of(socket: PeerSocket): Peer {
-    return this.known(socket) ?? this.learn(socket as TLSSocket, undefined)
+    try {
+      return this.known(socket) ?? this.learn(socket as TLSSocket, undefined)
+    } catch {
+      // The stand-in of an HTTP/2 session that is over throws at every touch.
+      return NOBODY
+    }
   }
 
   /** Judges the peer anew, as `terms` ask, and remembers it. */

@@ -11,8 +11,18 @@ export interface TlsAnswer {
   reused: boolean
 }
 
-/** Connects, sends `request`, and reads until the end. */
-export function tlsRequest(port: number, options: ConnectionOptions, request = REQUEST): Promise<TlsAnswer> {
+/**
+ * Connects, sends `request`, and reads until the end.
+ * @param session hears of each session that could be resumed
+ * @param again what is sent on the same connection a while later
+ */
+export function tlsRequest(
+  port: number,
+  options: ConnectionOptions,
+  request = REQUEST,
+  session: (ticket: Buffer) => void = () => {},
+  again?: { after: number; request: string },
+): Promise<TlsAnswer> {
   return new Promise((resolve) => {
     const answer: TlsAnswer = { text: '', error: undefined, server: undefined, reused: false }
     const socket: TLSSocket = connect({ host: '127.0.0.1', port, ...options }, () => {
@@ -20,7 +30,9 @@ export function tlsRequest(port: number, options: ConnectionOptions, request = R
       answer.server = shown?.toString()
       answer.reused = socket.isSessionReused()
       socket.write(request)
+      if (again !== undefined) setTimeout(() => socket.write(again.request), again.after)
     })
+    socket.on('session', session)
     socket.on('data', (chunk: Buffer) => {
       answer.text += chunk.toString('latin1')
     })
