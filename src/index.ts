@@ -11,6 +11,20 @@ export type { Gate, Permit, Refusal } from './core/gate.ts'
 export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
 export { createMesh, type Mesh } from './mesh.ts'
+export type {
+  AuthenticationOptions,
+  AuthenticationStats,
+  ClaimHeaderOptions,
+  JsonWebKeySet,
+  KeySetStats,
+  RemoteKeysOptions,
+  TokenAlgorithm,
+  TokenPlaceOptions,
+  TokenProviderOptions,
+  TokenRequirementOptions,
+  TokenRuleOptions,
+} from './model/authentication.ts'
+export type * from './model/authorization.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'
@@ -24,4 +38,4 @@ export type { Principal, RequestPrincipal } from './model/principal.ts'
 export type * from './model/protection.ts'
 export type { RequestOptions, ResponseData } from './model/request.ts'
 export type { Rejection, ResourceDelta, Sink, Source, SourceContext, Stop } from './model/source.ts'
-export type { EndpointStats, MeshStats, ServiceStats } from './model/stats.ts'
+export type { EndpointStats, InboundStats, MeshStats, ServiceStats } from './model/stats.ts'

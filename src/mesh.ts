@@ -1,12 +1,27 @@
+import type { Agent, IncomingMessage, ServerResponse } from 'node:http'
 import { Ground } from './composition/ground.ts'
+import { InboundSide } from './composition/inbound-side.ts'
+import { Life } from './composition/life.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
+import { RequestFacts } from './inbound/current-request.ts'
+import type { GrpcHealthHandler } from './inbound/grpc-health-service.ts'
+import type { HealthHandler } from './inbound/health-answers.ts'
+import { connectionOf } from './inbound/http-request.ts'
+import type { Withdraw } from './inbound/lifecycle.ts'
+import { type AnyServer, protect } from './inbound/protect.ts'
+import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
+import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
+import { type Listener, nodeListener } from './middleware/node.ts'
+import type { AuthorizationAnswer, AuthorizeRequest } from './model/authorization.ts'
+import type { CurrentRequest } from './model/context-options.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
+import type { HealthReport } from './model/readiness.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { PrintedSnapshot } from './model/snapshot.ts'
 import type { MeshStats } from './model/stats.ts'
@@ -20,6 +35,7 @@ import { splitUrl } from './outbound/url.ts'
 import { explainFound, explainStranger } from './plan/explain.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
+import { questionOf } from './security/authorization/question.ts'
 
 /**
  * A service mesh in this process: every call made through it gets discovery, balancing, retries, timeouts, circuit
@@ -31,6 +47,8 @@ export class Mesh<Name extends string = string> {
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly out: OutboundSide
+  private readonly life: Life
+  private readonly inside: InboundSide
   private readonly platform: typeof globalThis.fetch
   private closing: Promise<void> | undefined = undefined
 
@@ -41,6 +59,13 @@ export class Mesh<Name extends string = string> {
     this.platform = platformFetch()
     this.ground = new Ground(parsed)
     this.out = new OutboundSide(parsed, this.ground, (how) => this.close(how))
+    this.life = new Life(parsed, this.ground, {
+      missing: () => this.out.missing,
+      begin: () => this.ground.closed || this.out.startup.begin(),
+      isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing !== 'stranger',
+    })
+    this.out.onProgress = () => this.life.readiness.check()
+    this.inside = new InboundSide(parsed, this.ground, this.out, this.life)
     this.dispatcher = this.out.dispatcher
   }
 
@@ -81,6 +106,15 @@ export class Mesh<Name extends string = string> {
   }
 
   /**
+   * An agent for clients that stand on node:http: `axios.create({ httpAgent: mesh.httpAgent() })`. Requests to services go to endpoints that
+   * the mesh chooses, the rest to the platform's own agent. Nothing is sent twice: retries, hedges and fallbacks need another door.
+   * @param options.protocol `https:` for the agent of `https:` URLs; default `http:`
+   */
+  httpAgent(options: { protocol?: 'http:' | 'https:' } = {}): Agent {
+    return this.out.httpAgent(options.protocol === 'https:' ? 'https:' : 'http:') as unknown as Agent
+  }
+
+  /**
    * Calls made inside `task`, however deep, get these options: for doors that drop unknown keys.
    * @throws MeshError `MESH_CONFIG` for bad options, or when the mesh was made with `context: false`
    */
@@ -89,6 +123,12 @@ export class Mesh<Name extends string = string> {
     if (context === undefined)
       throw new MeshError('MESH_CONFIG', { reason: 'mesh.with needs AsyncLocalStorage, and this mesh was made with context: false' })
     return context.run(parseCallOptions(options, context.getStore() ?? NO_SETTINGS), task)
+  }
+
+  /** The request around this moment, however deep: what the calls beneath it inherit. Undefined outside of any, and with `context: false`. */
+  current(): CurrentRequest | undefined {
+    const request = this.ground.context?.getStore()?.within
+    return request === undefined ? undefined : new RequestFacts(request, this.ground.clock)
   }
 
   /** Runs any promise function behind a breaker (opossum), a deadline and, when it is idempotent, retries (p-retry). */
@@ -103,6 +143,61 @@ export class Mesh<Name extends string = string> {
   install(): () => void {
     this.refuseWhenClosed()
     return this.out.install()
+  }
+
+  /**
+   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. A server whose upgrades or
+   * CONNECTs somebody listens to goes through {@link protect} as well.
+   */
+  handler<Req = IncomingMessage, Res = ServerResponse>(listener: Listener<Req, Res>): (request: Req, response: Res) => void {
+    return nodeListener(this.inside.guard, listener)
+  }
+
+  /**
+   * Puts the guard before a server and everything it tells its listeners of requests: `request`, `upgrade`, `connect`, `checkContinue`,
+   * `checkExpectation`, `stream`. Returns the server: `mesh.protect(app.listen(8080))`.
+   */
+  protect<Server extends AnyServer>(server: Server): Server {
+    protect(this.inside.guard, server)
+    return server
+  }
+
+  /** The guard as middleware of Express 4 and 5: `app.use(mesh.express())`, before everything else. */
+  express(): ExpressMiddleware {
+    return expressMiddleware(this.inside.guard)
+  }
+
+  /** The guard as a plugin of Fastify 5: `fastify.register(mesh.fastify())`. */
+  fastify(): FastifyPlugin {
+    return fastifyPlugin(this.inside.guard)
+  }
+
+  /** Whether requests should be sent to this process, and what is missing. */
+  health(): HealthReport {
+    return this.life.readiness.look()
+  }
+
+  /** Answers 200: for `app.get('/livez', …)` of `node:http`, Express and Fastify. */
+  livenessHandler(): HealthHandler {
+    return this.life.handlers.liveness
+  }
+
+  /** Answers 200 when {@link health} is ready, else 503; peers of the mesh hear what is missing. The first question starts the mesh. */
+  readinessHandler(): HealthHandler {
+    return this.life.handlers.readiness
+  }
+
+  /** `grpc.health.v1.Health`: `server.on('stream', mesh.grpcHealthHandler())`. It gives false for what is not asked of it. */
+  grpcHealthHandler(): GrpcHealthHandler {
+    return (stream, headers) => this.life.grpc.handle(stream, headers)
+  }
+
+  /**
+   * Calls `withdraw` when the mesh begins to close, and waits for it: to leave a registry. The returned function ends that. What it throws
+   * is logged, and keeps nobody.
+   */
+  onDrain(withdraw: Withdraw): () => void {
+    return this.life.lifecycle.onDrain(withdraw)
   }
 
   /** What would happen now to a request, and which resource says so. Sends nothing. */
@@ -120,6 +215,14 @@ export class Mesh<Name extends string = string> {
     return explainFound(this.out.plan, found, { host, method: method.toUpperCase(), path, headers, secure }, this.ground.time.read())
   }
 
+  /**
+   * What would be decided now about a request that came in, and which resource says so.
+   * @throws MeshError `MESH_CONFIG` for a request that cannot be
+   */
+  authorize(request: AuthorizeRequest = {}): AuthorizationAnswer {
+    return this.out.authorizer.explain(questionOf(request, this.options.service))
+  }
+
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
   snapshot(): PrintedSnapshot {
     const { services, ...rest } = this.out.store.snapshot
@@ -128,7 +231,7 @@ export class Mesh<Name extends string = string> {
 
   /** Counters and states now, as plain JSON. */
   stats(): MeshStats {
-    return { closed: this.ground.closed, ...this.out.stats() }
+    return { closed: this.ground.closed, inbound: this.inside.stats(), ...this.out.stats() }
   }
 
   /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */
@@ -141,15 +244,15 @@ export class Mesh<Name extends string = string> {
   }
 
   /**
-   * Takes no new calls (`MESH_CLOSED`), waits for those under way, then aborts what is left. A second call gets the first
-   * one's promise.
-   * @param options.timeout how long to wait, default 10 s
+   * Ends the mesh: `process.once('SIGTERM', () => mesh.close())`. Readiness goes off, the servers behind the guard take no more connections
+   * and answer what they have; then no call is taken either (`MESH_CLOSED`), those under way end, and what is left is aborted. A second
+   * call gets the first one's promise.
+   * @param options.timeout how long all of it may take, default 10 s
    */
   close(options: { timeout?: Duration } = {}): Promise<void> {
     if (this.closing === undefined) {
       const timeoutMs = waitMs('close.timeout', options.timeout)
-      this.ground.closed = true
-      this.closing = this.out.shutDown(timeoutMs)
+      this.closing = this.life.lifecycle.idle ? this.end(timeoutMs) : this.leave(timeoutMs)
     }
     return this.closing
   }
@@ -160,6 +263,21 @@ export class Mesh<Name extends string = string> {
 
   /** Only for types: the services that were named in the options. */
   declare readonly names?: Name
+
+  /** The inbound side first: whoever answers a request may have to call somebody for it. */
+  private async leave(timeoutMs: number): Promise<void> {
+    const { clock } = this.ground
+    const endsAt = clock.now() + timeoutMs
+    await this.life.lifecycle.drain(timeoutMs)
+    await this.end(Math.max(0, endsAt - clock.now()))
+  }
+
+  private end(timeoutMs: number): Promise<void> {
+    this.ground.closed = true
+    this.life.readiness.become('closed')
+    this.inside.close()
+    return this.out.shutDown(timeoutMs)
+  }
 
   private refuseWhenClosed(): void {
     if (this.ground.closed) throw new MeshError('MESH_CLOSED', { reason: 'the mesh is closed' })

@@ -4,18 +4,20 @@ import type { Clock } from '../core/clock.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { ContextSettings } from '../model/context-options.ts'
 import type { HealthReporter } from '../model/health.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
 import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { context, flowOf } from './schema/context.ts'
 import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
-import { unfoldPolicies, unfoldServices } from './short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -36,6 +38,8 @@ export interface ParsedOptions {
   readonly clock: Clock | undefined
   readonly random: Random | undefined
   readonly context: boolean
+  /** What flows where `context` is on. */
+  readonly flow: ContextSettings
 }
 
 /** Names by which provenance tells what no source wrote. */
@@ -55,6 +59,7 @@ const sources = listOf('sources', withMethods<Source>('a source', 'watch'), (wri
 const OPAQUE = {
   sources: 'list',
   gates: 'list',
+  'inbound.gates': 'list',
   healthReporters: 'list',
   fallback: 'value',
   undici: 'value',
@@ -95,10 +100,7 @@ function optionsSchema(plain: unknown) {
           typeof input === 'function' ? (input as Random) : undefined,
         ),
       ),
-      context: v.optional(
-        checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),
-        true,
-      ),
+      context: v.optional(context, true),
     },
     LATER_KEYS,
   )
@@ -111,7 +113,8 @@ function optionsSchema(plain: unknown) {
 export function parseMeshOptions(options: unknown): ParsedOptions {
   const result = parse(optionsSchema, options, OPAQUE)
   if ('problems' in result) throw configError(result.problems)
-  const { services, policies, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
+  const { services, policies, defaults, service, fallback, undici, logger, clock, random, context: flow, ...rest } = result.output
+  const { allowAddresses: allowed } = result.output
   return {
     ...rest,
     locality: rest.locality as Locality,
@@ -121,9 +124,15 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     logger,
     clock,
     random,
+    context: flow !== false,
+    flow: flowOf(flow),
     addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
-    resources: [...unfoldServices(services ?? new Map(), rest.namespace), ...unfoldPolicies(policies, rest.namespace)],
+    resources: [
+      ...unfoldServices(services ?? new Map(), rest.namespace),
+      ...unfoldPolicies(policies, rest.namespace),
+      ...unfoldAuthorization(rest.inbound.authorization, rest.namespace),
+    ],
   }
 }
 

@@ -31,6 +31,8 @@ export interface Refusal {
   readonly from?: string | undefined
   /** Inbound: further headers of the answer that says no. `Retry-After` is not among them: it is `retryAfterMs`. */
   readonly headers?: AnswerHeaders | undefined
+  /** `WWW-Authenticate` of the answer: how the caller may prove himself. */
+  readonly challenge?: string | undefined
 }
 
 /** Names and values of headers that a gate adds to an answer. */

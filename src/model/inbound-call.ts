@@ -9,6 +9,12 @@ import type { Principal, RequestPrincipal } from './principal.ts'
 export interface InboundCall extends Call {
   /** Canonical path without the query. */
   readonly pathname: string
+  /**
+   * The path folded by `foldPathname`, when the application routes loosely (Express and Koa match without case and trailing slash), or
+   * nobody knows how it routes; undefined when it routes as written. A rule that forbids or limits is folded alike and holds for this as
+   * well; a rule that permits goes by `pathname` alone. So no spelling that the application takes for a forbidden path gets by.
+   */
+  readonly loosePathname?: string | undefined
   /** The query without its question mark; empty when there is none. */
   readonly query: string
   /** The addressed host in lower case, without port and trailing dot. */

@@ -4,6 +4,8 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
@@ -194,6 +196,11 @@ export interface ConfigOptions<Name extends string = string> {
   policies?: TrafficPolicyOptions[]
 }
 
+/** The same as a source gives it: with the policies for requests that come in, which the options have under `inbound`. */
+export interface SourceConfigOptions extends ConfigOptions {
+  authorization?: AuthorizationPolicyOptions[]
+}
+
 /** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */
 export type UndiciModule = object
 
@@ -236,8 +243,11 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   logger?: Logger
   clock?: Clock
   random?: Random
-  /** Set false to do without AsyncLocalStorage; `mesh.with` is then refused. Default true. */
-  context?: boolean
+  /**
+   * What flows from a request that came in to the calls beneath it. Set false to do without AsyncLocalStorage; `mesh.with` is then
+   * refused. Default true.
+   */
+  context?: boolean | ContextOptions
 }
 
 /** Per-call wishes: `mesh.fetch(url, { mesh: … })`, `mesh.request(url, { mesh: … })`, `mesh.with(…, fn)`. */
@@ -251,6 +261,8 @@ export interface CallOptions {
   priority?: Priority
   /** Re-sends after the first try, 0–10. */
   retries?: number
+  /** The call outlives the request that it is made beneath: neither that request's deadline nor its end concern it. Default false. */
+  detached?: boolean
 }
 
 type NamesIn<O> = O extends { services: infer S } ? keyof S & string : never

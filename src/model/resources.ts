@@ -1,6 +1,7 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
@@ -13,7 +14,7 @@ export interface Provenance {
   readonly section?: string | undefined
 }
 
-export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy'
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'authorization'
 
 interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
@@ -48,7 +49,14 @@ export interface OutboundPolicyResource extends ResourceBase<'outbound-policy'> 
   readonly rule: OutboundRule
 }
 
-export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource
+/** Who may call this process; one policy of the list. */
+export interface AuthorizationResource extends ResourceBase<'authorization'> {
+  /** Its place among those of the same source. */
+  readonly order: number
+  readonly policy: AuthorizationPolicyOptions
+}
+
+export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource | AuthorizationResource
 
 /** What a rule over source and target matches and decides; an absent condition holds for everybody. */
 export interface OutboundRule {

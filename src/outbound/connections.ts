@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { TlsSettings } from '../model/resources.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { connectorTo, SecureContexts } from './connector.ts'
+import { type Connector, connectorTo, SecureContexts } from './connector.ts'
 import type { Pool } from './handler.ts'
 import { limitedConnector } from './limited-connector.ts'
 import type { Undici } from './undici.ts'
@@ -117,8 +117,9 @@ export class Connections {
     await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
   }
 
-  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
-    const connect = connectorTo({
+  /** What dials `endpoint` over `wire`. */
+  connector(endpoint: Endpoint, wire: Wire): Connector {
+    return connectorTo({
       endpoint: endpoint.spec.port === 0 ? { ...endpoint.spec, port: wire.port } : endpoint.spec,
       tls: wire.tls,
       timeoutMs: wire.connectTimeoutMs,
@@ -126,6 +127,10 @@ export class Connections {
       addressPolicy: this.addressPolicy,
       contexts: this.contexts,
     })
+  }
+
+  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
+    const connect = this.connector(endpoint, wire)
     const makeRoom = (): void => this.dropIdleOf(endpoint.service)
     return new this.undici.Pool(wire.origin, {
       connections: Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint),
