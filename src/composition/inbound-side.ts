@@ -3,6 +3,7 @@ import type { ParsedOptions } from '../config/mesh-options.ts'
 import { AuthenticationGate } from '../inbound/authentication-gate.ts'
 import { Guard } from '../inbound/guard.ts'
 import type { HttpClient } from '../model/http-client.ts'
+import type { Principal } from '../model/principal.ts'
 import type { InboundStats } from '../model/stats.ts'
 import { LocalRateLimits } from '../resilience/local-rate-limits.ts'
 import { Shedder } from '../resilience/shedder.ts'
@@ -15,6 +16,8 @@ import type { Life } from './life.ts'
 export interface SharedParts {
   readonly http: HttpClient
   readonly authorizer: Authorizer
+  /** Who the peer of a connection proved to be. */
+  identify(connection: object): Principal | undefined
 }
 
 /** Everything of a mesh that stands before the application, put together. */
@@ -52,7 +55,7 @@ export class InboundSide {
         own: gates,
       },
       strippedHeaders: this.authenticator?.strippedHeaders ?? [],
-      identify: () => undefined,
+      identify: (connection) => shared.identify(connection),
       emit,
       report,
       began: (call) => passage.began(call),
