@@ -93,6 +93,7 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
+    this.inside.start()
     await this.out.startup.whenReady(timeoutMs, options.signal, () => this.out.awaited)
   }
 

@@ -1,5 +1,6 @@
 import type { Server as NetServer } from 'node:net'
 import type { ParsedOptions } from '../config/mesh-options.ts'
+import { AuthenticationGate } from '../inbound/authentication-gate.ts'
 import { Guard } from '../inbound/guard.ts'
 import type { HttpClient } from '../model/http-client.ts'
 import type { Principal } from '../model/principal.ts'
@@ -47,12 +48,13 @@ export class InboundSide {
       settings: parsed.inbound,
       gates: {
         shed: this.shedder,
-        authenticate: this.authenticator === undefined ? [] : [this.authenticator],
+        authenticate: this.authenticator === undefined ? [] : [new AuthenticationGate(this.authenticator)],
         authorize: [shared.authorizer],
         limit: this.rateLimits === undefined ? [] : [this.rateLimits],
         fault: [],
         own: gates,
       },
+      strippedHeaders: this.authenticator?.strippedHeaders ?? [],
       identify: (connection) => shared.identify(connection),
       emit,
       report,
