@@ -33,6 +33,7 @@ export function questionOf(request: AuthorizeRequest, service = ''): InboundCall
   const text = (name: (typeof NAMES)[number], otherwise: string): string =>
     fields[name] === undefined ? otherwise : (at.at(name).text(fields[name], 'text') ?? otherwise)
   const address = (name: 'source' | 'remote' | 'destination', otherwise: string): string => {
+    if (fields[name] === undefined) return otherwise
     const written = text(name, otherwise)
     if (isIP(written) === 0) at.at(name).tell(`expected an address, got ${JSON.stringify(written)}`)
     return written
