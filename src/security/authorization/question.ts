@@ -28,7 +28,7 @@ const NAMES = [
  */
 export function questionOf(request: AuthorizeRequest, service = ''): InboundCall {
   const problems: Problem[] = []
-  const at = new Reader(problems, ['authorize'])
+  const at = new Reader(problems, 'authorize')
   const fields = at.fields(request, NAMES) ?? {}
   const text = (name: (typeof NAMES)[number], otherwise: string): string =>
     fields[name] === undefined ? otherwise : (at.at(name).text(fields[name], 'text') ?? otherwise)
