@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Ground } from './composition/ground.ts'
 import { InboundSide } from './composition/inbound-side.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
@@ -6,10 +5,10 @@ import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
-import { type AnyServer, protect } from './inbound/protect.ts'
+import type { AnyServer } from './inbound/protect.ts'
 import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
 import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
-import { type Listener, nodeListener } from './middleware/node.ts'
+import { type AnyListener, type Http2Listener, type HttpListener, nodeListener } from './middleware/node.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
@@ -114,11 +113,13 @@ export class Mesh<Name extends string = string> {
   }
 
   /**
-   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. A server whose upgrades or
-   * CONNECTs somebody listens to goes through {@link protect} as well.
+   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. The server is protected as a
+   * whole, upgrades and the like included.
    */
-  handler<Req = IncomingMessage, Res = ServerResponse>(listener: Listener<Req, Res>): (request: Req, response: Res) => void {
-    return nodeListener(this.inside.guard, listener)
+  handler(listener: HttpListener): AnyListener
+  handler(listener: Http2Listener): AnyListener
+  handler(listener: HttpListener | Http2Listener): AnyListener {
+    return nodeListener(this.inside.entrance, listener)
   }
 
   /**
@@ -126,18 +127,18 @@ export class Mesh<Name extends string = string> {
    * `checkExpectation`, `stream`. Returns the server: `mesh.protect(app.listen(8080))`.
    */
   protect<Server extends AnyServer>(server: Server): Server {
-    protect(this.inside.guard, server)
+    this.inside.entrance.protect(server, { coverage: 'all', routing: undefined })
     return server
   }
 
-  /** The guard as middleware of Express 4 and 5: `app.use(mesh.express())`, before everything else. */
+  /** The guard as middleware of Express 4 and 5, for what comes after it: `app.use(mesh.express())`, before everything else. */
   express(): ExpressMiddleware {
-    return expressMiddleware(this.inside.guard)
+    return expressMiddleware(this.inside.entrance)
   }
 
   /** The guard as a plugin of Fastify 5: `fastify.register(mesh.fastify())`. */
   fastify(): FastifyPlugin {
-    return fastifyPlugin(this.inside.guard)
+    return fastifyPlugin(this.inside.entrance)
   }
 
   /** What would happen now to a request, and which resource says so. Sends nothing. */
@@ -184,6 +185,7 @@ export class Mesh<Name extends string = string> {
     if (this.closing === undefined) {
       const timeoutMs = waitMs('close.timeout', options.timeout)
       this.ground.closed = true
+      this.inside.close()
       this.closing = this.out.shutDown(timeoutMs)
     }
     return this.closing
