@@ -49,7 +49,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     if (this.adapter.routed || request.baseUrl) return MALFORMED.routed
     if (request.originalUrl === request.url) request.originalUrl = path
     request.url = path
-    if (request.httpVersionMajor === 2) writePath(this.raw, this.headers, path)
+    if (request.httpVersionMajor === 2) this.write(':path', path)
     return undefined
   }
 
@@ -107,12 +107,6 @@ function closed(this: AnyResponse): void {
 function connectionOf(request: AnyRequest): Connection {
   if (request.httpVersionMajor !== 2) return request.socket as Connection
   return ((request as Http2ServerRequest).stream.session?.socket ?? request.socket) as Connection
-}
-
-/** Puts the canonical path where HTTP/2 keeps it. */
-export function writePath(raw: string[], headers: Record<string, unknown>, path: string): void {
-  headers[':path'] = path
-  for (let at = 0; at < raw.length; at += 2) if (raw[at] === ':path') raw[at + 1] = path
 }
 
 /**

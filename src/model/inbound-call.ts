@@ -53,4 +53,4 @@ export interface InboundGate {
  * A request that the guard let through, of whatever framework: `(request as WithMesh<typeof request>).mesh` has the principal, the
  * deadline, the decision and the facts that it was judged by. No framework's types are touched for it.
  */
-export type WithMesh<Request> = Request & { readonly mesh: Readonly<InboundCall> }
+export type WithMesh<Incoming> = Incoming & { readonly mesh: Readonly<InboundCall> }

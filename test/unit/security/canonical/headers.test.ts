@@ -16,7 +16,7 @@ function rawOf(lines: readonly string[]): string[] {
 function scan(lines: readonly string[], standing: Standing = 'stranger', settings: Partial<HeaderSettings> = {}): unknown {
   const raw = rawOf(lines)
   const findings = { writtenHost: undefined, marked: false }
-  const refusal = scanHeaders(raw, { ...DEFAULTS, ...settings }, standing, findings)
+  const refusal = scanHeaders(raw, { ...DEFAULTS, ...settings }, standing, findings, 2_000)
   if (refusal !== undefined) return `${refusal.status} ${refusal.reason}`
   const headers: Record<string, unknown> = Object.fromEntries(
     raw.flatMap((name, at) => (at % 2 === 0 ? [[name.toLowerCase(), raw[at + 1]]] : [])),
