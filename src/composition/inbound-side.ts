@@ -2,6 +2,7 @@ import type { Server as NetServer } from 'node:net'
 import type { ParsedOptions } from '../config/mesh-options.ts'
 import { Guard } from '../inbound/guard.ts'
 import type { HttpClient } from '../model/http-client.ts'
+import type { Principal } from '../model/principal.ts'
 import type { InboundStats } from '../model/stats.ts'
 import { LocalRateLimits } from '../resilience/local-rate-limits.ts'
 import { Shedder } from '../resilience/shedder.ts'
@@ -14,6 +15,8 @@ import type { Life } from './life.ts'
 export interface SharedParts {
   readonly http: HttpClient
   readonly authorizer: Authorizer
+  /** Who the peer of a connection proved to be. */
+  identify(connection: object): Principal | undefined
 }
 
 /** Everything of a mesh that stands before the application, put together. */
@@ -50,7 +53,7 @@ export class InboundSide {
         fault: [],
         own: gates,
       },
-      identify: () => undefined,
+      identify: (connection) => shared.identify(connection),
       emit,
       report,
       began: (call) => passage.began(call),
