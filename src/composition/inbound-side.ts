@@ -62,7 +62,6 @@ export class InboundSide {
       emit,
       report,
       began: (call) => passage.began(call),
-      opened: (call) => passage.opened(call),
       late: (call) => passage.late(call),
       enter: (call) => passage.enter(call),
       ended: (call, complete) => passage.ended(call, complete),
