@@ -49,7 +49,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     if (this.adapter.routed || request.baseUrl) return MALFORMED.routed
     if (request.originalUrl === request.url) request.originalUrl = path
     request.url = path
-    if (isHttp2(request)) writePath(this.raw, this.headers, path)
+    if (isHttp2(request)) this.write(':path', path)
     return undefined
   }
 
@@ -116,12 +116,6 @@ export function isHttp2(request: AnyRequest): request is Http2ServerRequest & Ma
 /** The connection of a request, however many proxies Node puts before it. */
 export function connectionOf(request: AnyRequest): Connection {
   return ((isHttp2(request) ? request.stream.session?.socket : undefined) ?? request.socket) as Connection
-}
-
-/** Puts the canonical path where HTTP/2 keeps it. */
-export function writePath(raw: string[], headers: Record<string, unknown>, path: string): void {
-  headers[':path'] = path
-  for (let at = 0; at < raw.length; at += 2) if (raw[at] === ':path') raw[at + 1] = path
 }
 
 /**

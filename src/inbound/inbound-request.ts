@@ -69,6 +69,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   readonly startedAt: number
   /** Clock time after which nobody waits for the answer. */
   deadline: number = Number.POSITIVE_INFINITY
+  /** How many tries led here, over all hops. */
+  attempt = 1
   requestPrincipal: RequestPrincipal | undefined = undefined
   /** What authorization decided, and which rule did; undefined where nobody authorizes. */
   decision: unknown = undefined
@@ -138,7 +140,7 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   read(): Refusal | undefined {
     const { raw, judge, method, target } = this
     const { paths, headers } = judge.settings
-    const problem = scanHeaders(raw, headers, this.peer.standing, this)
+    const problem = scanHeaders(raw, headers, this.peer.standing, this, this.peer.cutAt)
     if (problem !== undefined) return problem
     if (this.marked) removeHeaders(raw, this.headers, headers.underscores, this.peer.standing)
     if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
@@ -231,12 +233,18 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     return false
   }
 
-  /** Puts the canonical Host where somebody else may read it. */
+  /** Puts the canonical host where somebody else may read it. */
   protected writeHost(): void {
-    const { raw, writtenHost, host } = this
-    if (writtenHost === undefined || writtenHost === host) return
-    for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, 'host')) raw[at + 1] = host
-    this.headers['host'] = host
+    const { writtenHost, authority, host } = this
+    if (writtenHost !== undefined && writtenHost !== host) this.write('host', host)
+    if (authority !== undefined && authority !== host) this.write(':authority', host)
+  }
+
+  /** Writes a header over, in both its forms. */
+  protected write(name: string, value: string): void {
+    const { raw } = this
+    for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, name)) raw[at + 1] = value
+    this.headers[name] = value
   }
 
   /** Finds out who is behind a proxy of ours; false: what it says cannot be read. */

@@ -12,10 +12,19 @@ export interface Peer {
   readonly serverName: string | undefined
   readonly principal: Principal | undefined
   readonly standing: Standing
+  /** So many names and values of headers are handed on; Node drops what is beyond. */
+  readonly cutAt: number
 }
 
+/** Of a server without a bound of its own. */
+const NODE_CUTS_AT = 2_000
+
 /** What is read of a connection; those of HTTP/2 sessions have it too. */
-export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'> & { encrypted?: boolean; servername?: unknown }
+export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'> & {
+  encrypted?: boolean
+  servername?: unknown
+  server?: { maxHeadersCount?: number | null }
+}
 
 /** Who is at the other ends of the connections, remembered as long as each of them lives. */
 export class Peers {
@@ -77,6 +86,7 @@ export class Peers {
     const address = addressOf(connection.remoteAddress ?? '')
     const principal = this.identify(connection)
     const { servername } = connection
+    const count = connection.server?.maxHeadersCount
     return {
       address,
       localAddress: addressOf(connection.localAddress ?? ''),
@@ -90,6 +100,7 @@ export class Peers {
           : principal === undefined
             ? 'stranger'
             : 'peer',
+      cutAt: typeof count === 'number' ? 2 * count || Number.POSITIVE_INFINITY : NODE_CUTS_AT,
     }
   }
 }

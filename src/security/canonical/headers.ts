@@ -22,15 +22,16 @@ export type Standing = 'stranger' | 'peer' | 'proxy'
 /**
  * Looks once over the headers as they came in (name, value, name, value …), since what Node makes of them hides the second `Host` or
  * `Authorization`. Refuses what may be read in two ways, and notes what {@link removeHeaders} has to take out.
+ * @param cutAt a list as long as this may have been cut by Node, without a word
  */
 export function scanHeaders(
   raw: readonly string[],
   settings: HeaderSettings,
   standing: Standing,
   findings: HeaderFindings,
+  cutAt: number,
 ): Refusal | undefined {
-  // Node drops what is beyond its own bound without a word: a full list may be a cut one.
-  if (raw.length > 2 * settings.maxCount || raw.length >= 2_000) return MALFORMED.tooMany
+  if (raw.length > 2 * settings.maxCount || raw.length >= cutAt) return MALFORMED.tooMany
   let size = 0
   let authorization = false
   let length = false
