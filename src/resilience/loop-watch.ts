@@ -15,6 +15,8 @@ export class LoopWatch {
   refused = 0
   /** What one request costs the loop, with all that goes on beside it, in milliseconds; 0 until some have ended. */
   costMs = 0
+  /** {@link utilisation} of the last second or so. */
+  longUtilisation = 0
   private readonly clock: LoopClock
   private readonly onTurn: (turnMs: number, now: number, full: boolean) => void
   private inTurn = false
@@ -113,6 +115,7 @@ export class LoopWatch {
       const costMs = (utilisation * passed) / this.ended
       this.costMs = this.costMs === 0 ? costMs : (this.costMs + costMs) / 2
     }
+    this.longUtilisation += (utilisation - this.longUtilisation) * Math.min(1, passed / LONG_MS)
     const demand = utilisation + (this.refused * this.costMs) / passed
     this.before = { longestMs: this.longestMs, demand, utilisation }
     this.windowAt = now
@@ -125,5 +128,6 @@ export class LoopWatch {
 }
 
 const WINDOW_MS = 100
+const LONG_MS = 1_000
 /** A loop that looks for events and finds some at once waits some microseconds all the same. */
 const WAITED_MS = 0.1
