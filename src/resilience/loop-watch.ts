@@ -24,7 +24,7 @@ export class LoopWatch {
   private enteredAt = 0
   private lastTurnMs = 0
   private formerMs = 0
-  /** When the last measured turn ended, and how long the loop had waited by then. */
+  /** When the last measured turn ended, and how long the loop had waited before it. */
   private endedAt: number
   private idleMs: number
   private windowAt: number
@@ -87,8 +87,10 @@ export class LoopWatch {
 
   /** When the turn began in which a request comes in now. Had the loop not to wait since the last turn, this is the same hold-up. */
   private startOf(now: number): number {
-    const { clock } = this
-    const waited = clock.idleTime === undefined ? now - this.endedAt : clock.idleTime() - this.idleMs
+    // The loop waits between turns only, so that one look for each of them is enough.
+    const idleMs = this.clock.idleTime?.()
+    const waited = idleMs === undefined ? now - this.endedAt : idleMs - this.idleMs
+    this.idleMs = idleMs ?? 0
     this.formerMs = waited > WAITED_MS ? 0 : this.lastTurnMs
     return waited > WAITED_MS ? now : this.endedAt
   }
@@ -99,7 +101,6 @@ export class LoopWatch {
     this.lastTurnMs = turnMs
     this.inTurn = false
     this.endedAt = now
-    this.idleMs = this.clock.idleTime?.() ?? 0
     this.busyMs += turnMs
     this.longestMs = Math.max(this.longestMs, turnMs)
     const full = now - this.windowAt >= WINDOW_MS
