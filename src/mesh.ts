@@ -1,5 +1,6 @@
-import type { Agent, IncomingMessage, ServerResponse } from 'node:http'
+import type { Agent, RequestListener, Server } from 'node:http'
 import { Ground } from './composition/ground.ts'
+import { IdentitySide } from './composition/identity-side.ts'
 import { InboundSide } from './composition/inbound-side.ts'
 import { Life } from './composition/life.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
@@ -12,15 +13,18 @@ import type { GrpcHealthHandler } from './inbound/grpc-health-service.ts'
 import type { HealthHandler } from './inbound/health-answers.ts'
 import { connectionOf } from './inbound/http-request.ts'
 import type { Withdraw } from './inbound/lifecycle.ts'
-import { type AnyServer, protect } from './inbound/protect.ts'
+import type { AnyServer } from './inbound/protect.ts'
+import type { TlsServerOptions } from './inbound/server-terms.ts'
 import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
 import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
-import { type Listener, nodeListener } from './middleware/node.ts'
+import { type AnyListener, type Http2Listener, type HttpListener, nodeListener } from './middleware/node.ts'
 import type { AuthorizationAnswer, AuthorizeRequest } from './model/authorization.ts'
 import type { CurrentRequest } from './model/context-options.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
+import type { InboundTlsOptions } from './model/identity.ts'
 import type { CallOptions, MeshOptions } from './model/options.ts'
+import type { Principal } from './model/principal.ts'
 import type { HealthReport } from './model/readiness.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { PrintedSnapshot } from './model/snapshot.ts'
@@ -46,6 +50,7 @@ export class Mesh<Name extends string = string> {
   readonly dispatcher: UniversalDispatcher
   private readonly options: ParsedOptions
   private readonly ground: Ground
+  private readonly who: IdentitySide
   private readonly out: OutboundSide
   private readonly life: Life
   private readonly inside: InboundSide
@@ -58,14 +63,24 @@ export class Mesh<Name extends string = string> {
     this.options = parsed
     this.platform = platformFetch()
     this.ground = new Ground(parsed)
-    this.out = new OutboundSide(parsed, this.ground, (how) => this.close(how))
+    this.who = new IdentitySide(parsed, this.ground)
+    this.out = new OutboundSide(parsed, this.ground, this.who, (how) => this.close(how))
     this.life = new Life(parsed, this.ground, {
       missing: () => this.out.missing,
       begin: () => this.ground.closed || this.out.startup.begin(),
       isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing !== 'stranger',
     })
     this.out.onProgress = () => this.life.readiness.check()
-    this.inside = new InboundSide(parsed, this.ground, this.out, this.life)
+    this.inside = new InboundSide(
+      parsed,
+      this.ground,
+      {
+        http: this.out.http,
+        authorizer: this.out.authorizer,
+        identify: (connection) => this.who.peers.principalOf(connection),
+      },
+      this.life,
+    )
     this.dispatcher = this.out.dispatcher
   }
 
@@ -78,8 +93,8 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
-    const { startup, sources, resolver } = this.out
-    await startup.whenReady(timeoutMs, options.signal, () => [...sources.missing, ...resolver.pending])
+    this.inside.start()
+    await this.out.startup.whenReady(timeoutMs, options.signal, () => this.out.awaited)
   }
 
   /** `fetch`, with the mesh underneath; hosts that are no service go to the platform's fetch unchanged. */
@@ -146,30 +161,32 @@ export class Mesh<Name extends string = string> {
   }
 
   /**
-   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. A server whose upgrades or
-   * CONNECTs somebody listens to goes through {@link protect} as well.
+   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. The server is protected as a
+   * whole, upgrades and the like included.
    */
-  handler<Req = IncomingMessage, Res = ServerResponse>(listener: Listener<Req, Res>): (request: Req, response: Res) => void {
-    return nodeListener(this.inside.guard, listener)
+  handler(listener: HttpListener): AnyListener
+  handler(listener: Http2Listener): AnyListener
+  handler(listener: HttpListener | Http2Listener): AnyListener {
+    return nodeListener(this.inside.entrance, listener)
   }
 
   /**
    * Puts the guard before a server and everything it tells its listeners of requests: `request`, `upgrade`, `connect`, `checkContinue`,
    * `checkExpectation`, `stream`. Returns the server: `mesh.protect(app.listen(8080))`.
    */
-  protect<Server extends AnyServer>(server: Server): Server {
-    protect(this.inside.guard, server)
+  protect<S extends AnyServer>(server: S): S {
+    this.inside.entrance.protect(server, { coverage: 'all', routing: undefined })
     return server
   }
 
-  /** The guard as middleware of Express 4 and 5: `app.use(mesh.express())`, before everything else. */
+  /** The guard as middleware of Express 4 and 5, for what comes after it: `app.use(mesh.express())`, before everything else. */
   express(): ExpressMiddleware {
-    return expressMiddleware(this.inside.guard)
+    return expressMiddleware(this.inside.entrance)
   }
 
   /** The guard as a plugin of Fastify 5: `fastify.register(mesh.fastify())`. */
   fastify(): FastifyPlugin {
-    return fastifyPlugin(this.inside.guard)
+    return fastifyPlugin(this.inside.entrance)
   }
 
   /** Whether requests should be sent to this process, and what is missing. */
@@ -200,6 +217,32 @@ export class Mesh<Name extends string = string> {
     return this.life.lifecycle.onDrain(withdraw)
   }
 
+  /**
+   * Options for `https.createServer`, `http2.createSecureServer` or `fastify({ https })`: our certificate, whom to believe, and what is asked
+   * of clients. The server that is made from them takes every new certificate by itself.
+   * @param options laid over `inbound.tls`
+   * @throws MeshError `MESH_CONFIG` without an identity, `MESH_NOT_READY` while its files make none
+   */
+  tls(options?: InboundTlsOptions): TlsServerOptions {
+    this.refuseWhenClosed()
+    return this.who.tls(options)
+  }
+
+  /**
+   * A server of `node:https` on those options, or of `node:http` where there is no TLS; in mode `permissive` it takes both on one port.
+   * Also for `fastify({ serverFactory: (handler) => mesh.server(handler) })`.
+   * @throws MeshError as {@link Mesh.tls}
+   */
+  server(listener?: RequestListener, options?: InboundTlsOptions): Server {
+    this.refuseWhenClosed()
+    return this.who.server(listener, options)
+  }
+
+  /** Who the peer of a connection proved to be by its certificate; undefined without one that holds. */
+  principalOf(socket: object): Principal | undefined {
+    return this.who.peers.principalOf(socket)
+  }
+
   /** What would happen now to a request, and which resource says so. Sends nothing. */
   explain(request: ExplainRequest): Explanation {
     const origin = parseOrigin(request.url instanceof URL ? request.url : String(request.url))
@@ -226,12 +269,13 @@ export class Mesh<Name extends string = string> {
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
   snapshot(): PrintedSnapshot {
     const { services, ...rest } = this.out.store.snapshot
-    return JSON.parse(JSON.stringify({ ...rest, services: Object.fromEntries(services) })) as PrintedSnapshot
+    const printed = { ...rest, services: Object.fromEntries(services), identity: this.who.store.stats() }
+    return JSON.parse(JSON.stringify(printed)) as PrintedSnapshot
   }
 
   /** Counters and states now, as plain JSON. */
   stats(): MeshStats {
-    return { closed: this.ground.closed, inbound: this.inside.stats(), ...this.out.stats() }
+    return { closed: this.ground.closed, inbound: this.inside.stats(), ...this.out.stats(), identity: this.who.store.stats() }
   }
 
   /** Calls `listener` at every such event; the returned function ends that. What a listener throws is logged, no more. */
@@ -276,7 +320,7 @@ export class Mesh<Name extends string = string> {
     this.ground.closed = true
     this.life.readiness.become('closed')
     this.inside.close()
-    return this.out.shutDown(timeoutMs)
+    return this.out.shutDown(timeoutMs).finally(() => this.who.close())
   }
 
   private refuseWhenClosed(): void {

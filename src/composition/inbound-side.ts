@@ -1,7 +1,10 @@
 import type { Server as NetServer } from 'node:net'
 import type { ParsedOptions } from '../config/mesh-options.ts'
+import { AuthenticationGate } from '../inbound/authentication-gate.ts'
+import { Entrance } from '../inbound/entrance.ts'
 import { Guard } from '../inbound/guard.ts'
 import type { HttpClient } from '../model/http-client.ts'
+import type { Principal } from '../model/principal.ts'
 import type { InboundStats } from '../model/stats.ts'
 import { LocalRateLimits } from '../resilience/local-rate-limits.ts'
 import { Shedder } from '../resilience/shedder.ts'
@@ -14,11 +17,15 @@ import type { Life } from './life.ts'
 export interface SharedParts {
   readonly http: HttpClient
   readonly authorizer: Authorizer
+  /** Who the peer of a connection proved to be. */
+  identify(connection: object): Principal | undefined
 }
 
 /** Everything of a mesh that stands before the application, put together. */
 export class InboundSide {
   readonly guard: Guard
+  /** Where requests come in. */
+  readonly entrance: Entrance
   private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
@@ -44,17 +51,17 @@ export class InboundSide {
       settings: parsed.inbound,
       gates: {
         shed: this.shedder,
-        authenticate: this.authenticator === undefined ? [] : [this.authenticator],
+        authenticate: this.authenticator === undefined ? [] : [new AuthenticationGate(this.authenticator)],
         authorize: [shared.authorizer],
         limit: this.rateLimits === undefined ? [] : [this.rateLimits],
         fault: [],
         own: gates,
       },
-      identify: () => undefined,
+      strippedHeaders: this.authenticator?.strippedHeaders ?? [],
+      identify: (connection) => shared.identify(connection),
       emit,
       report,
       began: (call) => passage.began(call),
-      opened: (call) => passage.opened(call),
       late: (call) => passage.late(call),
       enter: (call) => passage.enter(call),
       ended: (call, complete) => passage.ended(call, complete),
@@ -63,6 +70,7 @@ export class InboundSide {
         return ground.closed
       },
     })
+    this.entrance = new Entrance(this.guard)
   }
 
   /** Begins to fetch what is needed to prove tokens. */
@@ -70,7 +78,9 @@ export class InboundSide {
     this.authenticator?.start()
   }
 
+  /** Looks at no further connection; what is protected stays so, and lets nobody in. */
   close(): void {
+    this.entrance.close()
     this.authenticator?.close()
   }
 

@@ -18,6 +18,7 @@ import { MeshDispatcher, type UniversalDispatcher } from '../outbound/dispatcher
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
+import { MutualTls } from '../outbound/mutual-tls.ts'
 import { Outbound, type OutboundHost } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
 import { Startup } from '../outbound/startup.ts'
@@ -28,6 +29,7 @@ import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
 import { Authorizer } from '../security/authorization/authorizer.ts'
 import type { Ground } from './ground.ts'
+import type { IdentitySide } from './identity-side.ts'
 
 /** Instrumentations of undici listen here, and add `traceparent` to what leaves. */
 const requestsOfUndici = channel('undici:request:create')
@@ -52,6 +54,7 @@ export class OutboundSide {
   onProgress: () => void = () => {}
   private readonly options: ParsedOptions
   private readonly ground: Ground
+  private readonly who: IdentitySide
   private readonly monitor: HealthMonitor
   private readonly host: OutboundHost
   private readonly outbound: Outbound
@@ -60,11 +63,13 @@ export class OutboundSide {
   private installation: Installation | undefined = undefined
 
   /** @param close what `dispatcher.close()` does, which ends the whole mesh */
-  constructor(parsed: ParsedOptions, ground: Ground, close: (options: { timeout?: number }) => Promise<void>) {
+  constructor(parsed: ParsedOptions, ground: Ground, who: IdentitySide, close: (options: { timeout?: number }) => Promise<void>) {
     const { clock, random, time, emit, report } = ground
     const { addressPolicy } = parsed
+    const mutual = new MutualTls(who.store, who.verifier)
     this.options = parsed
     this.ground = ground
+    this.who = who
     this.resolver = new DnsResolver({
       clock,
       random,
@@ -74,7 +79,7 @@ export class OutboundSide {
       settled: () => this.startup.check(),
     })
     this.http = new UndiciHttpClient({ clock, addressPolicy, names: this.resolver, undici: () => this.startup.undici() })
-    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy) })
+    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy, mutual) })
     const reporters = new HealthReporters(parsed.healthReporters, clock, (error) => report('health reporter', error))
     this.plan = new Plan(
       {
@@ -100,10 +105,12 @@ export class OutboundSide {
       {
         undici: parsed.undici,
         addressPolicy,
+        mutual,
         fallback: parsed.fallback,
         checked: () => this.onProgress(),
         sourcesSettled: () => this.sources.settled,
         start: () => {
+          who.store.start()
           this.resolver.start()
           this.sources.start()
           this.monitor.start()
@@ -111,6 +118,11 @@ export class OutboundSide {
       },
     )
     this.authorizer = new Authorizer([], { namespace: parsed.namespace, failed: (error) => report('an authorization policy', error) })
+    who.store.onChange(() => {
+      this.startup.check()
+      this.startup.engine.connections?.renew()
+      this.agents.destroy()
+    })
     this.store = new ConfigStore({
       namespace: parsed.namespace,
       defaults: parsed.defaults,
@@ -201,11 +213,15 @@ export class OutboundSide {
     })
   }
 
+  /** Who has not given yet what calls and servers need: our identity, sources, names. */
+  get awaited(): string[] {
+    return [...this.who.store.missing, ...this.sources.missing, ...this.resolver.pending]
+  }
+
   /** What keeps calls from being sent as they should be, in words. */
   get missing(): string[] {
-    const { sources, resolver, startup } = this
-    const missing = [...sources.missing, ...resolver.pending]
-    return missing.length > 0 || startup.done ? missing : ['undici']
+    const missing = this.awaited
+    return missing.length > 0 || this.startup.done ? missing : ['undici']
   }
 
   /** The per-call options around this moment. */
@@ -239,7 +255,7 @@ export class OutboundSide {
   }
 
   /** What `mesh.stats()` says of the outbound side. */
-  stats(): Omit<MeshStats, 'closed' | 'inbound'> {
+  stats(): Omit<MeshStats, 'closed' | 'inbound' | 'identity'> {
     const now = this.ground.time.read()
     const services: MeshStats['services'] = {}
     let inflight = 0

@@ -1,5 +1,6 @@
 import type { AuthenticationOptions, AuthenticationSettings } from './authentication.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { InboundTlsOptions, InboundTlsSettings } from './identity.ts'
 import type { InboundGate } from './inbound-call.ts'
 import type {
   InboundRateLimitOptions,
@@ -41,8 +42,12 @@ export interface HeaderOptions {
 
 /** What holds for the requests that this process receives. */
 export interface InboundOptions {
-  /** Addresses or CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none. */
+  /**
+   * Addresses, CIDR ranges or SPIFFE ids of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none.
+   */
   trustedProxies?: string[]
+  /** How they come in under TLS. */
+  tls?: InboundTlsOptions
   /** Tokens that requests carry, and who vouches for them. Default: none is looked at. */
   authentication?: AuthenticationOptions
   /** Who may call this process. Default: anybody. */
@@ -80,6 +85,7 @@ export interface HeaderSettings {
 /** {@link InboundOptions}, checked. */
 export interface InboundSettings {
   readonly trustedProxies: readonly string[]
+  readonly tls?: InboundTlsSettings | undefined
   readonly authentication?: AuthenticationSettings | undefined
   readonly paths: PathSettings
   readonly headers: HeaderSettings

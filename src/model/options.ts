@@ -7,6 +7,7 @@ import type { Random } from '../core/random.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
+import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
@@ -130,13 +131,13 @@ export interface OutlierDetectionOptions {
   compare?: 'relative' | 'absolute'
 }
 
-/** PEM text or DER bytes, or a list of them. */
-export type Pem = string | Uint8Array | readonly (string | Uint8Array)[]
-
 /** How a service is reached under TLS. */
 export interface TlsOptions {
-  /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
-  mode?: 'off' | 'simple'
+  /**
+   * `off`: clear text; `simple`: TLS, the server proves itself; `mutual`: we show our `identity`, and the server must show a SPIFFE id of a
+   * trust domain in `trust`. Default `simple` when the section is present.
+   */
+  mode?: 'off' | 'simple' | 'mutual'
   /** Trusted issuers. Default: the system's. */
   ca?: Pem
   /** Client certificate chain, PEM. Goes with `key`. */
@@ -145,6 +146,11 @@ export interface TlsOptions {
   key?: string | Uint8Array
   /** Name sent as SNI and checked in the certificate. Default: the URL's host. */
   serverName?: string
+  /**
+   * Names that the server's certificate must have one of, in place of `serverName`: exact, `prefix*`, `*suffix`, `*`. Default in mode
+   * `mutual`: any SPIFFE id of our own trust domain.
+   */
+  sans?: string[]
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
@@ -228,6 +234,10 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   sources?: Source[]
   /** What holds for the requests that this process receives. */
   inbound?: InboundOptions
+  /** Who we are to our peers. */
+  identity?: IdentityOptions
+  /** Whom we believe, by trust domain. */
+  trust?: TrustOptions
   /** What happens to hosts that are no service: `pass` (default) or `refuse`. */
   unknownHosts?: 'pass' | 'refuse'
   /** Addresses or CIDR ranges allowed although the address policy refuses them (link-local, metadata, multicast …). */

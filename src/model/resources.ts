@@ -2,6 +2,7 @@ import type { EndpointSpec } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { SanMatch } from './identity.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
@@ -189,11 +190,12 @@ export interface FallbackSettings {
 }
 
 export interface TlsSettings {
-  readonly mode: 'off' | 'simple'
+  readonly mode: 'off' | 'simple' | 'mutual'
   readonly ca: readonly (string | Uint8Array)[] | undefined
   readonly cert: readonly (string | Uint8Array)[] | undefined
   readonly key: Secret | undefined
   readonly serverName: string | undefined
+  readonly sans: readonly SanMatch[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 

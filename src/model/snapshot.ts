@@ -1,5 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { IdentityStats } from './identity.ts'
 import type { OutboundRule, Policy, Provenance } from './resources.ts'
 
 /** One service with everything that is in force for it, and where each part came from. Plain, immutable, printable. */
@@ -64,4 +65,5 @@ export interface PrintedSnapshot {
   services: Record<string, ServiceSnapshot>
   policies: OutboundPolicySnapshot[]
   authorization: AuthorizationSnapshot[]
+  identity: IdentityStats
 }

@@ -1,6 +1,7 @@
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { AuthenticationStats } from './authentication.ts'
 import type { AuthorizationStats } from './authorization.ts'
+import type { IdentityStats } from './identity.ts'
 import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
@@ -90,5 +91,7 @@ export interface MeshStats {
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   inbound: InboundStats
+  /** Who we are and whom we believe. */
+  identity: IdentityStats
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
 }

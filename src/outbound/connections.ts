@@ -4,9 +4,11 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { TlsSettings } from '../model/resources.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { type Connector, connectorTo, SecureContexts } from './connector.ts'
+import { type Connector, connectorTo } from './connector.ts'
 import type { Pool } from './handler.ts'
 import { limitedConnector } from './limited-connector.ts'
+import type { MutualTls } from './mutual-tls.ts'
+import { SecureContexts } from './secure-contexts.ts'
 import type { Undici } from './undici.ts'
 
 /** How a call wants to be connected: which authority it names, and whether TLS is spoken. */
@@ -36,17 +38,18 @@ export class Connections {
   private readonly undici: Undici
   private readonly clock: Clock
   private readonly addressPolicy: AddressPolicy
-  private readonly contexts = new SecureContexts()
+  private readonly contexts: SecureContexts
   private readonly entries = new Map<Endpoint, PoolEntry>()
   private readonly closing = new Set<Pool>()
   private readonly upgraded = new Set<Socket>()
   private sweeper: Timer | undefined = undefined
   private destroyed = false
 
-  constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy) {
+  constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy, mutual: MutualTls) {
     this.undici = undici
     this.clock = clock
     this.addressPolicy = addressPolicy
+    this.contexts = new SecureContexts(mutual)
   }
 
   /** The pool that reaches `endpoint` over `wire`, whose sockets `limit` counts. */
@@ -83,6 +86,20 @@ export class Connections {
   release(endpoint: Endpoint): void {
     for (let entry = this.entries.get(endpoint); entry !== undefined; entry = entry.next) this.retire(entry.pool)
     this.entries.delete(endpoint)
+  }
+
+  /**
+   * Our identity changed, or whom we believe: what was connected under the former one takes no further call, and closes when its calls
+   * are done.
+   */
+  renew(): void {
+    for (const [endpoint, first] of this.entries) {
+      for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
+        if (entry.wire.tls?.settings?.mode !== 'mutual') continue
+        this.forget(endpoint, entry)
+        this.retire(entry.pool)
+      }
+    }
   }
 
   /** A socket that left HTTP behind belongs to its caller, until it is silent for too long or the mesh closes. */

@@ -7,6 +7,7 @@ import { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import type { Dispatcher, DispatchHandler, DispatchOptions, Pool } from './handler.ts'
 import type { Installation } from './install.ts'
+import type { MutualTls } from './mutual-tls.ts'
 import { OutboundCall } from './outbound-call.ts'
 import { refuse } from './refuse.ts'
 import { ReplayMemory } from './replay-body.ts'
@@ -16,6 +17,7 @@ import { type Dialect, loadUndici, type Undici } from './undici.ts'
 export interface StartupOptions {
   readonly undici: object | undefined
   readonly addressPolicy: AddressPolicy
+  readonly mutual: MutualTls
   readonly fallback: DispatcherLike | undefined
   /** Starts the sources; called once. */
   start(): void
@@ -106,7 +108,7 @@ export class Startup {
     this.loading ??= loadUndici(this.options.undici).then((undici) => {
       const { engine, options } = this
       engine.undici = undici
-      engine.connections = new Connections(undici, engine.clock, options.addressPolicy)
+      engine.connections = new Connections(undici, engine.clock, options.addressPolicy, options.mutual)
       this.installation?.takeDispatchers()
       return undici
     })

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../../core/clock.ts'
+import { Quiet } from '../../core/watch/quiet.ts'
+import { watchPoints } from '../../core/watch/watch-points.ts'
+import { Watchers } from '../../core/watch/watchers.ts'
 import type { Rejection, Sink } from '../../model/source.ts'
 import { unfoldAuthorization, unfoldServices } from '../short-form.ts'
-import type { NamedPath } from './list-files.ts'
+import { isConfigName, type NamedPath } from './list-files.ts'
 import type { Judgement, Merged } from './merge-documents.ts'
 import { type FileProblem, fileProblemText } from './problem.ts'
-import { Quiet } from './quiet.ts'
 import { type FileContents, parseContents, readContents } from './read-configuration.ts'
-import { watchPoints } from './watch-points.ts'
-import { Watchers } from './watchers.ts'
 
 /** Silence that ends a change, and the longest that one is waited for when somebody never stops writing. */
 const QUIET_MS = 20
@@ -93,7 +93,10 @@ export class FileWatch {
     const { paths } = this.options
     const before = this.changes
     // First the watches, then the content: what changes in between is seen.
-    const points = await watchPoints(paths.map(({ absolute }) => absolute))
+    const points = await watchPoints(
+      paths.map(({ absolute }) => absolute),
+      isConfigName,
+    )
     if (this.stopped) return undefined
     this.watchers.set(points)
     const contents = await readContents(paths)
