@@ -7,7 +7,7 @@ import type {
 } from '../../model/authorization.ts'
 import type { InboundCall, InboundGate } from '../../model/inbound-call.ts'
 import { formatProvenance } from '../../model/resources.ts'
-import type { AuthorizationSnapshot, AuthorizationState } from '../../model/snapshot.ts'
+import type { AuthorizationState } from '../../model/snapshot.ts'
 import { type ParsedPolicy, readPolicies, readPolicy, Verdict } from './policy.ts'
 import { type PlacedPolicy, RuleSet } from './rule-set.ts'
 
@@ -41,11 +41,12 @@ export class Authorizer implements InboundGate {
   constructor(policies: readonly AuthorizationPolicyOptions[] = [], { namespace = 'default', failed = () => {} }: AuthorizerOptions = {}) {
     this.report = failed
     if (policies.length === 0) return
-    const snapshots = readPolicies(policies, namespace).map(({ name, namespace: own }, index): AuthorizationSnapshot => {
-      const from = { source: 'options', kind: 'authorization', namespace: own, name } as const
-      return { name, namespace: own, policy: policies[index] as AuthorizationPolicyOptions, from }
-    })
-    this.reconfigure({ policies: snapshots, missing: [] })
+    this.enforce(
+      readPolicies(policies, namespace).map((policy) => {
+        const { name, namespace: own } = policy
+        return { policy, from: formatProvenance({ source: 'options', kind: 'authorization', namespace: own, name }) }
+      }),
+    )
   }
 
   /** Takes over other policies. Counters stay; decisions that were kept do not. */
@@ -63,12 +64,9 @@ export class Authorizer implements InboundGate {
         placed.push({ policy, from })
       }
     }
-    const enforced = placed.filter(({ policy }) => !policy.dryRun)
     this.parsed = parsed
     this.missing = lost
-    this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
-    this.enforced = new RuleSet(enforced)
-    this.rehearsed = enforced.length === placed.length ? undefined : new RuleSet(placed)
+    this.enforce(placed)
   }
 
   /**
@@ -109,6 +107,13 @@ export class Authorizer implements InboundGate {
       errors,
       missing: this.missing.map(({ reason }) => reason),
     }
+  }
+
+  private enforce(placed: readonly PlacedPolicy[]): void {
+    const enforced = placed.filter(({ policy }) => !policy.dryRun)
+    this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
+    this.enforced = new RuleSet(enforced)
+    this.rehearsed = enforced.length === placed.length ? undefined : new RuleSet(placed)
   }
 
   private judge(rules: RuleSet, call: InboundCall, readings: readonly string[]): Verdict {

@@ -113,7 +113,8 @@ export class Not implements Condition {
 
 /** All of `parts`, as simply as it can be said. */
 export function allOf(given: readonly Condition[]): Condition {
-  const parts = given.flatMap((part) => (part instanceof AllOf ? part.parts : part === ALWAYS ? [] : [part]))
+  const plain = given.every((part) => !(part instanceof AllOf) && part !== ALWAYS)
+  const parts = plain ? given : given.flatMap((part) => (part instanceof AllOf ? part.parts : part === ALWAYS ? [] : [part]))
   return parts.length === 0 ? ALWAYS : parts.length === 1 ? (parts[0] as Condition) : new AllOf(parts)
 }
 

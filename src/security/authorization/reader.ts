@@ -46,13 +46,17 @@ export class Reader {
     return above
   }
 
-  /** An object with these keys and no other. */
-  fields<const Key extends string>(value: unknown, known: readonly Key[]): Fields<Key> | undefined {
+  /**
+   * An object with these keys and no other. A condition whose value is undefined was meant to be there, and without it a rule would
+   * match more: it is refused unless `lax`.
+   */
+  fields<const Key extends string>(value: unknown, known: readonly Key[], { lax = false } = {}): Fields<Key> | undefined {
     if (!isPlain(value)) return this.tell(`expected an object, got ${printed(value)}`)
     const found: { [key in Key]?: unknown } = {}
     for (const key of Object.keys(value)) {
       if (!known.includes(key as Key)) this.at(key).tell(unknownKey(key, known))
       else if (value[key] !== undefined) found[key as Key] = value[key]
+      else if (!lax) this.at(key).tell('expected a value, got undefined')
     }
     return found
   }
