@@ -34,7 +34,7 @@ export interface Condition {
 export const ALWAYS: Condition = Object.freeze({ volatile: false, keys: () => undefined, holds: () => true })
 
 /** Holds when all of its parts do. */
-export class AllOf implements Condition {
+class AllOf implements Condition {
   readonly volatile: boolean
   readonly parts: readonly Condition[]
 
@@ -63,7 +63,7 @@ export class AllOf implements Condition {
 }
 
 /** Holds when one of its parts does. */
-export class AnyOf implements Condition {
+class AnyOf implements Condition {
   readonly volatile: boolean
   private readonly parts: readonly Condition[]
 

@@ -1,7 +1,7 @@
 import { type Problem, unknownKey } from '../../core/problem.ts'
 
 /** A value for an error text, short. */
-export function printed(value: unknown): string {
+function printed(value: unknown): string {
   if (typeof value === 'string') return value.length > 60 ? `text of ${value.length} characters` : JSON.stringify(value)
   if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return String(value)
   return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
