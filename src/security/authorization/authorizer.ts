@@ -7,7 +7,7 @@ import type {
 } from '../../model/authorization.ts'
 import type { InboundCall, InboundGate } from '../../model/inbound-call.ts'
 import { formatProvenance } from '../../model/resources.ts'
-import type { AuthorizationSnapshot, AuthorizationState } from '../../model/snapshot.ts'
+import type { AuthorizationState } from '../../model/snapshot.ts'
 import { ALWAYS } from './condition.ts'
 import { looseDocument } from './loose.ts'
 import { type ParsedPolicy, readPolicies, readPolicy, Verdict } from './policy.ts'
@@ -41,11 +41,13 @@ export class Authorizer implements InboundGate {
   constructor(policies: readonly AuthorizationPolicyOptions[] = [], { namespace = 'default', failed = () => {} }: AuthorizerOptions = {}) {
     this.report = failed
     if (policies.length === 0) return
-    const snapshots = readPolicies(policies, namespace).map(({ name, namespace: own }, index): AuthorizationSnapshot => {
-      const from = { source: 'options', kind: 'authorization', namespace: own, name } as const
-      return { name, namespace: own, policy: policies[index] as AuthorizationPolicyOptions, from }
-    })
-    this.reconfigure({ policies: snapshots, missing: [] })
+    this.enforce(
+      readPolicies(policies, namespace).map((policy, index) => {
+        const { name, namespace: own } = policy
+        const from = formatProvenance({ source: 'options', kind: 'authorization', namespace: own, name })
+        return { policy, from, document: policies[index] as AuthorizationPolicyOptions }
+      }),
+    )
   }
 
   /** Takes over other policies. Counters stay; decisions that were kept do not. */
@@ -63,12 +65,9 @@ export class Authorizer implements InboundGate {
         placed.push({ policy, from, document })
       }
     }
-    const enforced = placed.filter(({ policy }) => !policy.dryRun)
     this.parsed = parsed
     this.missing = lost
-    this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
-    this.enforced = new Rules(enforced)
-    this.rehearsed = enforced.length === placed.length ? undefined : new Rules(placed)
+    this.enforce(placed)
   }
 
   /** The gate. A path that the application reads loosely must be let in as it is written and as it is read. */
@@ -106,6 +105,13 @@ export class Authorizer implements InboundGate {
       errors,
       missing: this.missing.map(({ reason }) => reason),
     }
+  }
+
+  private enforce(placed: readonly WrittenPolicy[]): void {
+    const enforced = placed.filter(({ policy }) => !policy.dryRun)
+    this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
+    this.enforced = new Rules(enforced)
+    this.rehearsed = enforced.length === placed.length ? undefined : new Rules(placed)
   }
 
   private judge(rules: Rules, call: InboundCall): Verdict {

@@ -6,8 +6,8 @@ import { type PathTemplate, readTemplate } from './path-template.ts'
 import type { Reader } from './reader.ts'
 import { matcherOf, type Pattern, readPattern, type TextMatcher } from './text-matcher.ts'
 
-/** A list of values in the words of Istio, as one condition. */
-export type ReadValues = (value: unknown, at: Reader) => Condition
+/** A list of values in the words of Istio, as one condition; `namespace` is that of the policy. */
+export type ReadValues = (value: unknown, at: Reader, namespace: string) => Condition
 
 /** Patterns as one matcher. */
 export function readPatterns(
