@@ -32,7 +32,7 @@ export type { HealthChange, HealthReporter, HealthState } from './model/health.t
 export type { HttpAnswer, HttpClient, HttpRequest } from './model/http-client.ts'
 export type * from './model/identity.ts'
 export type * from './model/inbound.ts'
-export type { InboundCall, InboundGate } from './model/inbound-call.ts'
+export type { InboundCall, InboundGate, WithMesh } from './model/inbound-call.ts'
 export type * from './model/inbound-limits.ts'
 export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/names.ts'
 export type * from './model/options.ts'

@@ -1,4 +1,4 @@
-import type { Agent, IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { Agent, RequestListener, Server } from 'node:http'
 import { Ground } from './composition/ground.ts'
 import { IdentitySide } from './composition/identity-side.ts'
 import { InboundSide } from './composition/inbound-side.ts'
@@ -13,11 +13,11 @@ import type { GrpcHealthHandler } from './inbound/grpc-health-service.ts'
 import type { HealthHandler } from './inbound/health-answers.ts'
 import { connectionOf } from './inbound/http-request.ts'
 import type { Withdraw } from './inbound/lifecycle.ts'
-import { type AnyServer, protect } from './inbound/protect.ts'
+import type { AnyServer } from './inbound/protect.ts'
 import type { TlsServerOptions } from './inbound/server-terms.ts'
 import { type ExpressMiddleware, expressMiddleware } from './middleware/express.ts'
 import { type FastifyPlugin, fastifyPlugin } from './middleware/fastify.ts'
-import { type Listener, nodeListener } from './middleware/node.ts'
+import { type AnyListener, type Http2Listener, type HttpListener, nodeListener } from './middleware/node.ts'
 import type { AuthorizationAnswer, AuthorizeRequest } from './model/authorization.ts'
 import type { CurrentRequest } from './model/context-options.ts'
 import type { MeshEvents } from './model/events.ts'
@@ -93,6 +93,7 @@ export class Mesh<Name extends string = string> {
     this.refuseWhenClosed()
     const timeoutMs = waitMs('ready.timeout', options.timeout)
     options.signal?.throwIfAborted()
+    this.inside.start()
     await this.out.startup.whenReady(timeoutMs, options.signal, () => this.out.awaited)
   }
 
@@ -160,11 +161,13 @@ export class Mesh<Name extends string = string> {
   }
 
   /**
-   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. A server whose upgrades or
-   * CONNECTs somebody listens to goes through {@link protect} as well.
+   * `listener` behind the guard: `http.createServer(mesh.handler(app))`, and the same for https and http2. The server is protected as a
+   * whole, upgrades and the like included.
    */
-  handler<Req = IncomingMessage, Res = ServerResponse>(listener: Listener<Req, Res>): (request: Req, response: Res) => void {
-    return nodeListener(this.inside.guard, listener)
+  handler(listener: HttpListener): AnyListener
+  handler(listener: Http2Listener): AnyListener
+  handler(listener: HttpListener | Http2Listener): AnyListener {
+    return nodeListener(this.inside.entrance, listener)
   }
 
   /**
@@ -172,18 +175,18 @@ export class Mesh<Name extends string = string> {
    * `checkExpectation`, `stream`. Returns the server: `mesh.protect(app.listen(8080))`.
    */
   protect<S extends AnyServer>(server: S): S {
-    protect(this.inside.guard, server)
+    this.inside.entrance.protect(server, { coverage: 'all', routing: undefined })
     return server
   }
 
-  /** The guard as middleware of Express 4 and 5: `app.use(mesh.express())`, before everything else. */
+  /** The guard as middleware of Express 4 and 5, for what comes after it: `app.use(mesh.express())`, before everything else. */
   express(): ExpressMiddleware {
-    return expressMiddleware(this.inside.guard)
+    return expressMiddleware(this.inside.entrance)
   }
 
   /** The guard as a plugin of Fastify 5: `fastify.register(mesh.fastify())`. */
   fastify(): FastifyPlugin {
-    return fastifyPlugin(this.inside.guard)
+    return fastifyPlugin(this.inside.entrance)
   }
 
   /** Whether requests should be sent to this process, and what is missing. */

@@ -1,5 +1,7 @@
 import type { Server as NetServer } from 'node:net'
 import type { ParsedOptions } from '../config/mesh-options.ts'
+import { AuthenticationGate } from '../inbound/authentication-gate.ts'
+import { Entrance } from '../inbound/entrance.ts'
 import { Guard } from '../inbound/guard.ts'
 import type { HttpClient } from '../model/http-client.ts'
 import type { Principal } from '../model/principal.ts'
@@ -22,6 +24,8 @@ export interface SharedParts {
 /** Everything of a mesh that stands before the application, put together. */
 export class InboundSide {
   readonly guard: Guard
+  /** Where requests come in. */
+  readonly entrance: Entrance
   private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
@@ -47,12 +51,13 @@ export class InboundSide {
       settings: parsed.inbound,
       gates: {
         shed: this.shedder,
-        authenticate: this.authenticator === undefined ? [] : [this.authenticator],
+        authenticate: this.authenticator === undefined ? [] : [new AuthenticationGate(this.authenticator)],
         authorize: [shared.authorizer],
         limit: this.rateLimits === undefined ? [] : [this.rateLimits],
         fault: [],
         own: gates,
       },
+      strippedHeaders: this.authenticator?.strippedHeaders ?? [],
       identify: (connection) => shared.identify(connection),
       emit,
       report,
@@ -65,6 +70,7 @@ export class InboundSide {
         return ground.closed
       },
     })
+    this.entrance = new Entrance(this.guard)
   }
 
   /** Begins to fetch what is needed to prove tokens. */
@@ -72,7 +78,9 @@ export class InboundSide {
     this.authenticator?.start()
   }
 
+  /** Looks at no further connection; what is protected stays so, and lets nobody in. */
   close(): void {
+    this.entrance.close()
     this.authenticator?.close()
   }
 

@@ -37,6 +37,8 @@ export interface GuardParts {
   readonly clock: Clock
   readonly settings: InboundSettings
   readonly gates: InboundGates
+  /** What clients may not send, since authentication writes it; lower case. */
+  readonly strippedHeaders?: readonly string[]
   /** Who the peer of a connection proved to be; asked once per connection. */
   identify(connection: Connection): Principal | undefined
   emit<Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void
@@ -70,6 +72,7 @@ export class Guard implements Judge {
   readonly service: string
   readonly settings: InboundSettings
   readonly peers: Peers
+  readonly strippedHeaders: ReadonlySet<string> | undefined
   readonly clock: Clock
   private readonly parts: GuardParts
   private readonly gates: readonly InboundGate[]
@@ -83,6 +86,8 @@ export class Guard implements Judge {
     this.service = parts.service
     this.settings = parts.settings
     this.clock = parts.clock
+    const { strippedHeaders = [] } = parts
+    this.strippedHeaders = strippedHeaders.length === 0 ? undefined : new Set(strippedHeaders)
     this.peers = new Peers(parts.settings.trustedProxies, (connection) => this.identify(connection))
     this.gates = [...authenticate, ...authorize, ...limit, ...fault, ...own]
     this.decided = authenticate.length + authorize.length

@@ -12,21 +12,35 @@ export interface Peer {
   readonly serverName: string | undefined
   readonly principal: Principal | undefined
   readonly standing: Standing
+  /** So many names and values of headers are handed on; Node drops what is beyond. */
+  readonly cutAt: number
 }
 
+/** Of a server without a bound of its own. */
+const NODE_CUTS_AT = 2_000
+
 /** What is read of a connection; those of HTTP/2 sessions have it too. */
-export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'> & { encrypted?: boolean; servername?: unknown }
+export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'> & {
+  encrypted?: boolean
+  servername?: unknown
+  server?: { maxHeadersCount?: number | null }
+}
 
 /** Who is at the other ends of the connections, remembered as long as each of them lives. */
 export class Peers {
   private readonly known = new WeakMap<object, Peer>()
   private readonly trusted = new BlockList()
+  private readonly proxies = new Set<string>()
   private readonly identify: (connection: Connection) => Principal | undefined
 
-  /** @param trustedProxies addresses and ranges, checked */
+  /** @param trustedProxies addresses, ranges and SPIFFE ids, checked */
   constructor(trustedProxies: readonly string[], identify: (connection: Connection) => Principal | undefined) {
     this.identify = identify
     for (const range of trustedProxies) {
+      if (range.startsWith('spiffe://')) {
+        this.proxies.add(range)
+        continue
+      }
       const [address = '', prefix] = range.split('/')
       const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
       if (prefix === undefined) this.trusted.addAddress(address, family)
@@ -48,6 +62,11 @@ export class Peers {
     return version !== 0 && this.trusted.check(address, version === 6 ? 'ipv6' : 'ipv4')
   }
 
+  /** Whether a proxy of ours proves to be this. */
+  isProxy(id: string): boolean {
+    return this.proxies.has(id)
+  }
+
   /**
    * The client behind the proxies that are trusted: `X-Forwarded-For` read from its end, up to the first address that is not one of
    * them. What a stranger wrote lies before it and counts for nothing.
@@ -67,6 +86,7 @@ export class Peers {
     const address = addressOf(connection.remoteAddress ?? '')
     const principal = this.identify(connection)
     const { servername } = connection
+    const count = connection.server?.maxHeadersCount
     return {
       address,
       localAddress: addressOf(connection.localAddress ?? ''),
@@ -74,7 +94,13 @@ export class Peers {
       secure: connection.encrypted === true,
       serverName: typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined,
       principal,
-      standing: this.trusts(address) ? 'proxy' : principal === undefined ? 'stranger' : 'peer',
+      standing:
+        this.trusts(address) || (principal !== undefined && this.proxies.has(principal.id))
+          ? 'proxy'
+          : principal === undefined
+            ? 'stranger'
+            : 'peer',
+      cutAt: typeof count === 'number' ? 2 * count || Number.POSITIVE_INFINITY : NODE_CUTS_AT,
     }
   }
 }

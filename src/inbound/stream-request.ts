@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Refusal } from '../core/gate.ts'
-import { writePath } from './http-request.ts'
 import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
@@ -33,7 +32,7 @@ export class StreamRequest extends InboundRequest {
 
   writeBack(): Refusal | undefined {
     this.writeHost()
-    if (this.path !== '' && this.path !== '*' && this.path !== this.target) writePath(this.raw, this.headers, this.path)
+    if (this.path !== '' && this.path !== '*' && this.path !== this.target) this.write(':path', this.path)
     return undefined
   }
 

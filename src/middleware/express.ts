@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Guard } from '../inbound/guard.ts'
+import type { Entrance } from '../inbound/entrance.ts'
 import { type Adapter, type AnyRequest, HttpRequest } from '../inbound/http-request.ts'
-import { isJudged } from '../inbound/protect.ts'
-import { protectServerOf } from './node.ts'
+import { isJudged, type Protection } from '../inbound/protect.ts'
 
 /** Express' `next`. */
 export type Next = (error?: unknown) => void
@@ -10,16 +9,20 @@ export type Next = (error?: unknown) => void
 export type ExpressMiddleware = (request: IncomingMessage, response: ServerResponse, next: Next) => void
 
 /**
- * The guard as middleware: `app.use(mesh.express())`, first of all. Below a mount path Express has begun to route, so what is not
- * canonical there is refused and not rewritten.
+ * The guard as middleware: `app.use(mesh.express())`. It guards what comes after it, and of the server what no middleware sees, such as
+ * upgrades. Below a mount path Express has begun to route, so what is not canonical there is refused and not rewritten.
  */
-export function expressMiddleware(guard: Guard): ExpressMiddleware {
-  return (incoming, response, next) => {
+export function expressMiddleware(entrance: Entrance): ExpressMiddleware {
+  const { guard } = entrance
+  const middleware: ExpressMiddleware = (incoming, response, next) => {
     const request = incoming as AnyRequest
     if (isJudged(guard, request)) return next()
-    protectServerOf(guard, request)
+    if (!request.baseUrl) entrance.protectServerOf(request, UNSEEN)
     guard.take(new HttpRequest(guard, guard.clock.now(), ADAPTER, request, response, next))
   }
+  entrance.expect(middleware, UNSEEN)
+  return middleware
 }
 
 const ADAPTER: Adapter<Next> = { routing: 'loose', routed: false, goOn: ({ rest: next }) => next() }
+const UNSEEN: Protection = { coverage: 'unseen', routing: 'loose' }

@@ -1,27 +1,9 @@
-import type { Guard } from '../inbound/guard.ts'
+import type { Entrance } from '../inbound/entrance.ts'
 import { type Adapter, type AnyRequest, type AnyResponse, HttpRequest } from '../inbound/http-request.ts'
-import { CALL, type Routing } from '../inbound/inbound-request.ts'
+import { CALL } from '../inbound/inbound-request.ts'
 import type { Problem } from '../inbound/problem.ts'
-import { type AnyServer, isJudged, protect } from '../inbound/protect.ts'
-
-/** What of Fastify the plugin touches; every Fastify 5 instance has it. */
-export interface FastifyLike {
-  readonly server: unknown
-  /** Its router's options, by themselves or, as Fastify 5 has them too, under `routerOptions`. */
-  readonly initialConfig: object
-  decorateRequest(name: string, value: null): unknown
-  addHook(name: 'onRequest', hook: (request: FastifyRequestLike, reply: FastifyReplyLike, done: () => void) => void): unknown
-}
-
-interface FastifyRequestLike {
-  readonly raw: unknown
-  mesh?: unknown
-}
-
-interface FastifyReplyLike {
-  readonly raw: unknown
-  hijack(): unknown
-}
+import { type AnyServer, isJudged, type Protection } from '../inbound/protect.ts'
+import { type FastifyLike, type FastifyReplyLike, type FastifyRequestLike, routingOf } from './fastify-like.ts'
 
 /** The plugin that `fastify.register(mesh.fastify())` takes. */
 export type FastifyPlugin = (instance: FastifyLike, options: unknown, done: (error?: Error) => void) => void
@@ -42,14 +24,17 @@ class HookedRequest extends HttpRequest<Waiting> {
 
 /**
  * The guard as a plugin. Fastify routes before its first hook, so the guard stands before Fastify's server; the hook hands its findings
- * to the request, and judges what did not come through that server (`inject`, a second address) without rewriting it.
+ * to the request, and judges what did not come through that server (`inject`) without rewriting it. Registered in a scope it guards the
+ * routes of that scope, by the hook alone.
  */
-export function fastifyPlugin(guard: Guard): FastifyPlugin {
+export function fastifyPlugin(entrance: Entrance): FastifyPlugin {
+  const { guard } = entrance
   const plugin: FastifyPlugin = (instance, _options, done) => {
     const routing = routingOf(instance)
     const adapter: Adapter<Waiting> = { routing, routed: true, goOn }
-    protect(guard, instance.server as AnyServer, routing)
-    instance.decorateRequest('mesh', null)
+    // Only the instance itself has a server of its own; scopes inherit it.
+    if (Object.hasOwn(instance, 'server')) protectServers(entrance, instance.server as AnyServer, { coverage: 'all', routing })
+    if (instance.hasRequestDecorator('mesh') === false) instance.decorateRequest('mesh', null)
     instance.addHook('onRequest', (request, reply, next) => {
       const raw = request.raw as AnyRequest
       if (isJudged(guard, raw)) {
@@ -68,24 +53,13 @@ export function fastifyPlugin(guard: Guard): FastifyPlugin {
   })
 }
 
+/** Its server, and those that Fastify opens beside it for further addresses of a host: they share a listener. */
+function protectServers(entrance: Entrance, server: AnyServer, protection: Protection): void {
+  entrance.protect(server, protection)
+  for (const listener of server.listeners('request')) entrance.expect(listener, protection)
+}
+
 function goOn(call: HttpRequest<Waiting>): void {
   call.rest.request.mesh = call
   call.rest.done()
-}
-
-/** Whether this instance's router takes one path for another; each of these options is off unless somebody wrote it. */
-function routingOf({ initialConfig }: FastifyLike): Routing {
-  const written = initialConfig as RouterOptions & { routerOptions?: RouterOptions }
-  return [written, written.routerOptions ?? {}].some(isLoose) ? 'loose' : 'exact'
-}
-
-interface RouterOptions {
-  caseSensitive?: boolean
-  ignoreTrailingSlash?: boolean
-  ignoreDuplicateSlashes?: boolean
-  useSemicolonDelimiter?: boolean
-}
-
-function isLoose({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter }: RouterOptions): boolean {
-  return caseSensitive === false || [ignoreTrailingSlash, ignoreDuplicateSlashes, useSemicolonDelimiter].includes(true)
 }

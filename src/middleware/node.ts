@@ -1,30 +1,36 @@
-import type { Guard } from '../inbound/guard.ts'
-import { type Adapter, type AnyRequest, type AnyResponse, HttpRequest } from '../inbound/http-request.ts'
-import { type AnyServer, isJudged, protect } from '../inbound/protect.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Entrance } from '../inbound/entrance.ts'
+import { type Adapter, type AnyRequest, HttpRequest } from '../inbound/http-request.ts'
+import { isJudged, type Protection } from '../inbound/protect.ts'
 
-/** A request listener of `node:http`, `node:https` or the compatible interface of `node:http2`. */
-export type Listener<Req, Res> = (request: Req, response: Res) => unknown
+/** A request listener of `node:http` or `node:https`; every framework gives one. */
+export type HttpListener = (request: IncomingMessage, response: ServerResponse) => unknown
+/** One of the compatible interface of `node:http2`. */
+export type Http2Listener = (request: Http2ServerRequest, response: Http2ServerResponse) => unknown
+/** A listener that either kind of server takes. */
+export type AnyListener = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse) => void
 
 /**
- * `listener` behind the guard, for `http.createServer(…)` and its like. A server that hands its first request to it is protected as a
- * whole from then on; protect it by name where upgrades may come first.
+ * `listener` behind the guard, for `http.createServer(…)` and its like. The server that it is given to is protected as a whole, before its
+ * first request.
  */
-export function nodeListener<Req, Res>(guard: Guard, listener: Listener<Req, Res>): (request: Req, response: Res) => void {
+export function nodeListener(entrance: Entrance, listener: HttpListener | Http2Listener): AnyListener {
+  const { guard } = entrance
+  const application = listener as AnyListener
   const adapter: Adapter<undefined> = {
     routing: 'loose',
     routed: false,
-    goOn: ({ request, response }) => void listener(request as Req, response as Res),
+    goOn: ({ request, response }) => application(request, response),
   }
-  return (incoming, response) => {
+  const guarded: AnyListener = (incoming, response) => {
     const request = incoming as AnyRequest
-    if (isJudged(guard, request)) return void listener(incoming, response)
-    protectServerOf(guard, request)
-    guard.take(new HttpRequest(guard, guard.clock.now(), adapter, request, response as AnyResponse, undefined))
+    if (isJudged(guard, request)) return application(incoming, response)
+    entrance.protectServerOf(request, WHOLE)
+    guard.take(new HttpRequest(guard, guard.clock.now(), adapter, request, response, undefined))
   }
+  entrance.expect(guarded, WHOLE)
+  return guarded
 }
 
-/** The server whose connection this is; Node writes it on the socket. */
-export function protectServerOf(guard: Guard, request: AnyRequest): void {
-  const { server } = request.socket as { server?: AnyServer }
-  if (server !== undefined && typeof server.emit === 'function') protect(guard, server)
-}
+const WHOLE: Protection = { coverage: 'all', routing: undefined }

@@ -34,6 +34,8 @@ export interface InboundCall extends Call {
   readonly principal: Principal | undefined
   /** Set by authentication. */
   requestPrincipal: RequestPrincipal | undefined
+  /** Set by authorization: what it decided, and which rule did. Undefined where nobody authorizes. */
+  decision?: unknown
   /** Every value of a header by its lower-case name, duplicates and comma joins taken apart; empty when it is absent. */
   values(name: string): readonly string[]
 }
@@ -46,3 +48,9 @@ export interface InboundGate {
   readonly name: string
   admit(call: InboundCall): Permit | Refusal | PromiseLike<Permit | Refusal>
 }
+
+/**
+ * A request that the guard let through, of whatever framework: `(request as WithMesh<typeof request>).mesh` has the principal, the
+ * deadline, the decision and the facts that it was judged by. No framework's types are touched for it.
+ */
+export type WithMesh<Incoming> = Incoming & { readonly mesh: Readonly<InboundCall> }

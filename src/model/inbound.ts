@@ -42,7 +42,9 @@ export interface HeaderOptions {
 
 /** What holds for the requests that this process receives. */
 export interface InboundOptions {
-  /** Addresses or CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none. */
+  /**
+   * Addresses, CIDR ranges or SPIFFE ids of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none.
+   */
   trustedProxies?: string[]
   /** How they come in under TLS. */
   tls?: InboundTlsOptions

@@ -90,19 +90,15 @@ export class Shedder implements InboundGate, Permit {
 
   /** Nobody is refused, whatever his priority. */
   private calm(now: number): boolean {
-    const { maxInflight, maxLoopDelayMs } = this.settings
-    return (
-      !this.overloaded &&
-      this.watch.turnMs(now) <= maxLoopDelayMs * CALM_SHARE.low &&
-      (maxInflight === undefined || this.inflight < maxInflight * INFLIGHT_SHARE.low)
-    )
+    const { maxInflight } = this.settings
+    return !this.overloaded && !this.tooLate('low', now) && (maxInflight === undefined || this.inflight < maxInflight * INFLIGHT_SHARE.low)
   }
 
   private decide(priority: Priority, now: number): Permit | Refusal {
-    const { maxInflight, maxLoopDelayMs } = this.settings
+    const { maxInflight } = this.settings
     if (maxInflight !== undefined && this.inflight >= Math.max(1, maxInflight * INFLIGHT_SHARE[priority]))
       return this.refuse(priority, this.refusals.inflight(priority, this.random()))
-    const tooLate = this.watch.turnMs(now) > maxLoopDelayMs * CALM_SHARE[priority]
+    const tooLate = this.tooLate(priority, now)
     if (!this.overloaded && !tooLate) return this.take(now)
     this.overload(now)
     const drawn = priority === 'high' ? 0 : this.pressure - (priority === 'low' ? 0 : 1)
@@ -111,6 +107,13 @@ export class Shedder implements InboundGate, Permit {
     // Who is more urgent than others must not be refused while those are taken.
     if (late && priority !== 'low') this.pressure = Math.min(priority === 'high' ? 2 : Math.max(1, this.pressure), this.pressure + STEP)
     return this.refuse(priority, this.refusals.delay(priority, this.random()))
+  }
+
+  /** Whether the loop was held up too long for this priority, and before that too: one hold-up alone is no queue that stands. */
+  private tooLate(priority: Priority, now: number): boolean {
+    const { maxLoopDelayMs } = this.settings
+    const { watch } = this
+    return watch.turnMs(now) > maxLoopDelayMs * DELAY_SHARE[priority] && watch.formerTurnMs > maxLoopDelayMs * FORMER_SHARE
   }
 
   /**
@@ -163,17 +166,21 @@ export class Shedder implements InboundGate, Permit {
     this.turnedAt = now
     this.pressure = Math.max(0, this.pressure - passed / RELIEF_MS)
     const tooBusy = maxUtilisationPercent !== undefined && this.watch.utilisation * 100 >= maxUtilisationPercent
-    if (turnMs > maxLoopDelayMs || tooBusy) this.overload(now)
+    const standing = tooBusy || (turnMs > maxLoopDelayMs && this.watch.formerTurnMs > maxLoopDelayMs * FORMER_SHARE)
+    if (standing) this.overload(now)
     if (!this.overloaded) return
     if (full) this.adapt()
     // A queue that was empty now and then was none.
-    if (turnMs > maxLoopDelayMs || tooBusy || this.watch.demand >= STANDING_DEMAND) this.until = now + HOLD_MS
+    if (standing || this.watch.demand >= STANDING_DEMAND) this.until = now + HOLD_MS
     else if (now >= this.until) this.overloaded = false
   }
 }
 
-/** While all is calm a turn may last so much of `maxLoopDelay` until somebody is refused. */
-const CALM_SHARE = { low: 0.5, normal: 1, high: 2 } as const
+/** A turn may last so much of `maxLoopDelay` until somebody of this priority is refused. */
+const DELAY_SHARE = { low: 0.5, normal: 1, high: 2 } as const
+/** And the turn before it has to have lasted so much of it. */
+const FORMER_SHARE = 0.25
+/** In an overload: how much of the room somebody may find taken. */
 const ROOM_SHARE = { low: 0.5, normal: 1 } as const
 const LEAST_ROOM_MS = 0.5
 const STARVING_MS = 50

@@ -1,4 +1,3 @@
-import { BlockList, isIP } from 'node:net'
 import type { Principal } from '../model/principal.ts'
 
 /** One element of `X-Forwarded-Client-Cert`: what a proxy says of the certificate of whoever called it. */
@@ -63,66 +62,27 @@ function elementOf(pairs: ReadonlyMap<string, readonly string[]>): ForwardedCert
   }
 }
 
-/** Whose word is taken on the certificates of others. */
-export interface ForwardedTrust {
-  /** Addresses and CIDR ranges of proxies. */
-  readonly addresses: readonly string[]
-  /** SPIFFE ids that proxies prove by their own certificates. */
-  readonly principals: readonly string[]
-}
-
-/** Who sent a request, as its peer and the header say. */
-export interface ForwardedSender {
-  readonly peerAddress: string
-  /** Who the peer proved to be. */
-  readonly principal: Principal | undefined
-  /** The header's values, in their order. */
-  readonly values: readonly string[]
-}
-
 /**
- * Finds out on whose certificate a request that came through proxies was made. The header of anybody else than a trusted proxy is
- * not looked at: whoever runs this removes it.
+ * Who is behind the proxies, by the header of a proxy that is trusted; of anybody else it may not be looked at. Undefined: nobody is told
+ * of, and the peer stands for itself. `nobody`: the one who is told of has no identity. `unreadable`: it cannot be read. In neither of
+ * these may the request go on under the principal of the proxy, which would give a stranger its rights.
+ *
+ * Each proxy appends an element for whoever called it, so the last is the nearest; one that tells of a trusted proxy is passed over.
+ * @param values of each time that the header is there, in their order
+ * @param isProxy whether this id is a trusted proxy's
  */
-export class ForwardedCertificates {
-  private readonly addresses = new BlockList()
-  private readonly principals: ReadonlySet<string>
-
-  constructor({ addresses, principals }: ForwardedTrust) {
-    this.principals = new Set(principals)
-    for (const range of addresses) {
-      const [address = '', prefix] = range.split('/')
-      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-      if (prefix === undefined) this.addresses.addAddress(address, family)
-      else this.addresses.addSubnet(address, Number(prefix), family)
-    }
+export function forwardedPrincipal(
+  values: readonly string[],
+  isProxy: (id: string) => boolean,
+): Principal | 'nobody' | 'unreadable' | undefined {
+  const elements = values.length === 0 ? [] : parseForwardedCertificates(values.join(','))
+  if (elements === undefined) return 'unreadable'
+  for (let at = elements.length - 1; at >= 0; at--) {
+    const principal = principalOf(elements[at] as ForwardedCertificate)
+    if (principal === undefined) return 'nobody'
+    if (at === 0 || !isProxy(principal.id)) return principal
   }
-
-  /** Whether the word of this peer is taken. */
-  trusts({ peerAddress, principal }: Pick<ForwardedSender, 'peerAddress' | 'principal'>): boolean {
-    if (principal !== undefined && this.principals.has(principal.id)) return true
-    const family = isIP(peerAddress)
-    return family !== 0 && this.addresses.check(peerAddress, family === 6 ? 'ipv6' : 'ipv4')
-  }
-
-  /**
-   * The principal behind the proxies. Undefined: none is told, and the peer stands for itself. `nobody`: the one of whom is told has no
-   * identity. `unreadable`: a trusted proxy sent what cannot be read. In neither of these may the request go on under the principal of
-   * the proxy, which would give a stranger its rights.
-   *
-   * Each proxy appends an element for whoever called it, so the last is the nearest; one that tells of a trusted proxy is passed over.
-   */
-  principalOf(sender: ForwardedSender): Principal | 'nobody' | 'unreadable' | undefined {
-    if (sender.values.length === 0 || !this.trusts(sender)) return undefined
-    const elements = parseForwardedCertificates(sender.values.join(','))
-    if (elements === undefined) return 'unreadable'
-    for (let at = elements.length - 1; at >= 0; at--) {
-      const principal = principalOf(elements[at] as ForwardedCertificate)
-      if (principal === undefined) return 'nobody'
-      if (at === 0 || !this.principals.has(principal.id)) return principal
-    }
-    return undefined
-  }
+  return undefined
 }
 
 /** A certificate with two URIs is no SPIFFE identity, and which of the two counts nobody may choose (SPIFFE X509-SVID §2). */
@@ -135,7 +95,10 @@ function principalOf({ uris, dns, subject }: ForwardedCertificate): Principal | 
     return { id, trustDomain, namespace, serviceAccount }
   }
   const id = uris.length > 0 ? undefined : (dns[0] ?? subject)
-  return id === undefined ? undefined : { id, trustDomain: undefined, namespace: undefined, serviceAccount: undefined }
+  // A name that somebody was given must not pass for an identity that was proved.
+  return id === undefined || id.includes('://')
+    ? undefined
+    : { id, trustDomain: undefined, namespace: undefined, serviceAccount: undefined }
 }
 
 /** SPIFFE-ID §2: no empty segments, no dots, nothing but these characters. */

@@ -11,6 +11,8 @@ export interface LoopLoad {
   readonly workMs: number
   /** Milliseconds between the request and its work in which somebody else is waited for; undefined: the work is done at once. */
   readonly waitMs?: number
+  /** Every so many requests one takes longer. */
+  readonly long?: { readonly every: number; readonly workMs: number }
   /** Of reading a request, and of refusing it. */
   readonly readMs?: number
   readonly refuseMs?: number
@@ -26,7 +28,7 @@ export interface LoopLoad {
 export interface SimulatedRequest {
   readonly at: number
   readonly priority: Priority
-  readonly work: boolean
+  readonly workMs: number
   endedAt: number
   refused: boolean
 }
@@ -79,16 +81,16 @@ export class LoopSimulation {
   }
 
   private receive(request: SimulatedRequest, load: LoopLoad, shedder: Shedder | undefined): void {
-    this.now += load.readMs ?? 0.03
+    this.now += load.readMs ?? 0.015
     const verdict = shedder?.admitRaw('/', ['x-mesh-priority', request.priority], true)
     if (verdict?.refused === true) {
-      this.now += load.refuseMs ?? 0.03
+      this.now += load.refuseMs ?? 0.01
       request.refused = true
       request.endedAt = this.now
       return
     }
     const finish = (): void => {
-      this.now += load.workMs
+      this.now += request.workMs
       request.endedAt = this.now
       verdict?.settle({} as never)
     }
@@ -100,7 +102,7 @@ export class LoopSimulation {
   }
 }
 
-function arrivals({ phases, low = 0, high = 0, even = false, seed = 1 }: LoopLoad, from: number): SimulatedRequest[] {
+function arrivals({ phases, low = 0, high = 0, even = false, seed = 1, workMs, long }: LoopLoad, from: number): SimulatedRequest[] {
   const random = seededRandom(seed)
   const requests: SimulatedRequest[] = []
   let at = from
@@ -111,7 +113,9 @@ function arrivals({ phases, low = 0, high = 0, even = false, seed = 1 }: LoopLoa
       const gap = (1_000 / perSecond) * (even ? 1 : -Math.log(1 - random()))
       if (at + gap > end) break
       at += gap
-      requests.push({ at, priority: drawPriority(random, low, high), work: true, endedAt: 0, refused: false })
+      const isLong = long !== undefined && requests.length % long.every === long.every - 1
+      const work = isLong ? long.workMs : workMs
+      requests.push({ at, priority: drawPriority(random, low, high), workMs: work, endedAt: 0, refused: false })
     }
     at = end
   }

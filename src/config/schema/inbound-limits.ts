@@ -41,15 +41,14 @@ const cookieName = checked('the name of a cookie', (input) =>
   typeof input === 'string' && /^[!#$%&'*+\-.^_`|~0-9a-z]{1,256}$/i.test(input) ? input : undefined,
 )
 
-const named = v.pipe(
-  record({ header: v.optional(headerName), cookie: v.optional(cookieName) }, [], ({ header, cookie }, report) => {
-    if ((header === undefined) === (cookie === undefined)) report([], 'expected either header or cookie')
-  }),
-  v.transform(({ header, cookie = '' }): DescriptorSettings => {
-    return header === undefined
-      ? { kind: 'cookie', label: `cookie:${cookie}`, name: cookie }
-      : { kind: 'header', label: header, name: header }
-  }),
+const ofHeader = v.pipe(
+  record({ header: headerName }),
+  v.transform(({ header }): DescriptorSettings => ({ kind: 'header', label: header, name: header })),
+)
+
+const ofCookie = v.pipe(
+  record({ cookie: cookieName }),
+  v.transform(({ cookie }): DescriptorSettings => ({ kind: 'cookie', label: `cookie:${cookie}`, name: cookie })),
 )
 
 const plainKind = v.pipe(
@@ -57,7 +56,10 @@ const plainKind = v.pipe(
   v.transform((kind): DescriptorSettings => ({ kind, label: kind, name: '' })),
 )
 
-const descriptor = v.lazy((input) => (isPlainObject(input) ? named : plainKind)) as v.GenericSchema<unknown, DescriptorSettings>
+const descriptor = v.lazy((input) => {
+  if (!isPlainObject(input)) return plainKind
+  return Object.hasOwn(input, 'cookie') ? ofCookie : ofHeader
+}) as v.GenericSchema<unknown, DescriptorSettings>
 
 const by = listOf('descriptors', descriptor, (written, report) => {
   const seen = new Set<string>()

@@ -8,11 +8,11 @@ import { rateLimitHeaders, rateLimits, shedding } from './inbound-limits.ts'
 import { headers, paths } from './inbound-paths.ts'
 import { inboundTls } from './inbound-tls.ts'
 import { healthPaths, lifecycle } from './lifecycle.ts'
-import { allowAddresses } from './service.ts'
+import { trustedProxies } from './trusted-proxies.ts'
 
 /** `inbound: { … }` of the options. */
 export const inbound: v.GenericSchema<unknown, InboundSettings & { authorization: readonly ParsedAuthorizationPolicy[] }> = record({
-  trustedProxies: v.optional(allowAddresses, []),
+  trustedProxies: v.optional(trustedProxies, []),
   tls: v.optional(inboundTls),
   authentication: v.optional(authentication),
   paths: v.optional(paths, {}),

@@ -4,7 +4,8 @@ import { MALFORMED } from './malformed.ts'
 
 /** Names that peers inside a mesh tell each other: from a stranger they are a forgery. */
 const INTERNAL = /^x-(?:envoy|mesh|inmesh)-/i
-const CLIENT_CERTIFICATE = 'x-forwarded-client-cert'
+/** What a proxy says of the certificate of whoever called it. */
+export const CLIENT_CERTIFICATE = 'x-forwarded-client-cert'
 
 /**
  * What a look over the headers found. `marked`: some header has to be removed before anybody reads it.
@@ -21,15 +22,16 @@ export type Standing = 'stranger' | 'peer' | 'proxy'
 /**
  * Looks once over the headers as they came in (name, value, name, value …), since what Node makes of them hides the second `Host` or
  * `Authorization`. Refuses what may be read in two ways, and notes what {@link removeHeaders} has to take out.
+ * @param cutAt a list as long as this may have been cut by Node, without a word
  */
 export function scanHeaders(
   raw: readonly string[],
   settings: HeaderSettings,
   standing: Standing,
   findings: HeaderFindings,
+  cutAt: number,
 ): Refusal | undefined {
-  // Node drops what is beyond its own bound without a word: a full list may be a cut one.
-  if (raw.length > 2 * settings.maxCount || raw.length >= 2_000) return MALFORMED.tooMany
+  if (raw.length > 2 * settings.maxCount || raw.length >= cutAt) return MALFORMED.tooMany
   let size = 0
   let authorization = false
   let length = false

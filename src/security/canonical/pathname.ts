@@ -137,6 +137,8 @@ const EVERYTHING: PathSettings = {
  * trailing slashes. For comparing with what was folded alike, rules or requests; it is no path to be sent anywhere.
  */
 export function foldPathname(pathname: string): string {
+  // `*`, and the nothing that CONNECT asks for.
+  if (!pathname.startsWith('/')) return pathname
   const resolved = plainEnd(pathname) === pathname.length ? pathname : canonicalPathname(pathname, EVERYTHING)
   let folded = typeof resolved === 'string' ? resolved : pathname
   if (folded.includes('%')) folded = decoded(folded)

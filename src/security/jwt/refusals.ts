@@ -52,7 +52,9 @@ export function tokenRefusals(realm: string): Readonly<Record<TokenFailure, Refu
   const quoted = realm.replace(/["\\]/g, '\\$&')
   const entries = Object.entries(FAILURES).map(([failure, { code, reason }]): [string, Refusal] => {
     const { status } = ERRORS[code]
-    const error = failure === 'missing' || failure === 'other-provider' ? '' : `, error="invalid_token", error_description="${reason}"`
+    // That it expired is what a client can mend; why else a token is not taken would teach strangers how ours are made.
+    const description = failure === 'expired' ? `, error_description="${reason}"` : ''
+    const error = failure === 'missing' || failure === 'other-provider' ? '' : `, error="invalid_token"${description}`
     const challenge = code === 'MESH_NOT_READY' ? undefined : `Bearer realm="${quoted}"${error}`
     return [failure, Object.freeze({ refused: true as const, code, status, reason, challenge, from: 'options/inbound#authentication' })]
   })

@@ -1,6 +1,7 @@
 import { isBelow } from '../../core/canonical-path.ts'
 import type { AuthenticationSettings, TokenRequirement, TokenRule } from '../../model/authentication.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'
+import { foldPathname } from '../canonical/pathname.ts'
 
 /** Which providers one request needs a token of. */
 export interface RequiredTokens {
@@ -10,26 +11,46 @@ export interface RequiredTokens {
   readonly enough: ReadonlySet<string>
 }
 
+type TokenPath = NonNullable<TokenRule['paths']>[number]
+
+interface Compiled {
+  readonly rule: TokenRule
+  /** Its paths, as applications read them that match without case. */
+  readonly folded: readonly TokenPath[]
+  readonly required: RequiredTokens
+}
+
 /** The rules of `require`: the first that matches a request says what it needs. */
 export class TokenRules {
-  private readonly rules: readonly { readonly rule: TokenRule; readonly required: RequiredTokens }[]
+  private readonly rules: readonly Compiled[]
   private readonly otherwise: RequiredTokens
 
   constructor({ rules, otherwise }: AuthenticationSettings) {
-    this.rules = rules.map((rule) => ({ rule, required: requiredBy(rule.require) }))
+    this.rules = rules.map((rule) => ({ rule, folded: foldedPaths(rule.paths ?? []), required: requiredBy(rule.require) }))
     this.otherwise = requiredBy(otherwise)
   }
 
   of(call: InboundCall): RequiredTokens {
-    for (const { rule, required } of this.rules) if (matches(rule, call)) return required
+    for (const each of this.rules) if (matches(each, call)) return each.required
     return this.otherwise
   }
 }
 
-function matches({ paths, hosts, methods }: TokenRule, { pathname, hostname, method }: InboundCall): boolean {
+function matches({ rule: { paths, hosts, methods, require }, folded }: Compiled, call: InboundCall): boolean {
+  const { pathname, loosePathname, hostname, method } = call
   if (methods !== undefined && !methods.includes(method)) return false
-  if (paths !== undefined && !paths.some(({ path, below }) => (below ? isBelow(pathname, path) : pathname === path))) return false
-  return hosts === undefined || hosts.some(({ host, below }) => (below ? hostname.endsWith(host) : hostname === host))
+  if (hosts !== undefined && !hosts.some(({ host, below }) => (below ? hostname.endsWith(host) : hostname === host))) return false
+  if (paths === undefined || paths.some((path) => isAt(pathname, path))) return true
+  // What the application takes for a path that needs a token needs it too; one that needs none is meant as it is written.
+  return loosePathname !== undefined && require.how !== 'optional' && folded.some((path) => isAt(loosePathname, path))
+}
+
+function isAt(pathname: string, { path, below }: TokenPath): boolean {
+  return below ? isBelow(pathname, path) : pathname === path
+}
+
+function foldedPaths(paths: readonly TokenPath[]): TokenPath[] {
+  return paths.map(({ path, below }) => ({ path: below ? `${foldPathname(path).replace(/\/$/, '')}/` : foldPathname(path), below }))
 }
 
 function requiredBy({ how, providers }: TokenRequirement): RequiredTokens {
