@@ -76,9 +76,21 @@ describe('docs/defaults.md', () => {
   it('says what the mesh makes of no options', () => {
     const parsed = parseMeshOptions({}) as unknown as Record<string, unknown>
     const documented = cells.filter(({ field }) => field.startsWith('options.'))
-    expect(documented.map(({ field }) => field)).toEqual(['options.namespace', 'options.unknownHosts', 'options.context'])
-    for (const { field, value } of documented)
-      expect([field, parsed[field.slice('options.'.length)]]).toEqual([field, asInCode(field, value)])
+    expect(documented.map(({ field }) => field)).toEqual([
+      'options.namespace',
+      'options.unknownHosts',
+      'options.context',
+      ...flat({ flow: parsed['flow'] }, 'options.').map(([field]) => field),
+      'options.inbound.lifecycle.drainDelayMs',
+      ...flat((parsed['inbound'] as { health: object }).health, 'options.inbound.health.').map(([field]) => field),
+    ])
+    for (const { field, value } of documented) {
+      const found = field
+        .split('.')
+        .slice(1)
+        .reduce<unknown>((within, key) => (within as Record<string, unknown>)[key], parsed)
+      expect([field, Array.isArray(found) ? found.join(', ') : found]).toEqual([field, asInCode(field, value)])
+    }
   })
 
   it('says what is kept of a body', () => {

@@ -19,8 +19,8 @@ export interface LifecycleOptions {
 }
 
 /**
- * The way out of a process that answers requests: nobody is sent here any more, then no connection is kept, then none is taken, and what
- * has begun is answered. At every step whoever still comes is served, because he could not know.
+ * The way out of a process that answers requests: nobody is sent here any more, then no connection is taken, then none is kept, and what
+ * has begun is answered. At every step whoever still comes on an open connection is served, because he could not know.
  */
 export class Lifecycle {
   private readonly options: LifecycleOptions
@@ -51,8 +51,7 @@ export class Lifecycle {
     const delayMs = servers.empty ? 0 : settings.drainDelayMs
     await Promise.all([this.within(left(), withdrawn), this.pause(Math.min(delayMs, left()))])
     servers.sayGoodbye()
-    // A connection that is in use is rid of its caller by the answer; closed from here it could cut off a request that is on its way.
-    if (!(await servers.gone())) await this.pause(Math.min(GOODBYE_MS, left()))
+    await this.untilQuiet(clock.now() + left() / 2)
     this.options.stopping()
     servers.stop()
     while (left() > 0 && !(await servers.gone())) {
@@ -60,6 +59,19 @@ export class Lifecycle {
       servers.closeIdle()
     }
     servers.destroy()
+  }
+
+  /** Until nobody sends a request any more on the connections that are still open. */
+  private async untilQuiet(notAfter: number): Promise<void> {
+    const { clock, servers } = this.options
+    let { requests } = servers
+    let quietSince = clock.now()
+    while (clock.now() < Math.min(quietSince + QUIET_MS, notAfter) && !(await servers.gone())) {
+      await this.pause(STEP_MS)
+      if (servers.requests === requests) continue
+      requests = servers.requests
+      quietSince = clock.now()
+    }
   }
 
   private async withdraw(hook: Withdraw): Promise<void> {
@@ -80,13 +92,17 @@ export class Lifecycle {
   }
 
   private pause(ms: number): Promise<void> {
-    if (!(ms > 0)) return Promise.resolve()
+    const { clock } = this.options
     return new Promise((resolve) => {
-      this.options.clock.setTimer(resolve, ms)
+      // After a stall of our own what came in meanwhile is read first: a connection that looks idle may have a request waiting.
+      clock.setTimer(() => clock.afterPoll(resolve), ms)
     })
   }
 }
 
-/** How long connections are left to end with an answer before idle ones are closed. */
-const GOODBYE_MS = 250
+/**
+ * For how long no request may have come before idle connections are closed. It is long because the likeliest reason for a short silence of
+ * a busy client is that it stands still, and when it wakes it sends all that it owes at once.
+ */
+const QUIET_MS = 1_000
 const STEP_MS = 10

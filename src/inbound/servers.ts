@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Http2Session } from 'node:http2'
-import type { Server as NetServer } from 'node:net'
+import { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /** A server as far as its end is concerned; those of HTTP/1 can say which of their connections idle. */
@@ -22,6 +22,8 @@ export class Servers {
   private readonly upgraded = new Set<Duplex>()
   private readonly answering = new Set<Answering>()
   private leaving = false
+  /** Requests ever. */
+  requests = 0
 
   /** Whether there is anything to wait for. */
   get empty(): boolean {
@@ -50,6 +52,7 @@ export class Servers {
 
   /** A request came in; until it ended it is waited for. */
   began(request: Answering): void {
+    this.requests++
     this.answering.add(request)
     if (this.leaving) request.makeLast()
   }
@@ -64,17 +67,23 @@ export class Servers {
     socket.once('close', () => this.upgraded.delete(socket))
   }
 
-  /** From now on every answer is the last on its connection; connections themselves stay as they are. */
+  /**
+   * No connection is taken any more, and every answer is the last on its own. Those that idle stay open: closed from here they could cut off
+   * a request that is on its way, which nobody might send again.
+   */
   sayGoodbye(): void {
     this.leaving = true
+    // Not the close of node:http, which closes the idle ones at once.
+    for (const server of this.servers) if (server.listening) NetServer.prototype.close.call(server)
     for (const request of this.answering) request.makeLast()
     // The highest of all stream ids: those that are on their way are still taken (RFC 9113 §6.8).
     for (const session of this.sessions) if (!session.closed) session.goaway(0, LAST_STREAM)
   }
 
-  /** No connection is taken any more, those without a request are closed, the others end with their last answer. */
+  /** Connections without a request are closed, the others end with their last answer. */
   stop(): void {
-    for (const server of this.servers) if (server.listening) server.close()
+    // It has stopped to listen, and says so; what is left of it is the timer that looks for slow requests.
+    for (const server of this.servers) server.close(() => {})
     for (const session of this.sessions) if (!session.closed) session.close()
     this.closeIdle()
   }

@@ -17,6 +17,7 @@ const CHECKS = {
   bodies: () => import('./checks/bodies.mjs'),
   storm: () => import('./checks/storm.mjs'),
   rolling: () => import('./checks/rolling.mjs'),
+  'rolling-guarded': () => import('./checks/rolling-guarded.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
   overload: () => import('./checks/overload.mjs'),
