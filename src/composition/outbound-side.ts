@@ -96,9 +96,9 @@ export class OutboundSide {
         },
       },
     )
-    who.store.onChange(() => {
+    who.store.onChange((lessTrust) => {
       this.startup.check()
-      this.startup.engine.connections?.renew()
+      this.startup.engine.connections?.renew(lessTrust)
     })
     this.store = new ConfigStore({
       namespace: parsed.namespace,

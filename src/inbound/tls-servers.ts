@@ -42,7 +42,7 @@ export class TlsServers {
 
   constructor(options: TlsServersOptions) {
     this.options = options
-    options.store.onChange(() => this.refresh())
+    options.store.onChange((lessTrust) => this.refresh(lessTrust))
   }
 
   /**
@@ -133,14 +133,19 @@ export class TlsServers {
     this.options.emit('peerRejected', { address: socket.remoteAddress ?? '', reason })
   }
 
-  /** Our identity changed, or whom we believe. */
-  private refresh(): void {
+  /** Our identity changed, or whom we believe. Whoever is not believed any more is not served any more. */
+  private refresh(lessTrust: boolean): void {
     for (const server of this.open) {
       const adopted = this.known.get(server) as Adopted
       this.update(server, adopted)
-      // Whoever is not believed any more is not served any more.
-      for (const socket of [...adopted.sockets]) this.judge(socket, adopted.terms)
+      if (lessTrust) this.judgeAll([...adopted.sockets], adopted.terms)
     }
+  }
+
+  /** Some at a time: ten thousand of them take seconds. */
+  private judgeAll(sockets: TLSSocket[], terms: ServerTerms): void {
+    for (const socket of sockets.splice(0, AT_A_TIME)) if (!socket.destroyed) this.judge(socket, terms)
+    if (sockets.length > 0) this.options.clock.afterPoll(() => this.judgeAll(sockets, terms))
   }
 
   private update(server: Server, adopted: Adopted): void {
@@ -153,3 +158,4 @@ export class TlsServers {
 
 /** A server that listens, which older versions do not tell; a connection that came in. */
 const CHANNELS = ['tracing:net.server.listen:asyncStart', 'net.server.socket'] as const
+const AT_A_TIME = 20

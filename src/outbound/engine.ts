@@ -3,9 +3,10 @@ import type { Clock } from '../core/clock.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
-import type { Connections, Wire } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { ReplayMemory } from './replay-body.ts'
 import type { Undici } from './undici.ts'
+import type { Wire } from './wire.ts'
 
 /** What exchanges of one mesh share. `undici` and `connections` are there once undici was loaded. */
 export interface Engine {

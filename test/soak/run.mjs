@@ -17,6 +17,7 @@ const CHECKS = {
   bodies: () => import('./checks/bodies.mjs'),
   storm: () => import('./checks/storm.mjs'),
   rolling: () => import('./checks/rolling.mjs'),
+  rotation: () => import('./checks/rotation.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
   import: () => import('./checks/import.mjs'),

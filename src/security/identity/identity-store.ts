@@ -7,7 +7,7 @@ import { readCertificates, readRevocationLists } from '../x509/pem.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { type Identity, makeIdentity } from './identity.ts'
 import { LivingFiles } from './living-files.ts'
-import { makeTrustBundle, type TrustBundle } from './trust-bundle.ts'
+import { losesTrust, makeTrustBundle, type TrustBundle } from './trust-bundle.ts'
 
 /** What the store works with. */
 export interface IdentityStoreOptions {
@@ -35,7 +35,9 @@ export class IdentityStore {
   private readonly files: { readonly living: LivingFiles<unknown>; readonly take: () => void }[] = []
   private readonly paths: string[] = []
   private readonly expiry: ExpiryWatch
-  private readonly listeners = new Set<() => void>()
+  private readonly listeners = new Set<(lessTrust: boolean) => void>()
+  /** Somebody was believed before this look who is not now. */
+  private lostTrust = false
   private watched: WatchedPaths | undefined = undefined
   private started = false
   private closed = false
@@ -50,7 +52,10 @@ export class IdentityStore {
     if (identity !== undefined) this.prepareIdentity(identity)
     for (const [domain, settings] of trust) {
       this.bundles.set(domain, undefined)
-      this.prepareTrust(domain, settings, (bundle) => this.bundles.set(domain, bundle))
+      this.prepareTrust(domain, settings, (bundle) => {
+        this.lostTrust ||= losesTrust(this.bundles.get(domain), bundle)
+        this.bundles.set(domain, bundle)
+      })
     }
   }
 
@@ -71,8 +76,11 @@ export class IdentityStore {
     this.listeners.clear()
   }
 
-  /** Calls `listener` after each change, until the returned function is called. */
-  onChange(listener: () => void): () => void {
+  /**
+   * Calls `listener` after each change, until the returned function is called; `lessTrust` when somebody who was believed may be believed
+   * no more.
+   */
+  onChange(listener: (lessTrust: boolean) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
   }
@@ -115,6 +123,7 @@ export class IdentityStore {
   private prepareIdentity({ cert, key, ca }: IdentitySettings): void {
     const { emit } = this.options
     const takeOwn = (bundle: TrustBundle): void => {
+      this.lostTrust ||= losesTrust(this.own, bundle)
       this.own = bundle
     }
     if (ca !== undefined) this.prepareTrust('', { ca, crl: undefined }, takeOwn)
@@ -179,6 +188,7 @@ export class IdentityStore {
   /** Looks at every file; true when one of them may be half written. */
   private look(): boolean {
     const before = this.generation
+    this.lostTrust = false
     const now = this.options.clock.now()
     let waiting = false
     for (const { living, take } of this.files) {
@@ -186,7 +196,7 @@ export class IdentityStore {
       if (found === 'changed') take()
       waiting ||= found === 'waiting'
     }
-    if (this.generation !== before) for (const listener of [...this.listeners]) listener()
+    if (this.generation !== before) for (const listener of [...this.listeners]) listener(this.lostTrust)
     return waiting
   }
 }
