@@ -40,6 +40,8 @@ export class IdentityStore {
   private lostTrust = false
   private watched: WatchedPaths | undefined = undefined
   private started = false
+  /** What the first look finds is no change. */
+  private looked = false
   private closed = false
 
   constructor(options: IdentityStoreOptions) {
@@ -67,6 +69,7 @@ export class IdentityStore {
     const { identity, clock } = this.options
     if (this.paths.length > 0)
       this.watched = new WatchedPaths({ paths: this.paths, clock, pollMs: identity?.pollMs ?? POLL_MS, look: () => this.look() })
+    this.looked = true
   }
 
   close(): void {
@@ -140,7 +143,7 @@ export class IdentityStore {
       this.generation++
       if (!this.started) return
       this.expiry.follow(made)
-      emit('identityRotated', { id: made.id, notAfter: made.leaf.notAfter, generation: this.generation })
+      if (this.looked) emit('identityRotated', { id: made.id, notAfter: made.leaf.notAfter, generation: this.generation })
     })
   }
 
@@ -165,7 +168,7 @@ export class IdentityStore {
     this.prepare([ca.file, crl?.file], make, rejected, (bundle) => {
       take(bundle)
       this.generation++
-      if (this.started) emit('trustChanged', { what, authorities: bundle.authorities.length, generation: this.generation })
+      if (this.looked) emit('trustChanged', { what, authorities: bundle.authorities.length, generation: this.generation })
     })
   }
 

@@ -27,7 +27,7 @@ export async function run({ short }) {
   const [{ listening }] = await once(child, 'message')
   // Bounded, patient and without a breaker: a machine that is too slow for the load must not look like a rotation that fails.
   const policy = {
-    limits: { maxConnections: 50, maxPending: 100_000 },
+    limits: { maxConnections: 16, maxPending: 100_000 },
     connectTimeout: '10s',
     timeout: '30s',
     retry: false,
@@ -59,7 +59,7 @@ export async function run({ short }) {
       await Promise.all([issuer.issue(webFiles, WEB, apart), issuer.issue(ordersFiles, ORDERS, apart)])
     }
   })()
-  const [{ calls }] = await Promise.all([loop, turning])
+  const [{ calls, stalledMs }] = await Promise.all([loop, turning])
   const answer = once(child, 'message')
   child.send({})
   const [service] = await answer
@@ -70,7 +70,7 @@ export async function run({ short }) {
   const seen = failures(calls)
   return [
     {
-      what: `lost of ${calls.length} POSTs without a retry, ${rotations} rotations here, ${service.rotations} there`,
+      what: `lost of ${calls.length} POSTs without a retry, ${rotations} rotations here, ${service.rotations} there, longest stall ${stalledMs.toFixed(0)} ms`,
       asked: 0,
       seen: seen.count === 0 ? 0 : `${seen.count}: ${seen.kinds}`,
       ok: seen.count === 0,
