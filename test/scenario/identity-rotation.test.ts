@@ -128,6 +128,28 @@ describe('rotation', () => {
     expect(shown.server).toBe(made.cert)
   })
 
+  it('of a Kubernetes volume, whose one link changes everything', async () => {
+    const directory = new TempDir()
+    keep(() => directory.remove())
+    const volume = (): Record<string, string> => {
+      const { cert, key } = oldCa.issue({ names: [ORDERS] })
+      return { 'tls.crt': cert, 'tls.key': key, 'ca.crt': oldCa.cert }
+    }
+    directory.mountVolume(volume())
+    const at = (name: string): string => directory.at(name)
+    const mesh = createMesh({ identity: { certFile: at('tls.crt'), keyFile: at('tls.key'), caFile: at('ca.crt') } })
+    keep(() => mesh.close({ timeout: 0 }))
+    const port = await listen(createServer(mesh.tls(), (_, response) => response.end('ok')))
+    const credentials = { ca: oldCa.cert, checkServerIdentity: () => undefined, ...oldCa.issue({ names: [WEB] }) }
+    for (let round = 0; round < 3; round++) {
+      const next = volume()
+      const rotated = once(mesh, 'identityRotated')
+      directory.swapVolume(next)
+      await rotated
+      expect((await tlsRequest(port, credentials)).server).toBe(next['tls.crt'])
+    }
+  })
+
   it('of the root passes through a time in which both are believed', async () => {
     const { orders, web, server, client } = await pair()
     const call = async (): Promise<number> => (await client.fetch('http://orders/')).status

@@ -18,7 +18,7 @@ function matchesDns(match: SanMatch, name: string): boolean {
 }
 
 /** Whether `name` is matched. */
-export function matchesName({ type, value }: SanMatch, name: string): boolean {
+function matchesName({ type, value }: SanMatch, name: string): boolean {
   if (type === 'exact') return name === value
   if (type === 'prefix') return name.length > value.length && name.startsWith(value)
   if (type === 'suffix') return name.length > value.length && name.endsWith(value)
