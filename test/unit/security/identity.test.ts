@@ -228,6 +228,7 @@ describe('options', () => {
     expect(tls({ identity: { certFile: '/nowhere/cert', keyFile: '/nowhere/key' } })).toThrow(
       expect.objectContaining({ code: 'MESH_NOT_READY' }),
     )
+    expect(() => createMesh({ trust: { 'example.org': { ca: ca.cert } } }).server()).toThrow(/a server in mode strict needs a certificate/)
     expect(() => createMesh({ identity: { cert, key } }).tls({ mode: 'strickt' as never })).toThrow(/tls.mode: expected/)
   })
 
