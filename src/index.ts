@@ -10,6 +10,7 @@ export { isMeshError, MeshError, type MeshErrorCode } from './core/errors.ts'
 export type { Gate, Permit, Refusal } from './core/gate.ts'
 export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
+export type { SecureOptions, TlsServerOptions } from './inbound/server-terms.ts'
 export { createMesh, type Mesh } from './mesh.ts'
 export type {
   AuthenticationOptions,

@@ -38,7 +38,8 @@ export class IdentitySide {
   /** @throws MeshError `MESH_CONFIG`, or `MESH_NOT_READY` while there is no certificate */
   server(listener: RequestListener | undefined, options: InboundTlsOptions | undefined): Server {
     const settings = parseInboundTls(options, this.settings)
-    const clear = settings.mode === 'off' || (settings.mode === undefined && !this.store.configured)
+    // Whoever says whom to believe does not mean clear text, even if he forgot to say who we are.
+    const clear = settings.mode === 'off' || (settings.mode === undefined && !this.store.configured && !this.store.trusts)
     if (clear) return createHttpServer(listener)
     const server = createHttpsServer(this.servers.tls(settings), listener)
     const terms = this.servers.adopt(server)

@@ -118,9 +118,9 @@ export class OutboundSide {
       },
     )
     this.authorizer = new Authorizer([], { namespace: parsed.namespace, failed: (error) => report('an authorization policy', error) })
-    who.store.onChange(() => {
+    who.store.onChange((lessTrust) => {
       this.startup.check()
-      this.startup.engine.connections?.renew()
+      this.startup.engine.connections?.renew(lessTrust)
       this.agents.destroy()
     })
     this.store = new ConfigStore({

@@ -42,7 +42,7 @@ export class TlsServers {
 
   constructor(options: TlsServersOptions) {
     this.options = options
-    options.store.onChange(() => this.refresh())
+    options.store.onChange((lessTrust) => this.refresh(lessTrust))
   }
 
   /**
@@ -99,26 +99,34 @@ export class TlsServers {
     if (found !== undefined && !this.open.has(found)) this.adopt(found)
   }
 
+  /** In front of every listener, whoever added it: of a connection that is refused nobody hears, so nothing of it is ever read. */
   private attach(server: Server, adopted: Adopted): void {
-    const { age } = adopted
-    // Before the HTTP server sees it: a connection that is destroyed here never has a request.
-    server.prependListener('secureConnection', (socket: TLSSocket) => this.begin(socket, adopted))
-    server.on('tlsClientError', (_: Error, socket: TLSSocket) => {
-      const { authorizationError: reason } = socket
-      if (reason) this.reject(socket, `the certificate is not accepted: ${String((reason as Error).message ?? reason)}`)
-    })
-    server.on('session', (session: ServerHttp2Session) => age.onSession(session, this.options.peers.of(session.socket).notAfter))
-    // On a server of HTTP/2 such a listener would switch on the interface of requests and answers where only streams are used.
-    if (typeof (server as { closeIdleConnections?: unknown }).closeIdleConnections === 'function' || server.listenerCount('request') > 0)
-      server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => age.onRequest(request, response))
+    const emit = server.emit as (name: string | symbol, ...heard: unknown[]) => boolean
+    server.emit = (name: string | symbol, ...heard: unknown[]): boolean =>
+      this.passes(name, heard, adopted) ? emit.call(server, name, ...heard) : true
   }
 
-  private begin(socket: TLSSocket, { terms, age, sockets }: Adopted): void {
-    if (!this.judge(socket, terms)) return
+  private passes(name: string | symbol, [first, second]: unknown[], adopted: Adopted): boolean {
+    const { age } = adopted
+    if (name === 'request') age.onRequest(first as IncomingMessage, second as ServerResponse)
+    else if (name === 'secureConnection') return this.begin(first as TLSSocket, adopted)
+    else if (name === 'session') {
+      const session = first as ServerHttp2Session
+      age.onSession(session, this.options.peers.of(session.socket).notAfter)
+    } else if (name === 'tlsClientError') {
+      const { authorizationError: reason } = second as TLSSocket
+      if (reason) this.reject(second as TLSSocket, `the certificate is not accepted: ${String((reason as Error).message ?? reason)}`)
+    }
+    return true
+  }
+
+  private begin(socket: TLSSocket, { terms, age, sockets }: Adopted): boolean {
+    if (!this.judge(socket, terms)) return false
     age.began(socket, this.options.peers.of(socket).notAfter)
-    if (!terms.asksClients) return
+    if (!terms.asksClients) return true
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
+    return true
   }
 
   private judge(socket: TLSSocket, terms: ServerTerms): boolean {
@@ -133,14 +141,19 @@ export class TlsServers {
     this.options.emit('peerRejected', { address: socket.remoteAddress ?? '', reason })
   }
 
-  /** Our identity changed, or whom we believe. */
-  private refresh(): void {
+  /** Our identity changed, or whom we believe. Whoever is not believed any more is not served any more. */
+  private refresh(lessTrust: boolean): void {
     for (const server of this.open) {
       const adopted = this.known.get(server) as Adopted
       this.update(server, adopted)
-      // Whoever is not believed any more is not served any more.
-      for (const socket of [...adopted.sockets]) this.judge(socket, adopted.terms)
+      if (lessTrust) this.judgeAll([...adopted.sockets], adopted.terms)
     }
+  }
+
+  /** Some at a time: ten thousand of them take seconds. */
+  private judgeAll(sockets: TLSSocket[], terms: ServerTerms): void {
+    for (const socket of sockets.splice(0, AT_A_TIME)) if (!socket.destroyed) this.judge(socket, terms)
+    if (sockets.length > 0) this.options.clock.afterPoll(() => this.judgeAll(sockets, terms))
   }
 
   private update(server: Server, adopted: Adopted): void {
@@ -153,3 +166,4 @@ export class TlsServers {
 
 /** A server that listens, which older versions do not tell; a connection that came in. */
 const CHANNELS = ['tracing:net.server.listen:asyncStart', 'net.server.socket'] as const
+const AT_A_TIME = 20

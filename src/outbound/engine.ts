@@ -6,9 +6,10 @@ export { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
 
 import type { MeshEvents } from '../model/events.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
-import type { Connections, Wire } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { ReplayMemory } from './replay-body.ts'
 import type { Undici } from './undici.ts'
+import type { Wire } from './wire.ts'
 
 /** What exchanges of one mesh share. `undici` and `connections` are there once undici was loaded. */
 export interface Engine {

@@ -3,8 +3,8 @@ import type { HostMatch } from '../plan/host-table.ts'
 import type { Plan } from '../plan/plan.ts'
 import { secured } from '../plan/secured.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
-import type { Wire } from './connections.ts'
 import type { Target } from './engine.ts'
+import type { Wire } from './wire.ts'
 
 /** An origin taken apart. */
 export interface Origin {

@@ -157,6 +157,25 @@ describe('a mutual call', () => {
     expect(meshErrorIn(await failureOf(mesh.ready({ timeout: 50 })))?.message).toContain('identity')
   })
 
+  it('health checks are as particular as calls', async () => {
+    const good = await front(ca.issue({ names: [ORDERS] }), ca.cert)
+    const bad = await front(ca.issue({ names: ['spiffe://example.org/evil'] }))
+    const mesh = meshOf({
+      services: {
+        orders: {
+          endpoints: [good.address, bad.address],
+          tls: { mode: 'mutual', sans: [ORDERS] },
+          healthCheck: { type: 'http', path: '/', noTrafficInterval: 50, interval: 50, unhealthyAfter: 1 },
+        },
+      },
+    })
+    const unhealthy = new Promise<{ endpoint: string; reason: string }>((resolve) => mesh.on('endpointUnhealthy', resolve))
+    await mesh.ready()
+    expect(await unhealthy).toMatchObject({ endpoint: bad.address, reason: expect.stringContaining('none of the names') })
+    expect(bad.bytesIn).toBe(0)
+    await expect.poll(() => mesh.stats().services['orders']?.endpoints.map(({ state }) => state)).toEqual(['healthy', 'unhealthy'])
+  })
+
   it('works from mesh to mesh, and each knows the other', async () => {
     const orders = createMesh({ identity: ca.issue({ names: [ORDERS] }), trust })
     keep(() => orders.close({ timeout: 0 }))

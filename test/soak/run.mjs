@@ -18,6 +18,7 @@ const CHECKS = {
   storm: () => import('./checks/storm.mjs'),
   rolling: () => import('./checks/rolling.mjs'),
   'rolling-guarded': () => import('./checks/rolling-guarded.mjs'),
+  rotation: () => import('./checks/rotation.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
   overload: () => import('./checks/overload.mjs'),

@@ -7,7 +7,7 @@ import { readCertificates, readRevocationLists } from '../x509/pem.ts'
 import { ExpiryWatch } from './expiry-watch.ts'
 import { type Identity, makeIdentity } from './identity.ts'
 import { LivingFiles } from './living-files.ts'
-import { makeTrustBundle, type TrustBundle } from './trust-bundle.ts'
+import { losesTrust, makeTrustBundle, type TrustBundle } from './trust-bundle.ts'
 
 /** What the store works with. */
 export interface IdentityStoreOptions {
@@ -35,9 +35,13 @@ export class IdentityStore {
   private readonly files: { readonly living: LivingFiles<unknown>; readonly take: () => void }[] = []
   private readonly paths: string[] = []
   private readonly expiry: ExpiryWatch
-  private readonly listeners = new Set<() => void>()
+  private readonly listeners = new Set<(lessTrust: boolean) => void>()
+  /** Somebody was believed before this look who is not now. */
+  private lostTrust = false
   private watched: WatchedPaths | undefined = undefined
   private started = false
+  /** What the first look finds is no change. */
+  private looked = false
   private closed = false
 
   constructor(options: IdentityStoreOptions) {
@@ -50,7 +54,10 @@ export class IdentityStore {
     if (identity !== undefined) this.prepareIdentity(identity)
     for (const [domain, settings] of trust) {
       this.bundles.set(domain, undefined)
-      this.prepareTrust(domain, settings, (bundle) => this.bundles.set(domain, bundle))
+      this.prepareTrust(domain, settings, (bundle) => {
+        this.lostTrust ||= losesTrust(this.bundles.get(domain), bundle)
+        this.bundles.set(domain, bundle)
+      })
     }
   }
 
@@ -62,6 +69,7 @@ export class IdentityStore {
     const { identity, clock } = this.options
     if (this.paths.length > 0)
       this.watched = new WatchedPaths({ paths: this.paths, clock, pollMs: identity?.pollMs ?? POLL_MS, look: () => this.look() })
+    this.looked = true
   }
 
   close(): void {
@@ -71,8 +79,11 @@ export class IdentityStore {
     this.listeners.clear()
   }
 
-  /** Calls `listener` after each change, until the returned function is called. */
-  onChange(listener: () => void): () => void {
+  /**
+   * Calls `listener` after each change, until the returned function is called; `lessTrust` when somebody who was believed may be believed
+   * no more.
+   */
+  onChange(listener: (lessTrust: boolean) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
   }
@@ -115,6 +126,7 @@ export class IdentityStore {
   private prepareIdentity({ cert, key, ca }: IdentitySettings): void {
     const { emit } = this.options
     const takeOwn = (bundle: TrustBundle): void => {
+      this.lostTrust ||= losesTrust(this.own, bundle)
       this.own = bundle
     }
     if (ca !== undefined) this.prepareTrust('', { ca, crl: undefined }, takeOwn)
@@ -131,7 +143,7 @@ export class IdentityStore {
       this.generation++
       if (!this.started) return
       this.expiry.follow(made)
-      emit('identityRotated', { id: made.id, notAfter: made.leaf.notAfter, generation: this.generation })
+      if (this.looked) emit('identityRotated', { id: made.id, notAfter: made.leaf.notAfter, generation: this.generation })
     })
   }
 
@@ -156,7 +168,7 @@ export class IdentityStore {
     this.prepare([ca.file, crl?.file], make, rejected, (bundle) => {
       take(bundle)
       this.generation++
-      if (this.started) emit('trustChanged', { what, authorities: bundle.authorities.length, generation: this.generation })
+      if (this.looked) emit('trustChanged', { what, authorities: bundle.authorities.length, generation: this.generation })
     })
   }
 
@@ -179,6 +191,7 @@ export class IdentityStore {
   /** Looks at every file; true when one of them may be half written. */
   private look(): boolean {
     const before = this.generation
+    this.lostTrust = false
     const now = this.options.clock.now()
     let waiting = false
     for (const { living, take } of this.files) {
@@ -186,7 +199,7 @@ export class IdentityStore {
       if (found === 'changed') take()
       waiting ||= found === 'waiting'
     }
-    if (this.generation !== before) for (const listener of [...this.listeners]) listener()
+    if (this.generation !== before) for (const listener of [...this.listeners]) listener(this.lostTrust)
     return waiting
   }
 }

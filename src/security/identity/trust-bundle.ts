@@ -37,3 +37,11 @@ export function readRevocations(der: readonly Uint8Array[]): readonly Revocation
 export function makeTrustBundle(pem: readonly string[], revocationLists: readonly Uint8Array[] = []): TrustBundle {
   return Object.freeze({ pem, authorities: readAuthorities(pem), revocations: readRevocations(revocationLists) })
 }
+
+/** Whether somebody may be believed by `former` and not by `present`: an authority went, or what was revoked changed. */
+export function losesTrust(former: TrustBundle | undefined, present: TrustBundle): boolean {
+  if (former === undefined) return false
+  const kept = new Set(present.pem)
+  if (former.pem.some((each) => !kept.has(each))) return true
+  return present.revocations.length > 0 || former.revocations.length > 0
+}

@@ -13,11 +13,12 @@ export function matchesSan(matches: readonly SanMatch[], { uris, dnsNames }: Pic
 /** A wildcard in a certificate stands for one label (RFC 6125 §6.4.3). */
 function matchesDns(match: SanMatch, name: string): boolean {
   if (matchesName(match, name)) return true
-  return match.type === 'exact' && name.startsWith('*.') && match.value.slice(match.value.indexOf('.') + 1) === name.slice(2)
+  const dot = match.value.indexOf('.')
+  return match.type === 'exact' && dot > 0 && name.startsWith('*.') && match.value.slice(dot) === name.slice(1)
 }
 
 /** Whether `name` is matched. */
-export function matchesName({ type, value }: SanMatch, name: string): boolean {
+function matchesName({ type, value }: SanMatch, name: string): boolean {
   if (type === 'exact') return name === value
   if (type === 'prefix') return name.length > value.length && name.startsWith(value)
   if (type === 'suffix') return name.length > value.length && name.endsWith(value)

@@ -64,13 +64,22 @@ export function readRevocationList(der: Buffer): RevocationList {
   const id = oidText(derOf(algorithm.whole, TAG.sequence).read(TAG.oid))
   if (!HASHES.has(id)) throw new DerError(`signed with ${id}, which is not known here`)
   const hash = HASHES.get(id)
+  /** The authorities of a bundle are asked at each handshake. */
+  const judged = new WeakMap<Certificate, boolean>()
+  const fits = ({ subject, keyUsage, x509 }: Certificate): boolean =>
+    subject.equals(issuer) && keyUsage?.crlSign !== false && verify(hash, signed.whole, x509.publicKey, bits.subarray(1))
   return Object.freeze({
     issuer,
     revoked,
     thisUpdate,
     nextUpdate: next === undefined ? Number.POSITIVE_INFINITY : timeOf(next),
-    signedBy: ({ subject, keyUsage, x509 }: Certificate) =>
-      subject.equals(issuer) && keyUsage?.crlSign !== false && verify(hash, signed.whole, x509.publicKey, bits.subarray(1)),
+    signedBy(authority: Certificate): boolean {
+      const known = judged.get(authority)
+      if (known !== undefined) return known
+      const fit = fits(authority)
+      judged.set(authority, fit)
+      return fit
+    },
   })
 }
 
