@@ -1,6 +1,7 @@
 // Prices of the parts of a call, in nanoseconds.
 import { do_not_optimize, measure } from 'mitata'
 import * as parts from '../node_modules/.cache/inmesh-bench/parts.js'
+import { contextPrices } from './context.mjs'
 
 const {
   ConfigStore,
@@ -118,5 +119,5 @@ export async function micro() {
     if (permit.refused !== true) permit.settle(FAILURE)
     ejecting.observe(endpoint, FAILURE, one.time.now)
   })
-  return figures
+  return { ...figures, ...(await contextPrices()) }
 }

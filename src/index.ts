@@ -11,12 +11,28 @@ export type { Gate, Permit, Refusal } from './core/gate.ts'
 export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
 export { createMesh, type Mesh } from './mesh.ts'
+export type {
+  AuthenticationOptions,
+  AuthenticationStats,
+  ClaimHeaderOptions,
+  JsonWebKeySet,
+  KeySetStats,
+  RemoteKeysOptions,
+  TokenAlgorithm,
+  TokenPlaceOptions,
+  TokenProviderOptions,
+  TokenRequirementOptions,
+  TokenRuleOptions,
+} from './model/authentication.ts'
+export type * from './model/authorization.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'
 export type { HttpAnswer, HttpClient, HttpRequest } from './model/http-client.ts'
+export type * from './model/identity.ts'
 export type * from './model/inbound.ts'
 export type { InboundCall, InboundGate, WithMesh } from './model/inbound-call.ts'
+export type * from './model/inbound-limits.ts'
 export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/names.ts'
 export type * from './model/options.ts'
 export type { Principal, RequestPrincipal } from './model/principal.ts'

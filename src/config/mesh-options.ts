@@ -4,18 +4,22 @@ import type { Clock } from '../core/clock.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { ContextSettings } from '../model/context-options.ts'
 import type { HealthReporter } from '../model/health.ts'
+import type { IdentitySettings, TrustSettings } from '../model/identity.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
-import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { checked, listOf, oneOf, type Report, record, text, withMethods } from './schema/blocks.ts'
+import { context, flowOf } from './schema/context.ts'
+import { identity, trust } from './schema/identity.ts'
 import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
-import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
+import { acrossPolicy, LATER_POLICY_KEYS, type ParsedPolicy, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
-import { unfoldPolicies, unfoldServices } from './short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -26,6 +30,8 @@ export interface ParsedOptions {
   readonly resources: readonly Resource[]
   readonly sources: readonly Source[]
   readonly inbound: InboundSettings
+  readonly identity: IdentitySettings | undefined
+  readonly trust: ReadonlyMap<string, TrustSettings>
   readonly gates: readonly Gate[]
   readonly healthReporters: readonly HealthReporter[]
   readonly unknownHosts: 'pass' | 'refuse'
@@ -36,6 +42,8 @@ export interface ParsedOptions {
   readonly clock: Clock | undefined
   readonly random: Random | undefined
   readonly context: boolean
+  /** What flows where `context` is on. */
+  readonly flow: ContextSettings
 }
 
 /** Names by which provenance tells what no source wrote. */
@@ -78,6 +86,8 @@ function optionsSchema(plain: unknown) {
       services: v.optional(servicesSchema(policy, namespace)),
       policies: v.optional(outboundPolicies, []),
       inbound: v.optional(inbound, {}),
+      identity: v.optional(identity),
+      trust: v.optional(trust, {}),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
       healthReporters: v.optional(listOf('health reporters', withMethods<HealthReporter>('a health reporter', 'report')), []),
@@ -96,12 +106,11 @@ function optionsSchema(plain: unknown) {
           typeof input === 'function' ? (input as Random) : undefined,
         ),
       ),
-      context: v.optional(
-        checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),
-        true,
-      ),
+      context: v.optional(context, true),
     },
     LATER_KEYS,
+    // One that is written and broken is reported as such.
+    (plain as { identity?: unknown } | null | undefined)?.identity === undefined ? needsIdentity : undefined,
   )
 }
 
@@ -112,19 +121,40 @@ function optionsSchema(plain: unknown) {
 export function parseMeshOptions(options: unknown): ParsedOptions {
   const result = parse(optionsSchema, options, OPAQUE)
   if ('problems' in result) throw configError(result.problems)
-  const { services, policies, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
-  return {
-    ...rest,
-    locality: rest.locality as Locality,
+  const {
+    services,
+    policies,
+    defaults,
     service,
+    identity,
     fallback,
     undici,
     logger,
     clock,
     random,
+    context: flow,
+    allowAddresses: allowed,
+    ...rest
+  } = result.output
+  return {
+    ...rest,
+    locality: rest.locality as Locality,
+    service,
+    identity: identity as IdentitySettings | undefined,
+    fallback,
+    undici,
+    logger,
+    clock,
+    random,
+    context: flow !== false,
+    flow: flowOf(flow),
     addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
-    resources: [...unfoldServices(services ?? new Map(), rest.namespace), ...unfoldPolicies(policies, rest.namespace)],
+    resources: [
+      ...unfoldServices(services ?? new Map(), rest.namespace),
+      ...unfoldPolicies(policies, rest.namespace),
+      ...unfoldAuthorization(rest.inbound.authorization, rest.namespace),
+    ],
   }
 }
 
@@ -132,6 +162,17 @@ function isUndici(input: unknown): boolean {
   if (typeof input !== 'object' || input === null) return false
   const { Pool, Agent, Dispatcher } = input as Record<string, unknown>
   return [Pool, Agent, Dispatcher].every((each) => typeof each === 'function')
+}
+
+/** Mutual TLS without anybody to be would fail at each call; it is told at the door. */
+function needsIdentity(
+  written: { defaults?: ParsedPolicy; services?: ReadonlyMap<string, ParsedPolicy> | undefined },
+  report: Report,
+): void {
+  const at = [...(written.services ?? [])].find(([, { tls }]) => tls?.mode === 'mutual')?.[0]
+  if (at === undefined && written.defaults?.tls?.mode !== 'mutual') return
+  const where = at === undefined ? 'defaults' : `services.${at}`
+  report(['identity'], `expected a certificate and its key: ${where}.tls.mode is 'mutual'`)
 }
 
 /** What services are judged by; where it is broken itself it is reported beside them, and they are judged without it. */

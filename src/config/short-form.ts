@@ -1,4 +1,5 @@
 import type { Resource } from '../model/resources.ts'
+import type { ParsedAuthorizationPolicy } from './schema/authorization.ts'
 import type { ParsedOutboundPolicy } from './schema/outbound-policies.ts'
 import { toSections } from './schema/policy.ts'
 import type { ParsedService } from './schema/service.ts'
@@ -22,4 +23,15 @@ export function unfoldServices(services: ReadonlyMap<string, ParsedService>, def
 /** Unfolds `policies: [ … ]`, whose order is part of what they say. */
 export function unfoldPolicies(policies: readonly ParsedOutboundPolicy[], namespace: string): Resource[] {
   return policies.map(({ name, rule }, order) => ({ kind: 'outbound-policy', namespace, name, order, rule }))
+}
+
+/** Unfolds `authorization: [ … ]`; the order decides only which policy is named where several match. */
+export function unfoldAuthorization(policies: readonly ParsedAuthorizationPolicy[], defaultNamespace: string): Resource[] {
+  return policies.map(({ name, namespace = defaultNamespace, policy }, order) => ({
+    kind: 'authorization',
+    namespace,
+    name,
+    order,
+    policy,
+  }))
 }

@@ -37,6 +37,8 @@ export interface GuardParts {
   readonly clock: Clock
   readonly settings: InboundSettings
   readonly gates: InboundGates
+  /** What clients may not send, since authentication writes it; lower case. */
+  readonly strippedHeaders?: readonly string[]
   /** Who the peer of a connection proved to be; asked once per connection. */
   identify(connection: Connection): Principal | undefined
   emit<Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void
@@ -44,11 +46,14 @@ export interface GuardParts {
   report(what: string, error: unknown): void
   /** Whether no request is taken any more. */
   readonly closed: boolean
-  /** A request came in, refused or not; `ended` follows exactly once. */
-  began?(call: InboundRequest): void
-  ended?(call: InboundRequest): void
+  /** A request came in. True when it was answered, so that nothing follows; else `ended` follows exactly once. */
+  began?(call: InboundRequest): boolean
+  /** @param complete whether the client has the whole answer, or was told why it gets none */
+  ended?(call: InboundRequest, complete: boolean): void
   /** The canonical view is there and no gate has been asked: the time to set `deadline` and `priority`. */
   opened?(call: InboundRequest): void
+  /** No gate refused: why it is too late all the same. */
+  late?(call: InboundRequest): Refusal | undefined
   /** Calls `call.pass()` within whatever the application shall inherit. Default: just so. */
   enter?(call: InboundRequest): void
   /** A server was put behind the guard. */
@@ -67,6 +72,7 @@ export class Guard implements Judge {
   readonly service: string
   readonly settings: InboundSettings
   readonly peers: Peers
+  readonly strippedHeaders: ReadonlySet<string> | undefined
   readonly clock: Clock
   private readonly parts: GuardParts
   private readonly gates: readonly InboundGate[]
@@ -80,6 +86,8 @@ export class Guard implements Judge {
     this.service = parts.service
     this.settings = parts.settings
     this.clock = parts.clock
+    const { strippedHeaders = [] } = parts
+    this.strippedHeaders = strippedHeaders.length === 0 ? undefined : new Set(strippedHeaders)
     this.peers = new Peers(parts.settings.trustedProxies, (connection) => this.identify(connection))
     this.gates = [...authenticate, ...authorize, ...limit, ...fault, ...own]
     this.decided = authenticate.length + authorize.length
@@ -88,8 +96,8 @@ export class Guard implements Judge {
   /** Decides about `call`, which then passes or answers; now, or when its gates have made up their minds. */
   take(call: InboundRequest): void {
     const { parts } = this
+    if (parts.began?.(call) === true) return
     this.counters.began()
-    parts.began?.(call)
     if (parts.closed) this.refuse(call, 'mesh', CLOSED)
     else if (this.sheds(call) && this.read(call)) this.ask(call, 0)
   }
@@ -97,7 +105,7 @@ export class Guard implements Judge {
   ended(call: InboundRequest, status: number): void {
     if (call.state !== 'passed') return
     call.state = 'settled'
-    this.end(call, status === 0 ? IGNORED : this.outcomeOf(call, status))
+    this.end(call, status === 0 ? IGNORED : this.outcomeOf(call, status), status !== 0)
   }
 
   /** A server is behind this guard from now on. */
@@ -112,6 +120,11 @@ export class Guard implements Judge {
   private ask(call: InboundRequest, from: number): void {
     const { gates, parts } = this
     for (let at = from; at < gates.length; at++) if (!this.admits(call, at)) return
+    const late = parts.late?.(call)
+    if (late !== undefined) {
+      this.refuse(call, 'deadline', late)
+      return
+    }
     call.state = 'passed'
     if (parts.enter === undefined) call.pass()
     else parts.enter(call)
@@ -214,13 +227,13 @@ export class Guard implements Judge {
 
   private finish(call: InboundRequest): void {
     call.state = 'refused'
-    this.end(call, IGNORED)
+    this.end(call, IGNORED, true)
   }
 
-  private end(call: InboundRequest, outcome: Outcome): void {
+  private end(call: InboundRequest, outcome: Outcome, complete: boolean): void {
     this.counters.ended()
     if (call.permits !== undefined) this.settle(call.permits, outcome)
-    this.parts.ended?.(call)
+    this.parts.ended?.(call, complete)
   }
 
   private settle(permits: readonly Permit[], outcome: Outcome): void {

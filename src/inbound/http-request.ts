@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { AnswerHeaders, Refusal } from '../core/gate.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
 import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
@@ -32,7 +32,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
   constructor(judge: Judge, startedAt: number, adapter: Adapter<Rest>, request: AnyRequest, response: AnyResponse, rest: Rest) {
     // Below a mount path only this says what was asked for.
     const target = (request.baseUrl ? request.originalUrl : request.url) ?? ''
-    const authority = request.httpVersionMajor === 2 ? (request as Http2ServerRequest).authority : undefined
+    const authority = isHttp2(request) ? request.authority : undefined
     const peer = judge.peers.of(connectionOf(request))
     super(judge, startedAt, peer, request.method ?? '', target, request.rawHeaders, authority, adapter.routing)
     this.request = request
@@ -49,7 +49,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     if (this.adapter.routed || request.baseUrl) return MALFORMED.routed
     if (request.originalUrl === request.url) request.originalUrl = path
     request.url = path
-    if (request.httpVersionMajor === 2) this.write(':path', path)
+    if (isHttp2(request)) this.write(':path', path)
     return undefined
   }
 
@@ -70,13 +70,18 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     }
     response.statusCode = status
     for (const name of Object.keys(headers)) response.setHeader(name, headers[name] as string)
-    if (request.httpVersionMajor < 2 && leavesBody(request as IncomingMessage)) response.setHeader('connection', 'close')
+    if (!isHttp2(request) && leavesBody(request)) response.setHeader('connection', 'close')
     if (this.method === 'HEAD') response.end()
     else response.end(body)
   }
 
   override makeLast(): void {
-    if (this.request.httpVersionMajor < 2) (this.response as ServerResponse).shouldKeepAlive = false
+    const { response } = this
+    if (!isHttp2(this.request) && !response.headersSent) response.setHeader('connection', 'close')
+  }
+
+  override get http2(): ServerHttp2Stream | undefined {
+    return isHttp2(this.request) ? this.request.stream : undefined
   }
 
   get gone(): boolean {
@@ -103,10 +108,14 @@ function closed(this: AnyResponse): void {
   call.judge.ended(call, finished ? this.statusCode : 0)
 }
 
+/** Whether it came over HTTP/2. What the request line of HTTP/1 says of its version is a stranger's word: `HTTP/2.0` may stand there. */
+export function isHttp2(request: AnyRequest): request is Http2ServerRequest & Marked {
+  return 'stream' in request
+}
+
 /** The connection of a request, however many proxies Node puts before it. */
-function connectionOf(request: AnyRequest): Connection {
-  if (request.httpVersionMajor !== 2) return request.socket as Connection
-  return ((request as Http2ServerRequest).stream.session?.socket ?? request.socket) as Connection
+export function connectionOf(request: AnyRequest): Connection {
+  return ((isHttp2(request) ? request.stream.session?.socket : undefined) ?? request.socket) as Connection
 }
 
 /**

@@ -1,21 +1,37 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import type { Priority } from '../core/call.ts'
 import type { AnswerHeaders, Permit, Refusal } from '../core/gate.ts'
+import type { RequestEdits } from '../model/authentication.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { InboundCall } from '../model/inbound-call.ts'
 import type { Principal, RequestPrincipal } from '../model/principal.ts'
-import { firstHeader, type HeaderFindings, headerValues, removeHeaders, sameName, scanHeaders } from '../security/canonical/headers.ts'
+import type { RequestContext } from '../model/request-context.ts'
+import {
+  CLIENT_CERTIFICATE,
+  firstHeader,
+  type HeaderFindings,
+  headerValues,
+  removeHeaders,
+  sameName,
+  scanHeaders,
+} from '../security/canonical/headers.ts'
 import { canonicalHost, sameHost } from '../security/canonical/host.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
 import { foldPathname, plainEnd } from '../security/canonical/pathname.ts'
 import { canonicalTarget } from '../security/canonical/target.ts'
+import { forwardedPrincipal } from '../security/xfcc.ts'
 import type { Peer, Peers } from './peer.ts'
 import type { Problem } from './problem.ts'
+import { setHeaders, stripCookies, stripHeaders, withoutParameters } from './request-edits.ts'
 
 /** Whoever judges requests: its rules of reading, whom it trusts, and who hears that a request is over. */
 export interface Judge {
   readonly service: string
   readonly settings: InboundSettings
   readonly peers: Peers
+  /** Headers that only authentication may write, in lower case: what a client sends under these names is a lie. */
+  readonly strippedHeaders: ReadonlySet<string> | undefined
   /** The application is done with `call`, or the client left. @param status what was answered; 0: the client left before that */
   ended(call: InboundRequest, status: number): void
 }
@@ -66,12 +82,15 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   /** @internal */ permits: Permit[] | undefined = undefined
   /** @internal What gates that admitted want said in the answer. */
   answerHeaders: AnswerHeaders | undefined = undefined
+  /** @internal What the calls beneath it inherit, once the application has it. */
+  context: RequestContext | undefined = undefined
   /** @internal What the guard knows of how it goes on. */
   state: 'asking' | 'passed' | 'refused' | 'settled' = 'asking'
   /** @internal Whether the application may take other spellings for the same path. */
   readonly loose: boolean
   private folded: string | undefined = undefined
   private client: string | undefined = undefined
+  private forwarded: Principal | 'nobody' | undefined = undefined
 
   constructor(
     judge: Judge,
@@ -102,6 +121,14 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   abstract answer(problem: Problem): void
   /** @internal The process leaves: the answer shall be the last of its connection, where it can still say so. */
   makeLast(): void {}
+  /** @internal Of HTTP/2. */
+  get http2(): ServerHttp2Stream | undefined {
+    return undefined
+  }
+  /** @internal The connection that it wants for itself. */
+  get wanted(): Duplex | undefined {
+    return undefined
+  }
   /** @internal Whether the client has left. */
   abstract get gone(): boolean
   /** @internal What Node made of the headers. */
@@ -114,6 +141,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     const problem = scanHeaders(raw, headers, this.peer.standing, this, this.peer.cutAt)
     if (problem !== undefined) return problem
     if (this.marked) removeHeaders(raw, this.headers, headers.underscores, this.peer.standing)
+    if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
+    if (this.peer.standing === 'proxy' && !this.readForwarded()) return MALFORMED.clientCertificate
     const end = plainEnd(target)
     if (end >= 0) {
       this.path = target
@@ -127,6 +156,18 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     this.query = read.query
     this.path = target.includes('?') ? `${read.pathname}?${read.query}` : read.pathname
     return this.readHost(read.authority, read.scheme)
+  }
+
+  /** @internal Makes the request what its token makes of it. Where a framework has routed already the query stays as it is for it. */
+  edit({ removeHeaders: names, removeCookies, removeQuery, setHeaders: set }: RequestEdits): void {
+    const { raw, headers } = this
+    if (names.length > 0) stripHeaders(raw, () => headers, new Set(names))
+    if (removeCookies.length > 0) stripCookies(raw, headers, removeCookies)
+    setHeaders(raw, headers, set)
+    if (removeQuery.length === 0) return
+    this.query = withoutParameters(this.query, removeQuery)
+    this.path = this.query === '' ? this.pathname : `${this.pathname}?${this.query}`
+    this.writeBack()
   }
 
   get loosePathname(): string | undefined {
@@ -162,7 +203,7 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   }
 
   get principal(): Principal | undefined {
-    return this.peer.principal
+    return this.forwarded === undefined ? this.peer.principal : this.forwarded === 'nobody' ? undefined : this.forwarded
   }
 
   get idempotent(): boolean {
@@ -202,6 +243,18 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     const { raw } = this
     for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, name)) raw[at + 1] = value
     this.headers[name] = value
+  }
+
+  /** Finds out who is behind a proxy of ours; false: what it says cannot be read. */
+  private readForwarded(): boolean {
+    const { raw, judge } = this
+    const values: string[] = []
+    for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, CLIENT_CERTIFICATE)) values.push(raw[at + 1] as string)
+    if (values.length === 0) return true
+    const found = forwardedPrincipal(values, (id) => judge.peers.isProxy(id))
+    if (found === 'unreadable') return false
+    this.forwarded = found
+    return true
   }
 
   private readHost(authority: string | undefined, scheme: string): Refusal | undefined {

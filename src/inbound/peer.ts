@@ -30,12 +30,17 @@ export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localP
 export class Peers {
   private readonly known = new WeakMap<object, Peer>()
   private readonly trusted = new BlockList()
+  private readonly proxies = new Set<string>()
   private readonly identify: (connection: Connection) => Principal | undefined
 
-  /** @param trustedProxies addresses and ranges, checked */
+  /** @param trustedProxies addresses, ranges and SPIFFE ids, checked */
   constructor(trustedProxies: readonly string[], identify: (connection: Connection) => Principal | undefined) {
     this.identify = identify
     for (const range of trustedProxies) {
+      if (range.startsWith('spiffe://')) {
+        this.proxies.add(range)
+        continue
+      }
       const [address = '', prefix] = range.split('/')
       const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
       if (prefix === undefined) this.trusted.addAddress(address, family)
@@ -55,6 +60,11 @@ export class Peers {
   trusts(address: string): boolean {
     const version = isIP(address)
     return version !== 0 && this.trusted.check(address, version === 6 ? 'ipv6' : 'ipv4')
+  }
+
+  /** Whether a proxy of ours proves to be this. */
+  isProxy(id: string): boolean {
+    return this.proxies.has(id)
   }
 
   /**
@@ -84,7 +94,12 @@ export class Peers {
       secure: connection.encrypted === true,
       serverName: typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined,
       principal,
-      standing: this.trusts(address) ? 'proxy' : principal === undefined ? 'stranger' : 'peer',
+      standing:
+        this.trusts(address) || (principal !== undefined && this.proxies.has(principal.id))
+          ? 'proxy'
+          : principal === undefined
+            ? 'stranger'
+            : 'peer',
       cutAt: typeof count === 'number' ? 2 * count || Number.POSITIVE_INFINITY : NODE_CUTS_AT,
     }
   }

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Guard } from './guard.ts'
-import { type Adapter, type AnyRequest, type AnyResponse, addHeaders, HttpRequest } from './http-request.ts'
+import { type Adapter, type AnyRequest, type AnyResponse, addHeaders, HttpRequest, isHttp2 } from './http-request.ts'
 import { CALL, type InboundRequest, type Marked, type Routing } from './inbound-request.ts'
 import { SocketRequest } from './socket-request.ts'
 import { StreamRequest } from './stream-request.ts'
@@ -139,8 +139,8 @@ const WAYS_IN: ReadonlyMap<string, Take> = new Map([
 /** Whether `guard` let this request pass already; what its stream was judged by is then the request's too. */
 export function isJudged(guard: Guard, request: AnyRequest): boolean {
   if (request[CALL]?.judge === guard) return true
-  if (request.httpVersionMajor !== 2) return false
-  const judged = ((request as { stream?: Marked }).stream as Marked | undefined)?.[CALL]
+  if (!isHttp2(request)) return false
+  const judged = (request.stream as Marked | undefined)?.[CALL]
   if (judged?.judge !== guard) return false
   request[CALL] = judged
   request.mesh = judged

@@ -60,6 +60,10 @@ export class SocketRequest extends InboundRequest {
     socket.end(this.method === 'HEAD' ? head : head + body, () => socket.destroy())
   }
 
+  override get wanted(): Duplex {
+    return this.socket
+  }
+
   get gone(): boolean {
     return this.socket.destroyed
   }

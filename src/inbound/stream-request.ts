@@ -55,6 +55,10 @@ export class StreamRequest extends InboundRequest {
     if (method !== 'HEAD') stream.end(body)
   }
 
+  override get http2(): ServerHttp2Stream {
+    return this.stream
+  }
+
   get gone(): boolean {
     return this.stream.destroyed || this.stream.closed
   }

@@ -1,3 +1,4 @@
+import type { InboundTlsSettings } from './identity.ts'
 import type { HealthCheckSettings, Policy, SlowStartSettings, TlsSettings } from './resources.ts'
 
 /** What every service starts from. The docs' table of defaults is compared with this one by a test. */
@@ -70,5 +71,16 @@ export const DEFAULT_TLS: TlsSettings = Object.freeze({
   cert: undefined,
   key: undefined,
   serverName: undefined,
+  sans: undefined,
   minVersion: 'TLSv1.2',
+})
+
+/** What an `inbound.tls` section starts from, written or not. */
+export const DEFAULT_INBOUND_TLS: InboundTlsSettings = Object.freeze({
+  mode: undefined,
+  ca: undefined,
+  sans: undefined,
+  minVersion: 'TLSv1.2',
+  maxConnectionAgeMs: 3_600_000,
+  handshakeTimeoutMs: 10_000,
 })

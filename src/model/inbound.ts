@@ -1,4 +1,16 @@
+import type { AuthenticationOptions, AuthenticationSettings } from './authentication.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { InboundTlsOptions, InboundTlsSettings } from './identity.ts'
 import type { InboundGate } from './inbound-call.ts'
+import type {
+  InboundRateLimitOptions,
+  InboundRateLimitSettings,
+  RateLimitHeaderOptions,
+  RateLimitHeaderSettings,
+  SheddingOptions,
+  SheddingSettings,
+} from './inbound-limits.ts'
+import type { HealthPathOptions, HealthPathSettings, LifecycleOptions, LifecycleSettings } from './readiness.ts'
 
 /** How paths are read before anybody judges them. Default: Envoy's advice for the edge. */
 export interface PathOptions {
@@ -30,10 +42,26 @@ export interface HeaderOptions {
 
 /** What holds for the requests that this process receives. */
 export interface InboundOptions {
-  /** Addresses or CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none. */
+  /**
+   * Addresses, CIDR ranges or SPIFFE ids of proxies whose `X-Forwarded-For` and `X-Forwarded-Client-Cert` are believed. Default: none.
+   */
   trustedProxies?: string[]
+  /** How they come in under TLS. */
+  tls?: InboundTlsOptions
+  /** Tokens that requests carry, and who vouches for them. Default: none is looked at. */
+  authentication?: AuthenticationOptions
+  /** Who may call this process. Default: anybody. */
+  authorization?: AuthorizationPolicyOptions[]
   paths?: PathOptions
   headers?: HeaderOptions
+  /** How often requests are taken. All that match are asked, and a request that one refuses costs none of them anything. Default: none. */
+  rateLimits?: InboundRateLimitOptions[]
+  /** What answers say about rate limits. */
+  rateLimitHeaders?: RateLimitHeaderOptions
+  /** What is taken when the process is asked for more than it can do; `true` for the defaults. Default: everything. */
+  shedding?: SheddingOptions | boolean
+  lifecycle?: LifecycleOptions
+  health?: HealthPathOptions
   /** Further gates, asked in order after authorization and limits. */
   gates?: InboundGate[]
 }
@@ -57,7 +85,14 @@ export interface HeaderSettings {
 /** {@link InboundOptions}, checked. */
 export interface InboundSettings {
   readonly trustedProxies: readonly string[]
+  readonly tls?: InboundTlsSettings | undefined
+  readonly authentication?: AuthenticationSettings | undefined
   readonly paths: PathSettings
   readonly headers: HeaderSettings
+  readonly rateLimits: readonly InboundRateLimitSettings[]
+  readonly rateLimitHeaders: RateLimitHeaderSettings
+  readonly shedding: SheddingSettings | false
+  readonly lifecycle: LifecycleSettings
+  readonly health: HealthPathSettings
   readonly gates: readonly InboundGate[]
 }

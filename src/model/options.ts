@@ -4,7 +4,10 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
+import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
@@ -128,13 +131,13 @@ export interface OutlierDetectionOptions {
   compare?: 'relative' | 'absolute'
 }
 
-/** PEM text or DER bytes, or a list of them. */
-export type Pem = string | Uint8Array | readonly (string | Uint8Array)[]
-
 /** How a service is reached under TLS. */
 export interface TlsOptions {
-  /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
-  mode?: 'off' | 'simple'
+  /**
+   * `off`: clear text; `simple`: TLS, the server proves itself; `mutual`: we show our `identity`, and the server must show a SPIFFE id of a
+   * trust domain in `trust`. Default `simple` when the section is present.
+   */
+  mode?: 'off' | 'simple' | 'mutual'
   /** Trusted issuers. Default: the system's. */
   ca?: Pem
   /** Client certificate chain, PEM. Goes with `key`. */
@@ -143,6 +146,11 @@ export interface TlsOptions {
   key?: string | Uint8Array
   /** Name sent as SNI and checked in the certificate. Default: the URL's host. */
   serverName?: string
+  /**
+   * Names that the server's certificate must have one of, in place of `serverName`: exact, `prefix*`, `*suffix`, `*`. Default in mode
+   * `mutual`: any SPIFFE id of our own trust domain.
+   */
+  sans?: string[]
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
@@ -194,6 +202,11 @@ export interface ConfigOptions<Name extends string = string> {
   policies?: TrafficPolicyOptions[]
 }
 
+/** The same as a source gives it: with the policies for requests that come in, which the options have under `inbound`. */
+export interface SourceConfigOptions extends ConfigOptions {
+  authorization?: AuthorizationPolicyOptions[]
+}
+
 /** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */
 export type UndiciModule = object
 
@@ -221,6 +234,10 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   sources?: Source[]
   /** What holds for the requests that this process receives. */
   inbound?: InboundOptions
+  /** Who we are to our peers. */
+  identity?: IdentityOptions
+  /** Whom we believe, by trust domain. */
+  trust?: TrustOptions
   /** What happens to hosts that are no service: `pass` (default) or `refuse`. */
   unknownHosts?: 'pass' | 'refuse'
   /** Addresses or CIDR ranges allowed although the address policy refuses them (link-local, metadata, multicast …). */
@@ -236,8 +253,11 @@ export interface MeshOptions<Name extends string = string> extends ConfigOptions
   logger?: Logger
   clock?: Clock
   random?: Random
-  /** Set false to do without AsyncLocalStorage; `mesh.with` is then refused. Default true. */
-  context?: boolean
+  /**
+   * What flows from a request that came in to the calls beneath it. Set false to do without AsyncLocalStorage; `mesh.with` is then
+   * refused. Default true.
+   */
+  context?: boolean | ContextOptions
 }
 
 /** Per-call wishes: `mesh.fetch(url, { mesh: … })`, `mesh.request(url, { mesh: … })`, `mesh.with(…, fn)`. */
@@ -251,6 +271,8 @@ export interface CallOptions {
   priority?: Priority
   /** Re-sends after the first try, 0–10. */
   retries?: number
+  /** The call outlives the request that it is made beneath: neither that request's deadline nor its end concern it. Default false. */
+  detached?: boolean
 }
 
 type NamesIn<O> = O extends { services: infer S } ? keyof S & string : never

@@ -1,6 +1,8 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { SanMatch } from './identity.ts'
 import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
@@ -13,7 +15,7 @@ export interface Provenance {
   readonly section?: string | undefined
 }
 
-export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy'
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'authorization'
 
 interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
@@ -48,7 +50,14 @@ export interface OutboundPolicyResource extends ResourceBase<'outbound-policy'> 
   readonly rule: OutboundRule
 }
 
-export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource
+/** Who may call this process; one policy of the list. */
+export interface AuthorizationResource extends ResourceBase<'authorization'> {
+  /** Its place among those of the same source. */
+  readonly order: number
+  readonly policy: AuthorizationPolicyOptions
+}
+
+export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource | AuthorizationResource
 
 /** What a rule over source and target matches and decides; an absent condition holds for everybody. */
 export interface OutboundRule {
@@ -181,11 +190,12 @@ export interface FallbackSettings {
 }
 
 export interface TlsSettings {
-  readonly mode: 'off' | 'simple'
+  readonly mode: 'off' | 'simple' | 'mutual'
   readonly ca: readonly (string | Uint8Array)[] | undefined
   readonly cert: readonly (string | Uint8Array)[] | undefined
   readonly key: Secret | undefined
   readonly serverName: string | undefined
+  readonly sans: readonly SanMatch[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 

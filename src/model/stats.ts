@@ -1,4 +1,8 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { AuthenticationStats } from './authentication.ts'
+import type { AuthorizationStats } from './authorization.ts'
+import type { IdentityStats } from './identity.ts'
+import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -67,6 +71,12 @@ export interface InboundStats {
   inflight: number
   /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
   refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+  /** Absent without authentication. */
+  authentication?: AuthenticationStats
+  /** Absent without rate limits. */
+  rateLimits?: RateLimitStats
+  /** Absent without shedding. */
+  shedding?: SheddingStats
 }
 
 /** Plain JSON, made when asked for. */
@@ -77,8 +87,11 @@ export interface MeshStats {
   /** Requests that were not ours and went on to the platform. */
   passedThrough: number
   services: Record<string, ServiceStats>
+  authorization: AuthorizationStats
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   inbound: InboundStats
+  /** Who we are and whom we believe. */
+  identity: IdentityStats
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
 }

@@ -33,11 +33,16 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     } catch (error) {
       this.abort(error)
     }
+    if (!this.over) this.scope?.join(this)
   }
 
   /** Asks the gates and sends the first try. */
   begin(): void {
     if (this.phase !== 'waiting') return
+    if (this.deadline <= this.startedAt) {
+      this.finishWithError(this.noTimeLeft(), IGNORED)
+      return
+    }
     const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
     if (this.over) {
       this.settle(IGNORED)

@@ -4,9 +4,11 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { TlsSettings } from '../model/resources.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { connectorTo, SecureContexts } from './connector.ts'
+import { type Connector, connectorTo } from './connector.ts'
 import type { Pool } from './handler.ts'
 import { limitedConnector } from './limited-connector.ts'
+import type { MutualTls } from './mutual-tls.ts'
+import { SecureContexts } from './secure-contexts.ts'
 import type { Undici } from './undici.ts'
 
 /** How a call wants to be connected: which authority it names, and whether TLS is spoken. */
@@ -36,17 +38,18 @@ export class Connections {
   private readonly undici: Undici
   private readonly clock: Clock
   private readonly addressPolicy: AddressPolicy
-  private readonly contexts = new SecureContexts()
+  private readonly contexts: SecureContexts
   private readonly entries = new Map<Endpoint, PoolEntry>()
   private readonly closing = new Set<Pool>()
   private readonly upgraded = new Set<Socket>()
   private sweeper: Timer | undefined = undefined
   private destroyed = false
 
-  constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy) {
+  constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy, mutual: MutualTls) {
     this.undici = undici
     this.clock = clock
     this.addressPolicy = addressPolicy
+    this.contexts = new SecureContexts(mutual)
   }
 
   /** The pool that reaches `endpoint` over `wire`, whose sockets `limit` counts. */
@@ -85,6 +88,20 @@ export class Connections {
     this.entries.delete(endpoint)
   }
 
+  /**
+   * Our identity changed, or whom we believe: what was connected under the former one takes no further call, and closes when its calls
+   * are done.
+   */
+  renew(): void {
+    for (const [endpoint, first] of this.entries) {
+      for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
+        if (entry.wire.tls?.settings?.mode !== 'mutual') continue
+        this.forget(endpoint, entry)
+        this.retire(entry.pool)
+      }
+    }
+  }
+
   /** A socket that left HTTP behind belongs to its caller, until it is silent for too long or the mesh closes. */
   adopt(socket: Socket, idleTimeoutMs: number): void {
     this.upgraded.add(socket)
@@ -117,8 +134,9 @@ export class Connections {
     await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
   }
 
-  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
-    const connect = connectorTo({
+  /** What dials `endpoint` over `wire`. */
+  connector(endpoint: Endpoint, wire: Wire): Connector {
+    return connectorTo({
       endpoint: endpoint.spec.port === 0 ? { ...endpoint.spec, port: wire.port } : endpoint.spec,
       tls: wire.tls,
       timeoutMs: wire.connectTimeoutMs,
@@ -126,6 +144,10 @@ export class Connections {
       addressPolicy: this.addressPolicy,
       contexts: this.contexts,
     })
+  }
+
+  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
+    const connect = this.connector(endpoint, wire)
     const makeRoom = (): void => this.dropIdleOf(endpoint.service)
     return new this.undici.Pool(wire.origin, {
       connections: Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint),

@@ -1,6 +1,9 @@
 import type { Classifier } from '../core/classifier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
+
+export { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
+
 import type { MeshEvents } from '../model/events.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import type { Connections, Wire } from './connections.ts'
@@ -16,6 +19,10 @@ export interface Engine {
   undici: Undici | undefined
   connections: Connections | undefined
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
+  /** Whether calls say in their headers how long they may take, and what they are made beneath. */
+  readonly tells: boolean
+  /** Whether somebody else puts the trace into the requests that leave this process: two of them would be none. */
+  traced(): boolean
   /** What a gate or a hook threw; logged, never thrown on. */
   report(what: string, error: unknown): void
 }
@@ -29,23 +36,3 @@ export interface Target {
   /** Nobody answers under this name any more, and yet it is not for others to answer. */
   readonly gone: boolean
 }
-
-/** Per-call wishes, checked. */
-export interface CallSettings {
-  readonly timeoutMs: number | undefined
-  readonly idempotent: boolean | undefined
-  readonly hashKey: string | undefined
-  readonly priority: 'low' | 'normal' | 'high'
-  readonly retries: number | undefined
-  /** Clock time that no deadline goes beyond; Infinity for none. */
-  readonly notAfter: number
-}
-
-export const NO_SETTINGS: CallSettings = Object.freeze({
-  timeoutMs: undefined,
-  idempotent: undefined,
-  hashKey: undefined,
-  priority: 'normal',
-  retries: undefined,
-  notAfter: Number.POSITIVE_INFINITY,
-})

@@ -135,8 +135,9 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     attempt.uses = limit
     this.countTry(endpoint)
     this.tryDeadline = now + this.tryTimeout(now)
-    engine.time.set(this, Math.min(this.deadline, this.tryDeadline))
-    attempt.send(optionsForTry(this.options, this.body))
+    const until = Math.min(this.deadline, this.tryDeadline)
+    engine.time.set(this, until)
+    attempt.send(optionsForTry(this.options, this.body, this.told(until - now)))
   }
 
   private afterFailedTry(attempt: Attempt, error: unknown): void {

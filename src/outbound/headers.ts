@@ -74,3 +74,19 @@ export function requestHeader(headers: unknown, name: string): string | undefine
   }
   return undefined
 }
+
+/** Shows every name and value of request headers, in any form that undici takes, to `visit`; `state` saves it a closure. */
+export function visitRequestHeaders<State>(
+  headers: unknown,
+  visit: (name: string, value: unknown, state: State) => void,
+  state: State,
+): void {
+  if (headers === null || typeof headers !== 'object') return
+  if (Array.isArray(headers)) {
+    for (let index = 0; index + 1 < headers.length; index += 2) visit(String(headers[index]), headers[index + 1], state)
+  } else if (typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function') {
+    for (const pair of headers as Iterable<unknown>) if (Array.isArray(pair)) visit(String(pair[0]), pair[1], state)
+  } else {
+    for (const key of Object.keys(headers)) visit(key, (headers as Record<string, unknown>)[key], state)
+  }
+}

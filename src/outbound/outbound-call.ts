@@ -3,7 +3,9 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
+import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
+import type { RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
@@ -12,12 +14,13 @@ import type { CallSettings, Engine, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
 import { hasRequestHeader, rawHeader, requestHeader } from './headers.ts'
 import { settlePermits } from './permits.ts'
+import { toldHeaders } from './told-headers.ts'
 
 /**
  * The facts of one outbound call: what gates, balancers and the retry policy ask about, and how long everything may take. It sits in
  * the wheel of deadlines itself, so that a call is one object.
  */
-export abstract class OutboundCall extends WheelEntry implements Call {
+export abstract class OutboundCall extends WheelEntry implements Call, ScopeMember {
   readonly service: string
   readonly method: string
   readonly host: string
@@ -29,6 +32,8 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   readonly deadline: number
   tries = 0
   moves = 0
+  /** @internal */ scopeBefore: ScopeMember | undefined = undefined
+  /** @internal */ scopeAfter: ScopeMember | undefined = undefined
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
   protected readonly timeouts: TimeoutSettings
@@ -39,6 +44,10 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected lastEndpoint: Endpoint | undefined = undefined
   /** The deadline holds to the last byte; otherwise only to the head. An event stream has no last byte to wait for. */
   protected boundToEnd: boolean
+  /** The request that it ends with. */
+  protected readonly scope: Scope | undefined
+  /** The request that it is made beneath. */
+  private readonly within: RequestContext | undefined
   private readonly requestHeaders: unknown
   private tried: Endpoint[] | undefined = undefined
   /** One of the re-sends that the limits count. */
@@ -50,6 +59,8 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.engine = engine
     this.requestHeaders = options.headers
     this.plan = plan
+    this.within = settings.within
+    this.scope = settings.detached ? undefined : settings.within
     this.timeouts = policy.timeouts
     this.service = plan.name
     this.method = options.method
@@ -64,6 +75,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.boundToEnd = bound !== undefined
     this.deadline = Math.min(this.startedAt + (bound ?? policy.timeouts.headTimeoutMs), settings.notAfter)
   }
+
+  /** Ends the call before its time. */
+  abstract abort(reason?: unknown): void
 
   /** Re-sends that this call has not used. */
   get resendsLeft(): number {
@@ -98,7 +112,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   }
 
   /** The one place where an endpoint hears how a try ended. */
-  protected observe(attempt: Attempt, verdict: Outcome['verdict']): void {
+  protected observe(attempt: ObservedTry, verdict: Outcome['verdict']): void {
     if (attempt.observed) return
     const { endpoint } = attempt
     attempt.observed = true
@@ -179,11 +193,32 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     return remaining / triesLeft
   }
 
+  /** The deadline was inherited from a request that nobody waits for any more. */
+  protected noTimeLeft(): Error {
+    return this.error('MESH_DEADLINE', { reason: 'no time was left when the call began', from: undefined })
+  }
+
+  /** What the next hop is told of a try that may take `withinMs`; undefined where nobody wrote a bound, and nothing came in. */
+  protected told(withinMs: number): readonly string[] | undefined {
+    const { engine, within, priority, tries, moves } = this
+    if (!engine.tells || (within === undefined && !this.boundToEnd && priority === 'normal')) return undefined
+    const attempt = (within?.attempt ?? 1) + Math.max(0, tries - moves - 1)
+    return toldHeaders(this.requestHeaders, { remainingMs: withinMs, attempt, priority, within, traced: engine.traced() })
+  }
+
   /** When to look again at a body of which nothing came since `silentSince`. */
   protected streamWake(silentSince: number): number {
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** A try as its end is told. */
+interface ObservedTry extends Outcome {
+  readonly endpoint: Endpoint
+  readonly startedAt: number
+  verdict: Outcome['verdict']
+  observed: boolean
 }
 
 /** The part of the configuration that a failure of each kind goes back to. */

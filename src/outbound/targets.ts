@@ -1,6 +1,7 @@
 import { canonicalHost } from '../plan/host.ts'
 import type { HostMatch } from '../plan/host-table.ts'
 import type { Plan } from '../plan/plan.ts'
+import { secured } from '../plan/secured.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import type { Wire } from './connections.ts'
 import type { Target } from './engine.ts'
@@ -101,11 +102,11 @@ export class Targets {
 
   /** The same wire as before where nothing about it changed, since connections are kept by it. */
   private wireFor(key: string, origin: Origin, { policy }: ServicePlan): Wire {
-    const settings = policy.tls?.mode === 'simple' ? policy.tls : undefined
+    const settings = secured(policy)
     const tls = origin.secure || settings !== undefined ? { settings, serverName: settings?.serverName ?? bare(origin.host) } : undefined
     const wire: Wire = {
       origin: `${origin.secure ? 'https' : 'http'}://${origin.authority}`,
-      port: policy.tls?.mode === 'simple' && !origin.secure && origin.port === 80 ? 443 : origin.port,
+      port: settings !== undefined && !origin.secure && origin.port === 80 ? 443 : origin.port,
       tls,
       connectTimeoutMs: policy.timeouts.connectTimeoutMs,
     }

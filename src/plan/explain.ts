@@ -1,10 +1,12 @@
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
+import { sanText } from '../security/spiffe/san-matcher.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { HostMatch } from './host-table.ts'
 import type { Plan } from './plan.ts'
 import { followRedirects } from './redirect.ts'
+import { secured } from './secured.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /** What is to be explained. */
@@ -108,7 +110,12 @@ const WHY: Readonly<Record<Exclude<State, 'healthy'>, string>> = {
 const LAST_RESORT = 'a further try may still take it when all others were tried'
 
 function tlsOf({ policy }: ServicePlan, secure: boolean): string {
-  if (policy.tls?.mode === 'simple')
-    return `TLS, name ${policy.tls.serverName ?? "of the URL's host"}, ${policy.tls.ca === undefined ? 'system roots' : 'configured roots'}`
+  const tls = secured(policy)
+  if (tls !== undefined) {
+    const { mode, ca, serverName = "of the URL's host" } = tls
+    const sans = tls.sans?.map(sanText).join(', ')
+    if (mode === 'mutual') return `mutual TLS, SPIFFE id ${sans ?? 'of our own trust domain'}`
+    return `TLS, name ${sans ?? serverName}, ${ca === undefined ? 'system roots' : 'configured roots'}`
+  }
   return secure ? "TLS, name of the URL's host, system roots" : 'clear text'
 }

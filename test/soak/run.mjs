@@ -19,6 +19,7 @@ const CHECKS = {
   rolling: () => import('./checks/rolling.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
+  overload: () => import('./checks/overload.mjs'),
   import: () => import('./checks/import.mjs'),
 }
 

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../../core/clock.ts'
+import { Quiet } from '../../core/watch/quiet.ts'
+import { watchPoints } from '../../core/watch/watch-points.ts'
+import { Watchers } from '../../core/watch/watchers.ts'
 import type { Rejection, Sink } from '../../model/source.ts'
-import { unfoldServices } from '../short-form.ts'
-import type { NamedPath } from './list-files.ts'
-import type { Judgement, Services } from './merge-documents.ts'
+import { unfoldAuthorization, unfoldServices } from '../short-form.ts'
+import { isConfigName, type NamedPath } from './list-files.ts'
+import type { Judgement, Merged } from './merge-documents.ts'
 import { type FileProblem, fileProblemText } from './problem.ts'
-import { Quiet } from './quiet.ts'
 import { type FileContents, parseContents, readContents } from './read-configuration.ts'
-import { watchPoints } from './watch-points.ts'
-import { Watchers } from './watchers.ts'
 
 /** Silence that ends a change, and the longest that one is waited for when somebody never stops writing. */
 const QUIET_MS = 20
@@ -93,7 +93,10 @@ export class FileWatch {
     const { paths } = this.options
     const before = this.changes
     // First the watches, then the content: what changes in between is seen.
-    const points = await watchPoints(paths.map(({ absolute }) => absolute))
+    const points = await watchPoints(
+      paths.map(({ absolute }) => absolute),
+      isConfigName,
+    )
     if (this.stopped) return undefined
     this.watchers.set(points)
     const contents = await readContents(paths)
@@ -103,7 +106,9 @@ export class FileWatch {
       return before === this.changes ? undefined : 'soon'
     }
     const suspect = this.suspect?.version === contents.version ? this.suspect : undefined
-    const { services, problems } = suspect ? { ...suspect, services: undefined } : await parseContents(contents, this.options, this.clock)
+    const { services, problems, authorization } = suspect
+      ? { ...suspect, services: undefined, authorization: [] }
+      : await parseContents(contents, this.options, this.clock)
     if (this.stopped) return undefined
     // Files that changed while they were read may be half of one version and half of the next.
     if (before !== this.changes && this.clock.now() - (this.unrestSince ?? 0) < AT_MOST_MS) return 'soon'
@@ -115,13 +120,15 @@ export class FileWatch {
     this.suspect = undefined
     this.handled = contents.version
     if (services === undefined) this.tell(problems)
-    else this.deliver(contents, services)
+    else this.deliver(contents, { services, authorization })
     return before === this.changes ? undefined : 'soon'
   }
 
-  private deliver({ version }: FileContents, services: Services): void {
+  private deliver({ version }: FileContents, { services = new Map(), authorization }: Pick<Merged, 'services' | 'authorization'>): void {
     this.inForce = true
-    this.sink.update({ version, upserts: unfoldServices(services, this.options.namespace), removals: [], complete: true })
+    const { namespace } = this.options
+    const upserts = [...unfoldServices(services, namespace), ...unfoldAuthorization(authorization, namespace)]
+    this.sink.update({ version, upserts, removals: [], complete: true })
   }
 
   private tell(problems: readonly FileProblem[]): void {

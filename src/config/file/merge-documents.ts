@@ -1,4 +1,5 @@
 import type { AddressPolicy } from '../../core/address.ts'
+import { acrossAuthorization, authorizationPolicy, type ParsedAuthorizationPolicy } from '../schema/authorization.ts'
 import { isPlainObject, print, record } from '../schema/blocks.ts'
 import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
@@ -26,6 +27,8 @@ export type Services = ReadonlyMap<string, ParsedService>
 export interface Merged {
   /** Undefined where something is wrong. */
   readonly services: Services | undefined
+  /** Who may call; of no use where something is wrong. */
+  readonly authorization: readonly ParsedAuthorizationPolicy[]
   /** The same services as they were written. */
   readonly written: Readonly<Record<string, unknown>>
   /** Where each service stands. */
@@ -37,6 +40,8 @@ class Joined {
   readonly services = new Parts('services')
   /** Whatever stands beside `services`. */
   readonly others = new Parts()
+  /** Who may call: a list that each document goes on with. */
+  readonly authorization: { readonly value: unknown; readonly writer: FileDocument; readonly index: number }[] = []
 
   private readonly problems: FileProblems
 
@@ -58,10 +63,16 @@ class Joined {
       return
     }
     for (const [key, part] of Object.entries(value)) {
-      if (key !== 'services') this.put(this.others, key, part, document)
+      if (key === 'authorization') this.addPolicies(part, document)
+      else if (key !== 'services') this.put(this.others, key, part, document)
       else if (!isPlainObject(part)) this.tell(document, [key], `expected an object, got ${print(part)}`)
       else for (const [name, service] of Object.entries(part)) this.put(this.services, name, service, document)
     }
+  }
+
+  private addPolicies(list: unknown, writer: FileDocument): void {
+    if (!Array.isArray(list)) this.tell(writer, ['authorization'], `expected a list of authorization policies, got ${print(list)}`)
+    else for (const [index, value] of (list as unknown[]).entries()) this.authorization.push({ value, writer, index })
   }
 
   private put(parts: Parts, key: string, value: unknown, document: FileDocument): void {
@@ -127,8 +138,27 @@ export async function mergeDocuments(
     if (slices.due()) await slices.pause()
   }
   acrossServices(services, judgement.namespace, report)
+  const authorization = await judgePolicies(joined, slices)
   const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
-  return { services: problems.list.length === 0 ? services : undefined, written: written.values, places }
+  return { services: problems.list.length === 0 ? services : undefined, written: written.values, places, authorization }
+}
+
+/** The policies of all documents, judged one by one and then together. */
+async function judgePolicies(joined: Joined, slices: Slices): Promise<ParsedAuthorizationPolicy[]> {
+  const { authorization } = joined
+  const policies = new Map<number, ParsedAuthorizationPolicy>()
+  const report = (index: number, path: readonly PropertyKey[], message: string): void => {
+    const { writer, index: own } = authorization[index] as (typeof authorization)[number]
+    joined.tell(writer, ['authorization', own, ...path], message)
+  }
+  for (const [index, { value }] of authorization.entries()) {
+    const checked = check(authorizationPolicy, value)
+    if ('output' in checked) policies.set(index, checked.output)
+    else for (const { path, message } of checked.problems) report(index, path, message)
+    if (slices.due()) await slices.pause()
+  }
+  acrossAuthorization(policies, ([index, ...path], message) => report(index as number, path, message))
+  return [...policies.values()]
 }
 
 /** `mesh.yaml:2:3`. */

@@ -13,16 +13,18 @@ export interface ParsedOutboundPolicy {
 
 const ACTIONS = ['continue', 'allow', 'deny', 'redirect', 'limit'] as const satisfies readonly PolicyAction[]
 
-const method = checked('a method such as GET', (input) =>
+/** A method, in upper case. */
+export const method = checked('a method such as GET', (input) =>
   typeof input === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/.test(input) ? input.toUpperCase() : undefined,
 )
 
-const path = checked('a path that begins with /', (input) =>
+/** A path as it is compared with those of requests. */
+export const pathPrefix = checked('a path that begins with /', (input) =>
   typeof input === 'string' && input.startsWith('/') && input.length <= 2_048 && !/[?#]/.test(input) ? canonicalPath(input) : undefined,
 )
 
 /** A list of nothing would match nothing, which nobody means. */
-function some<T>(what: string, each: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T[]> {
+export function some<T>(what: string, each: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T[]> {
   return v.pipe(
     listOf(what, each),
     v.check((list) => list.length > 0, 'expected at least one'),
@@ -39,7 +41,7 @@ const policy = v.pipe(
           service: v.optional(text(253)),
           namespace: v.optional(text(63)),
           methods: v.optional(some('methods', method)),
-          paths: v.optional(some('path prefixes', path)),
+          paths: v.optional(some('path prefixes', pathPrefix)),
         }),
         {},
       ),

@@ -4,7 +4,8 @@ import { MALFORMED } from './malformed.ts'
 
 /** Names that peers inside a mesh tell each other: from a stranger they are a forgery. */
 const INTERNAL = /^x-(?:envoy|mesh|inmesh)-/i
-const CLIENT_CERTIFICATE = 'x-forwarded-client-cert'
+/** What a proxy says of the certificate of whoever called it. */
+export const CLIENT_CERTIFICATE = 'x-forwarded-client-cert'
 
 /**
  * What a look over the headers found. `marked`: some header has to be removed before anybody reads it.

@@ -21,6 +21,7 @@ export const MALFORMED = Object.freeze({
   host: malformed('the Host is not a host, with or without a port'),
   duplicate: malformed('a header that may be there once is there twice'),
   authority: malformed('the request target and the Host name different hosts'),
+  clientCertificate: malformed('the proxy forwards a client certificate in a form that cannot be read'),
   underscore: malformed('a header name has an underscore'),
   tooMany: malformed('the request has too many headers', 431),
   tooLarge: malformed('the headers are too large', 431),

@@ -10,6 +10,10 @@ declare global {
   var ordersCa: string
   /** `names`: a DNS server that knows `orders.internal.example.com`, as `host:port`. */
   var dnsServer: string
+  /** `issuer`: where the key set of `https://login.example.com` is. */
+  var issuerUrl: string
+  /** `issuer`: a token of it that holds for ten minutes. */
+  var tokenOf: (subject: string, claims?: Record<string, unknown>) => string
   /** `registry`: where `/services`, `/targets` and `/nodes` are. */
   var registryUrl: string
 }

@@ -1,0 +1,112 @@
+import type { InboundCall } from '../../model/inbound-call.ts'
+
+/** What rules are looked up by. */
+export type Attribute = 'principal' | 'host' | 'path' | 'method' | 'namespace'
+
+/** A literal that a request must have in one attribute; a path that is not `whole` needs only begin with it. */
+export interface Key {
+  readonly text: string
+  readonly whole: boolean
+}
+
+/** The request that is judged, in one reading of its path. */
+export interface Question {
+  readonly call: InboundCall
+  readonly path: string
+}
+
+/**
+ * One condition of a policy. What it decides on several values, and on a name that two kinds of certificates may bear, depends on
+ * what is at stake: `certain` (an allow policy) asks that every value matches, else (a deny policy) one is enough. A negation
+ * turns that round.
+ */
+export interface Condition {
+  /** Reads what is not part of the key under which decisions are kept: headers, tokens, addresses of the other side. */
+  readonly volatile: boolean
+  /** Literals of which the request has at least one where the condition holds; undefined: it may hold without any. */
+  keys(attribute: Attribute): readonly Key[] | undefined
+  holds(question: Question, certain: boolean): boolean
+}
+
+/** Holds always. */
+export const ALWAYS: Condition = Object.freeze({ volatile: false, keys: () => undefined, holds: () => true })
+
+/** Holds when all of its parts do. */
+export class AllOf implements Condition {
+  readonly volatile: boolean
+  private readonly parts: readonly Condition[]
+
+  constructor(parts: readonly Condition[]) {
+    this.parts = parts
+    this.volatile = parts.some((part) => part.volatile)
+  }
+
+  keys(attribute: Attribute): readonly Key[] | undefined {
+    let fewest: readonly Key[] | undefined
+    for (const part of this.parts) {
+      const keys = part.keys(attribute)
+      if (keys !== undefined && (fewest === undefined || keys.length < fewest.length)) fewest = keys
+    }
+    return fewest
+  }
+
+  holds(question: Question, certain: boolean): boolean {
+    for (let index = 0; index < this.parts.length; index++) if (!(this.parts[index] as Condition).holds(question, certain)) return false
+    return true
+  }
+}
+
+/** Holds when one of its parts does. */
+export class AnyOf implements Condition {
+  readonly volatile: boolean
+  private readonly parts: readonly Condition[]
+
+  constructor(parts: readonly Condition[]) {
+    this.parts = parts
+    this.volatile = parts.some((part) => part.volatile)
+  }
+
+  keys(attribute: Attribute): readonly Key[] | undefined {
+    const all: Key[] = []
+    for (const part of this.parts) {
+      const keys = part.keys(attribute)
+      if (keys === undefined) return undefined
+      all.push(...keys)
+    }
+    return all
+  }
+
+  holds(question: Question, certain: boolean): boolean {
+    for (let index = 0; index < this.parts.length; index++) if ((this.parts[index] as Condition).holds(question, certain)) return true
+    return false
+  }
+}
+
+/** Holds when its part does not, also when there is nothing to compare, as in Istio and Envoy. */
+export class Not implements Condition {
+  readonly volatile: boolean
+  private readonly part: Condition
+
+  constructor(part: Condition) {
+    this.part = part
+    this.volatile = part.volatile
+  }
+
+  keys(): undefined {
+    return undefined
+  }
+
+  holds(question: Question, certain: boolean): boolean {
+    return !this.part.holds(question, !certain)
+  }
+}
+
+/** All of `parts`, as simply as it can be said. */
+export function allOf(parts: readonly Condition[]): Condition {
+  return parts.length === 0 ? ALWAYS : parts.length === 1 ? (parts[0] as Condition) : new AllOf(parts)
+}
+
+/** One of `parts`, as simply as it can be said. */
+export function anyOf(parts: readonly Condition[]): Condition {
+  return parts.length === 1 ? (parts[0] as Condition) : new AnyOf(parts)
+}

@@ -1,0 +1,92 @@
+import { type Problem, unknownKey } from '../../core/problem.ts'
+
+/** A value for an error text, short. */
+export function printed(value: unknown): string {
+  if (typeof value === 'string') return value.length > 60 ? `text of ${value.length} characters` : JSON.stringify(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return String(value)
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** Most values that one policy may have: aliases of YAML unfold a handful of lines into millions. */
+const MAX_VALUES = 100_000
+
+/** The keys of an object that was read. */
+export type Fields<Key extends string> = { readonly [key in Key]?: unknown }
+
+/**
+ * One place in a document that is being read; what is wrong there is told with its path. Reading goes on after a problem, so that
+ * all of them come at once.
+ */
+export class Reader {
+  private readonly path: readonly PropertyKey[]
+  private readonly problems: Problem[]
+  private readonly budget: { left: number }
+
+  constructor(problems: Problem[], path: readonly PropertyKey[] = [], budget = { left: MAX_VALUES }) {
+    this.problems = problems
+    this.path = path
+    this.budget = budget
+  }
+
+  at(...keys: readonly PropertyKey[]): Reader {
+    return new Reader(this.problems, [...this.path, ...keys], this.budget)
+  }
+
+  tell(message: string): undefined {
+    this.problems.push({ path: this.path, message })
+    return undefined
+  }
+
+  /** An object with these keys and no other. */
+  fields<const Key extends string>(value: unknown, known: readonly Key[]): Fields<Key> | undefined {
+    if (!isPlain(value)) return this.tell(`expected an object, got ${printed(value)}`)
+    const found: { [key in Key]?: unknown } = {}
+    for (const key of Object.keys(value)) {
+      if (!known.includes(key as Key)) this.at(key).tell(unknownKey(key, known))
+      else if (value[key] !== undefined) found[key as Key] = value[key]
+    }
+    return found
+  }
+
+  /** A list of at least one; `read` sees each with its place. What it gives for a problem is left out. */
+  list<T>(value: unknown, what: string, read: (each: unknown, at: Reader, index: number) => T | undefined): T[] {
+    if (!Array.isArray(value) || value.length === 0) {
+      this.tell(`expected a list of ${what}, got ${Array.isArray(value) ? 'an empty one, which would match nothing' : printed(value)}`)
+      return []
+    }
+    const taken: T[] = []
+    for (let index = 0; index < value.length; index++) {
+      if (--this.budget.left < 0) {
+        this.tell(`has too much in it: at most ${MAX_VALUES} values`)
+        break
+      }
+      const each = read(value[index], this.at(index), index)
+      if (each !== undefined) taken.push(each)
+    }
+    return taken
+  }
+
+  /** Text that a condition may hold: not empty, bounded. */
+  text(value: unknown, what: string): string | undefined {
+    if (typeof value === 'string' && value !== '' && value.length <= 2_048) return value
+    return this.tell(`expected ${what}, got ${printed(value)}`)
+  }
+
+  flag(value: unknown): boolean {
+    if (value === undefined) return false
+    if (typeof value === 'boolean') return value
+    this.tell(`expected a boolean, got ${printed(value)}`)
+    return false
+  }
+
+  integer(value: unknown, from: number, to: number): number | undefined {
+    if (Number.isInteger(value) && (value as number) >= from && (value as number) <= to) return value as number
+    return this.tell(`expected an integer from ${from} to ${to}, got ${printed(value)}`)
+  }
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
+}
