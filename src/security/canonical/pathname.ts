@@ -133,23 +133,28 @@ const EVERYTHING: PathSettings = {
 }
 
 /**
- * A path as the loosest router would read it: without case (after decoding, as the Kelvin sign becomes a `k`), parameters, doubled and
- * trailing slashes. For comparing with what was folded alike, rules or requests; it is no path to be sent anywhere.
+ * A path as the loosest router would read it: without case (also of what its escapes stand for, as the Kelvin sign becomes a `k`),
+ * parameters, doubled and trailing slashes. It is canonical again; for comparing with what was folded alike, never to be sent anywhere.
  */
 export function foldPathname(pathname: string): string {
   // `*`, and the nothing that CONNECT asks for.
   if (!pathname.startsWith('/')) return pathname
   const resolved = plainEnd(pathname) === pathname.length ? pathname : canonicalPathname(pathname, EVERYTHING)
-  let folded = typeof resolved === 'string' ? resolved : pathname
-  if (folded.includes('%')) folded = decoded(folded)
-  folded = folded.toLowerCase()
+  const folded = foldCase(typeof resolved === 'string' ? resolved : pathname)
   return folded.length > 1 && folded.endsWith('/') ? folded.slice(0, -1) : folded
 }
 
-function decoded(path: string): string {
+/** The case alone, of a path or a piece of one. */
+export function foldCase(path: string): string {
+  return path.includes('%') ? path.replace(/(?:%[89A-F][0-9A-F])+|%[0-9A-F]{2}|[A-Z]+/g, foldPiece) : path.toLowerCase()
+}
+
+function foldPiece(piece: string): string {
+  if (!piece.startsWith('%')) return piece.toLowerCase()
+  if (/^%[0-7]/.test(piece)) return piece
   try {
-    return decodeURIComponent(path)
+    return encodeURIComponent(decodeURIComponent(piece).toLowerCase())
   } catch {
-    return path
+    return piece
   }
 }
