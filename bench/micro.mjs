@@ -4,6 +4,7 @@ import * as parts from '../node_modules/.cache/inmesh-bench/parts.js'
 import { contextPrices } from './context.mjs'
 
 const {
+  Authorizer,
   ConfigStore,
   CircuitBreaker,
   Endpoint,
@@ -67,6 +68,55 @@ function setOf(count) {
   return set
 }
 
+const NAMING = {
+  principal: (index) => ({ from: [{ source: { principals: [`td/ns/shop/sa/web-${index}`] } }], to: [{ operation: { methods: ['GET'] } }] }),
+  host: (index) => ({ to: [{ operation: { hosts: [`web-${index}.shop`], methods: ['GET'] } }] }),
+  prefix: (index) => ({ to: [{ operation: { paths: [`/api/v1/web-${index}/*`], methods: ['GET'] } }] }),
+  'a suffix, kept': (index) => ({ to: [{ operation: { paths: [`*/${index}-web`] } }] }),
+  'one principal and a prefix': (index) => ({
+    from: [{ source: { principals: ['td/ns/shop/sa/web-1'] } }],
+    to: [{ operation: { paths: [`/api/v1/web-${index}/*`] } }],
+  }),
+}
+
+/** Text as it comes out of a parser: in one piece. */
+const flat = (text) => Buffer.from(text).toString('latin1')
+
+/** Requests that each meet one of the policies, all over them. */
+function inboundCalls(policies) {
+  return Array.from({ length: 1_000 }, (_, index) => {
+    const at = (index * 37) % policies
+    const host = flat(`web-${at}.shop`)
+    return {
+      method: 'GET',
+      host,
+      hostname: host,
+      pathname: flat(`/api/v1/web-${at}/items/${index}`),
+      port: 8080,
+      localAddress: '10.0.0.1',
+      peerAddress: '10.0.0.2',
+      remoteAddress: '10.0.0.2',
+      principal: { id: flat(`spiffe://td/ns/shop/sa/web-${at}`), trustDomain: 'td', namespace: 'shop', serviceAccount: flat(`web-${at}`) },
+      values: () => [],
+    }
+  })
+}
+
+async function authorization(figures) {
+  for (const [naming, rule] of Object.entries(NAMING)) {
+    for (const count of [10, 10_000]) {
+      const policies = Array.from({ length: count }, (_, index) => ({ name: `p${index}`, rules: [rule(index)] }))
+      const authorizer = new Authorizer(policies)
+      const calls = inboundCalls(count)
+      let turn = 0
+      figures[`authorize: ${count} policies by ${naming}`] = await price(() => {
+        if (++turn === calls.length) turn = 0
+        do_not_optimize(authorizer.decide(calls[turn]))
+      })
+    }
+  }
+}
+
 async function price(operation) {
   const { p50 } = await measure(operation, { batch_samples: 4_096, min_cpu_time: 200e6 })
   return p50
@@ -119,5 +169,6 @@ export async function micro() {
     if (permit.refused !== true) permit.settle(FAILURE)
     ejecting.observe(endpoint, FAILURE, one.time.now)
   })
+  await authorization(figures)
   return { ...figures, ...(await contextPrices()) }
 }

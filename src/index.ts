@@ -25,6 +25,7 @@ export type {
   TokenRuleOptions,
 } from './model/authentication.ts'
 export type * from './model/authorization.ts'
+export type { ContextOptions, CurrentRequest } from './model/context-options.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'
@@ -37,6 +38,7 @@ export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/n
 export type * from './model/options.ts'
 export type { Principal, RequestPrincipal } from './model/principal.ts'
 export type * from './model/protection.ts'
+export type { HealthPathOptions, HealthReport, LifecycleOptions, ReadinessState } from './model/readiness.ts'
 export type { RequestOptions, ResponseData } from './model/request.ts'
 export type { Rejection, ResourceDelta, Sink, Source, SourceContext, Stop } from './model/source.ts'
 export type { EndpointStats, InboundStats, MeshStats, ServiceStats } from './model/stats.ts'

@@ -24,11 +24,11 @@ export interface SharedParts {
 /** Everything of a mesh that stands before the application, put together. */
 export class InboundSide {
   readonly guard: Guard
+  /** Where requests come in. */
+  readonly entrance: Entrance
   private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
-  /** Where requests come in. */
-  readonly entrance: Entrance
 
   constructor(parsed: ParsedOptions, ground: Ground, shared: SharedParts, { passage, servers }: Life) {
     const { clock, random, emit, report } = ground
@@ -62,7 +62,6 @@ export class InboundSide {
       emit,
       report,
       began: (call) => passage.began(call),
-      opened: (call) => passage.opened(call),
       late: (call) => passage.late(call),
       enter: (call) => passage.enter(call),
       ended: (call, complete) => passage.ended(call, complete),
@@ -79,7 +78,7 @@ export class InboundSide {
     this.authenticator?.start()
   }
 
-  /** Looks at no further connection; servers that are protected stay so, and let nobody in. */
+  /** Looks at no further connection; what is protected stays so, and lets nobody in. */
   close(): void {
     this.entrance.close()
     this.authenticator?.close()

@@ -69,6 +69,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   readonly startedAt: number
   /** Clock time after which nobody waits for the answer. */
   deadline: number = Number.POSITIVE_INFINITY
+  /** How many tries led here, over all hops. */
+  attempt = 1
   requestPrincipal: RequestPrincipal | undefined = undefined
   /** What authorization decided, and which rule did; undefined where nobody authorizes. */
   decision: unknown = undefined

@@ -61,12 +61,8 @@ export class Passage {
     if (session !== undefined) servers.addSession(session)
     if (this.answersHealth(call)) return true
     servers.began(call)
-    return false
-  }
-
-  /** What it says of itself is read before anybody goes by it. */
-  opened(call: PassingCall): void {
     this.options.contexts?.read(call)
+    return false
   }
 
   /** Everybody let it pass: the last moment to find that it is too late. */

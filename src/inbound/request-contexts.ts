@@ -14,7 +14,7 @@ export interface RequestContextsOptions {
 }
 
 /** A call whose facts are still being gathered. */
-export type ReadableCall = InboundCall & { deadline: number; priority: Priority }
+export type ReadableCall = InboundCall & { deadline: number; priority: Priority; attempt: number }
 
 /** Makes of every request that comes in what the calls beneath it go by. */
 export class RequestContexts {
@@ -24,15 +24,19 @@ export class RequestContexts {
     this.options = options
   }
 
-  /** Writes down in `call` how long it may take and how much it matters, as its headers say. */
+  /**
+   * Writes down in `call` how long it may take, how much it matters and how often it was tried, as its headers say. Before anybody else
+   * looks: the guard takes from strangers what only the mesh may say, and here they may be believed.
+   */
   read(call: ReadableCall): void {
     if (!this.trusts(call)) return
     call.deadline = Math.min(call.deadline, toldDeadline(call))
     call.priority = toldPriority(call)
+    call.attempt = toldAttempt(call)
   }
 
   /** What the calls beneath `call` inherit. */
-  of(call: InboundCall): RequestContext {
+  of(call: ReadableCall): RequestContext {
     const { settings, random } = this.options
     return new RequestContext(call, this.trusts(call), settings, random)
   }
@@ -53,6 +57,12 @@ function toldDeadline(call: InboundCall): number {
   const expected = parseExpectedTimeout(call.header('x-envoy-expected-rq-timeout-ms'))
   const grpc = parseGrpcTimeout(call.header('grpc-timeout'))
   return call.startedAt + Math.min(expected ?? Number.POSITIVE_INFINITY, grpc ?? Number.POSITIVE_INFINITY)
+}
+
+/** The number in `x-envoy-attempt-count`, 1 when it is unusable. */
+function toldAttempt(call: InboundCall): number {
+  const written = call.header('x-envoy-attempt-count')
+  return written !== undefined && /^[1-9]\d{0,3}$/.test(written) ? Number(written) : 1
 }
 
 function toldPriority(call: InboundCall): Priority {

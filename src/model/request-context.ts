@@ -36,7 +36,7 @@ export class RequestContext extends Scope {
   private readBaggage: string | undefined | null = null
 
   /** @param trusted whether what the headers of `call` say of its origin is believed */
-  constructor(call: InboundCall, trusted: boolean, settings: ContextSettings, random: Random) {
+  constructor(call: InboundCall & { readonly attempt: number }, trusted: boolean, settings: ContextSettings, random: Random) {
     super()
     this.call = call
     this.trusted = trusted
@@ -45,7 +45,7 @@ export class RequestContext extends Scope {
     this.within = this
     this.notAfter = call.deadline
     this.priority = call.priority
-    this.attempt = trusted ? attemptOf(call.header('x-envoy-attempt-count')) : 1
+    this.attempt = call.attempt
   }
 
   /** The trace that came in, or one that begins here. */
@@ -73,11 +73,6 @@ export class RequestContext extends Scope {
     const value = this.call.header(name)
     return value === undefined || value.length > MAX_LANE ? NONE : [name, value]
   }
-}
-
-/** The number in `x-envoy-attempt-count`, 1 when it is unusable. */
-function attemptOf(written: string | undefined): number {
-  return written !== undefined && /^[1-9]\d{0,3}$/.test(written) ? Number(written) : 1
 }
 
 const NONE: readonly never[] = Object.freeze([])

@@ -251,8 +251,9 @@ export class AgentCall extends OutboundCall {
   /** Ends the request with an error of the mesh. */
   private fail(error: unknown, outcome: Outcome, verdict: Verdict): void {
     if (this.over) return
-    const { code } = error as { code?: MeshErrorCode }
-    if (code?.startsWith('MESH_')) this.plan.counters.countError(code)
+    // The code of a DOMException is a number.
+    const code = (error as { code?: MeshErrorCode } | null)?.code
+    if (code?.startsWith?.('MESH_')) this.plan.counters.countError(code)
     if (this.attempt !== undefined) this.endTry(this.attempt, verdict)
     this.end(outcome)
     failRequest(this.request, error)

@@ -25,6 +25,8 @@ export interface Condition {
   readonly volatile: boolean
   /** Literals of which the request has at least one where the condition holds; undefined: it may hold without any. */
   keys(attribute: Attribute): readonly Key[] | undefined
+  /** What is left to ask of a request that has `key`, one of {@link keys}; absent: the same as of any other. */
+  given?(attribute: Attribute, key: Key): Condition
   holds(question: Question, certain: boolean): boolean
 }
 
@@ -34,7 +36,7 @@ export const ALWAYS: Condition = Object.freeze({ volatile: false, keys: () => un
 /** Holds when all of its parts do. */
 export class AllOf implements Condition {
   readonly volatile: boolean
-  private readonly parts: readonly Condition[]
+  readonly parts: readonly Condition[]
 
   constructor(parts: readonly Condition[]) {
     this.parts = parts
@@ -48,6 +50,10 @@ export class AllOf implements Condition {
       if (keys !== undefined && (fewest === undefined || keys.length < fewest.length)) fewest = keys
     }
     return fewest
+  }
+
+  given(attribute: Attribute, key: Key): Condition {
+    return allOf(this.parts.map((part) => left(part, attribute, key)))
   }
 
   holds(question: Question, certain: boolean): boolean {
@@ -76,6 +82,10 @@ export class AnyOf implements Condition {
     return all
   }
 
+  given(attribute: Attribute, key: Key): Condition {
+    return this.parts.some((part) => left(part, attribute, key) === ALWAYS) ? ALWAYS : this
+  }
+
   holds(question: Question, certain: boolean): boolean {
     for (let index = 0; index < this.parts.length; index++) if ((this.parts[index] as Condition).holds(question, certain)) return true
     return false
@@ -102,11 +112,19 @@ export class Not implements Condition {
 }
 
 /** All of `parts`, as simply as it can be said. */
-export function allOf(parts: readonly Condition[]): Condition {
+export function allOf(given: readonly Condition[]): Condition {
+  const parts = given.flatMap((part) => (part instanceof AllOf ? part.parts : part === ALWAYS ? [] : [part]))
   return parts.length === 0 ? ALWAYS : parts.length === 1 ? (parts[0] as Condition) : new AllOf(parts)
 }
 
 /** One of `parts`, as simply as it can be said. */
 export function anyOf(parts: readonly Condition[]): Condition {
   return parts.length === 1 ? (parts[0] as Condition) : new AnyOf(parts)
+}
+
+/** What is left to ask of `condition` when the request has `key`. */
+export function left(condition: Condition, attribute: Attribute, key: Key): Condition {
+  const names = condition.given === undefined ? undefined : condition.keys(attribute)
+  const named = names?.some(({ text, whole }) => text === key.text && whole === key.whole) === true
+  return named ? (condition.given as NonNullable<Condition['given']>).call(condition, attribute, key) : condition
 }

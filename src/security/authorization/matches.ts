@@ -1,10 +1,10 @@
 import type { InboundCall } from '../../model/inbound-call.ts'
-import type { Attribute, Condition, Key, Question } from './condition.ts'
+import { ALWAYS, type Attribute, type Condition, type Key, type Question } from './condition.ts'
 import type { IpRanges } from './ip-ranges.ts'
-import type { Pattern, TextMatcher } from './text-matcher.ts'
-import { matcherOf } from './text-matcher.ts'
+import { matcherOf, type Pattern, type TextMatcher } from './text-matcher.ts'
 
 const SCHEME = 'spiffe://'
+const NOTHING = matcherOf([])
 
 /**
  * The peer's certificate in the words of Istio, where ids stand without `spiffe://`. A name that is no SPIFFE id is compared too,
@@ -12,30 +12,35 @@ const SCHEME = 'spiffe://'
  */
 export class PrincipalIs implements Condition {
   readonly volatile = false
-  private readonly any: boolean
-  private readonly ids: ReadonlySet<string>
+  private readonly ids: TextMatcher
   private readonly names: TextMatcher
   private readonly certainNames: TextMatcher
 
   constructor(patterns: readonly Pattern[]) {
     const bare = patterns.map(({ kind, text }) => ({ kind, text: text.startsWith(SCHEME) ? text.slice(SCHEME.length) : text }))
-    this.any = patterns.some(({ kind }) => kind === 'any')
+    const ids = bare.map(({ kind, text }) => ({ kind, text: SCHEME + text }))
     this.names = matcherOf(bare)
-    this.certainNames = matcherOf(bare.filter(({ kind, text }) => kind === 'exact' && !text.includes('/')))
-    this.ids = new Set(Array.from(this.names.exact, (name) => SCHEME + name))
+    this.ids = matcherOf(ids.filter(({ kind }) => kind === 'any' || kind === 'exact'))
+    const certain = bare.filter(({ kind, text }) => kind === 'exact' && !text.includes('/'))
+    this.certainNames = certain.length === 0 ? NOTHING : matcherOf(certain)
   }
 
   keys(attribute: Attribute): readonly Key[] | undefined {
     if (attribute !== 'principal') return undefined
     const names = this.names.keys({ prefixes: false })
-    return names && [...names, ...Array.from(this.ids, (text) => ({ text, whole: true }))]
+    return names && [...names, ...(this.ids.keys({ prefixes: false }) ?? [])]
+  }
+
+  given(_: Attribute, { text }: Key): Condition {
+    // A name that is no SPIFFE id may be the text of a key, and is looked at all the same.
+    return text.startsWith(SCHEME) ? ALWAYS : this
   }
 
   holds({ call: { principal } }: Question, certain: boolean): boolean {
     if (principal === undefined) return false
-    if (this.any) return true
+    if (this.ids.any) return true
     if (principal.trustDomain === undefined) return (certain ? this.certainNames : this.names).matches(principal.id)
-    if (this.ids.has(principal.id)) return true
+    if (this.ids.matches(principal.id)) return true
     return this.names.tests.length > 0 && this.names.matches(principal.id.slice(SCHEME.length))
   }
 }
@@ -51,6 +56,10 @@ export class AuthenticatedIs implements Condition {
 
   keys(attribute: Attribute): readonly Key[] | undefined {
     return attribute === 'principal' ? this.matcher.keys({ prefixes: false }) : undefined
+  }
+
+  given(): Condition {
+    return ALWAYS
   }
 
   holds({ call: { principal } }: Question): boolean {
@@ -69,6 +78,10 @@ export class NamespaceIs implements Condition {
 
   keys(attribute: Attribute): readonly Key[] | undefined {
     return attribute === 'namespace' ? this.matcher.keys({ prefixes: false }) : undefined
+  }
+
+  given(): Condition {
+    return ALWAYS
   }
 
   holds({ call: { principal } }: Question): boolean {
@@ -111,6 +124,10 @@ export class HostIs implements Condition {
     return attribute === 'host' ? this.matcher.keys({ prefixes: false }) : undefined
   }
 
+  given(): Condition {
+    return ALWAYS
+  }
+
   holds({ call: { hostname, host } }: Question): boolean {
     return this.matcher.matches(hostname) || this.matcher.matches(host.toLowerCase())
   }
@@ -129,6 +146,10 @@ export class MethodIs implements Condition {
     return attribute === 'method' ? this.matcher.keys({ prefixes: false }) : undefined
   }
 
+  given(): Condition {
+    return ALWAYS
+  }
+
   holds({ call: { method } }: Question): boolean {
     return this.matcher.matches(method.toUpperCase())
   }
@@ -145,6 +166,11 @@ export class PathIs implements Condition {
 
   keys(attribute: Attribute): readonly Key[] | undefined {
     return attribute === 'path' ? this.matcher.keys({ prefixes: true }) : undefined
+  }
+
+  given(): Condition {
+    // Of a template the key is only the beginning.
+    return this.matcher.tests.some(({ kind }) => kind === 'template') ? this : ALWAYS
   }
 
   holds({ path }: Question): boolean {

@@ -28,11 +28,12 @@ const NAMES = [
  */
 export function questionOf(request: AuthorizeRequest, service = ''): InboundCall {
   const problems: Problem[] = []
-  const at = new Reader(problems, ['authorize'])
+  const at = new Reader(problems, 'authorize')
   const fields = at.fields(request, NAMES) ?? {}
   const text = (name: (typeof NAMES)[number], otherwise: string): string =>
     fields[name] === undefined ? otherwise : (at.at(name).text(fields[name], 'text') ?? otherwise)
   const address = (name: 'source' | 'remote' | 'destination', otherwise: string): string => {
+    if (fields[name] === undefined) return otherwise
     const written = text(name, otherwise)
     if (isIP(written) === 0) at.at(name).tell(`expected an address, got ${JSON.stringify(written)}`)
     return written

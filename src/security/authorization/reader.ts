@@ -18,23 +18,32 @@ export type Fields<Key extends string> = { readonly [key in Key]?: unknown }
  * all of them come at once.
  */
 export class Reader {
-  private readonly path: readonly PropertyKey[]
   private readonly problems: Problem[]
   private readonly budget: { left: number }
+  /** Paths are put together when something is wrong. */
+  private readonly above: Reader | undefined
+  private readonly key: PropertyKey | undefined
 
-  constructor(problems: Problem[], path: readonly PropertyKey[] = [], budget = { left: MAX_VALUES }) {
+  constructor(problems: Problem[], key?: PropertyKey, above?: Reader) {
     this.problems = problems
-    this.path = path
-    this.budget = budget
+    this.budget = above === undefined ? { left: MAX_VALUES } : above.budget
+    this.above = above
+    this.key = key
   }
 
-  at(...keys: readonly PropertyKey[]): Reader {
-    return new Reader(this.problems, [...this.path, ...keys], this.budget)
+  at(key: PropertyKey): Reader {
+    return new Reader(this.problems, key, this)
   }
 
   tell(message: string): undefined {
-    this.problems.push({ path: this.path, message })
+    this.problems.push({ path: this.path(), message })
     return undefined
+  }
+
+  private path(): PropertyKey[] {
+    const above = this.above?.path() ?? []
+    if (this.key !== undefined) above.push(this.key)
+    return above
   }
 
   /** An object with these keys and no other. */

@@ -1,7 +1,7 @@
 import type { InboundCall } from '../../model/inbound-call.ts'
-import type { Attribute, Key } from './condition.ts'
-import { PathTrie } from './path-trie.ts'
-import type { CompiledRule, RuleNode, Search } from './search.ts'
+import { type Attribute, type Key, left } from './condition.ts'
+import { PathTable } from './path-table.ts'
+import { CompiledRule, type RuleNode, type Search } from './search.ts'
 
 /** So few rules are asked one after the other: a look-up costs as much. */
 const FEW = 4
@@ -19,13 +19,8 @@ class RuleList implements RuleNode {
     const { rules } = this
     for (let index = 0; index < rules.length; index++) {
       const rule = rules[index] as CompiledRule
-      if (search.best !== undefined && search.best.order < rule.order) return
-      search.asked = rule
-      if (rule.condition.volatile) search.volatile = true
-      if (rule.condition.holds(search, search.certain)) {
-        search.best = rule
-        return
-      }
+      rule.visit(search)
+      if (search.best !== undefined && search.best.order <= rule.order) return
     }
   }
 }
@@ -58,19 +53,16 @@ class ByText implements RuleNode {
 
 /** Rules by a literal path or the beginning of one, and those that name none. */
 class ByPath implements RuleNode {
-  private readonly whole: ReadonlyMap<string, RuleNode>
-  private readonly beginnings: PathTrie
+  private readonly table: PathTable
   private readonly rest: RuleNode | undefined
 
-  constructor(whole: ReadonlyMap<string, RuleNode>, beginnings: ReadonlyMap<string, RuleNode>, rest: RuleNode | undefined) {
-    this.whole = whole
-    this.beginnings = new PathTrie(beginnings)
+  constructor(table: PathTable, rest: RuleNode | undefined) {
+    this.table = table
     this.rest = rest
   }
 
   visit(search: Search): void {
-    if (this.whole.size > 0) this.whole.get(search.path)?.visit(search)
-    this.beginnings.visit(search)
+    this.table.visit(search)
     if (this.rest !== undefined) this.rest.visit(search)
   }
 }
@@ -91,6 +83,7 @@ function lowerHost({ host }: InboundCall): string {
  * literal in it is asked always. What is found is what a scan of all rules would find.
  */
 export function indexRules(rules: readonly CompiledRule[], attributes: readonly Attribute[] = ATTRIBUTES): RuleNode {
+  if (rules.length === 1) return rules[0] as CompiledRule
   if (rules.length <= FEW) return new RuleList(rules)
   let best: Division | undefined
   for (const attribute of attributes) {
@@ -99,12 +92,20 @@ export function indexRules(rules: readonly CompiledRule[], attributes: readonly 
   }
   if (best === undefined) return new RuleList(rules)
   const { attribute } = best
-  const left = attributes.filter((each) => each !== attribute)
-  const below = (lists: ReadonlyMap<string, readonly CompiledRule[]>): Map<string, RuleNode> =>
-    new Map(Array.from(lists, ([text, list]) => [text, indexRules(list, left)]))
-  const rest = best.rest.length === 0 ? undefined : indexRules(best.rest, left)
-  if (attribute === 'path') return new ByPath(below(best.whole), below(best.beginnings), rest)
-  return new ByText(attribute, below(best.whole), rest)
+  const others = attributes.filter((each) => each !== attribute)
+  const rest = best.rest.length === 0 ? undefined : indexRules(best.rest, others)
+  // Who comes by a literal need not be asked for it again.
+  const below = (list: readonly CompiledRule[], text: string, whole: boolean): RuleNode =>
+    indexRules(
+      list.map((rule) => new CompiledRule(rule.order, left(rule.condition, attribute, { text, whole }), rule.verdict)),
+      others,
+    )
+  if (attribute !== 'path')
+    return new ByText(attribute, new Map(Array.from(best.whole, ([text, list]) => [text, below(list, text, true)])), rest)
+  const entries = [best.whole, best.beginnings].flatMap((lists, index) =>
+    Array.from(lists, ([text, list]) => ({ text, whole: index === 0, node: below(list, text, index === 0) })),
+  )
+  return new ByPath(new PathTable(entries), rest)
 }
 
 /** Rules taken apart by the literals that they name in one attribute. */

@@ -10,6 +10,9 @@ export interface PlacedPolicy {
   readonly from: string
 }
 
+/** A decision that asked no more rules than this is made again for less than keeping it costs. */
+const CHEAP = 8
+
 const UNRESTRICTED = new Verdict({ action: 'allow', rule: '', reason: 'no policy restricts this request', from: '' })
 
 /** Decides over a fixed list of policies, as Istio does: a deny policy first; then, where there are allow policies, one of them. */
@@ -18,7 +21,8 @@ export class RuleSet {
   private readonly allow: RuleNode | undefined
   private readonly otherwise: Verdict
   private readonly search = new Search()
-  private readonly cache = new DecisionCache()
+  /** Made when there is something to keep. */
+  private cache: DecisionCache | undefined = undefined
 
   constructor(policies: readonly PlacedPolicy[]) {
     const allowing = policies.filter(({ policy }) => policy.action === 'allow')
@@ -35,15 +39,19 @@ export class RuleSet {
     const { search } = this
     search.asked = undefined
     try {
-      const kept = this.cache.get(call, path)
+      const kept = this.cache?.get(call, path)
       if (kept !== undefined) return kept
       search.call = call
       search.path = path
       search.volatile = false
+      search.steps = 0
       let found = this.deny === undefined ? undefined : search.run(this.deny, false)
       if (found === undefined && this.allow !== undefined) found = search.run(this.allow, true)
       const verdict = found === undefined ? this.otherwise : found.verdict
-      if (!search.volatile) this.cache.keep(call, path, verdict)
+      if (search.steps > CHEAP && !search.volatile) {
+        this.cache ??= new DecisionCache()
+        this.cache.keep(call, path, verdict)
+      }
       return verdict
     } catch (error) {
       failed(error)

@@ -2,8 +2,8 @@ import type { InboundCall } from '../../model/inbound-call.ts'
 import type { Condition, Question } from './condition.ts'
 import type { Verdict } from './policy.ts'
 
-/** One rule of a policy in force. */
-export class CompiledRule {
+/** One rule of a policy in force; an index over nothing else. */
+export class CompiledRule implements RuleNode {
   /** Its place among all rules: where several match, the first is named. */
   readonly order: number
   readonly condition: Condition
@@ -13,6 +13,14 @@ export class CompiledRule {
     this.order = order
     this.condition = condition
     this.verdict = verdict
+  }
+
+  visit(search: Search): void {
+    if (search.best !== undefined && search.best.order < this.order) return
+    search.asked = this
+    search.steps++
+    if (this.condition.volatile) search.volatile = true
+    if (this.condition.holds(search, search.certain)) search.best = this
   }
 }
 
@@ -31,6 +39,8 @@ export class Search implements Question {
   best: CompiledRule | undefined = undefined
   /** A rule was asked about what may differ between requests that are otherwise the same. */
   volatile = false
+  /** How many rules were asked. */
+  steps = 0
   /** The rule that is being asked, for whoever catches what it throws. */
   asked: CompiledRule | undefined = undefined
 

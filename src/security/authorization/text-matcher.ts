@@ -8,21 +8,28 @@ import { Contains, Prefix, Suffix, type TextTest } from './text-test.ts'
 export class TextMatcher {
   /** Anything there is. */
   readonly any: boolean
-  readonly exact: ReadonlySet<string>
   readonly tests: readonly TextTest[]
+  /** The one literal, where there is only that: most rules are so, and a set would cost them a look into the memory or two. */
+  private readonly only: string | undefined
+  private readonly literals: ReadonlySet<string> | undefined
   private readonly fold: boolean
 
-  constructor({ any = false, exact = [], tests = [], fold = false }: TextParts) {
+  constructor({ any = false, exact = [], tests = NO_TESTS, fold = false }: TextParts) {
     this.any = any
-    this.exact = new Set(exact)
-    this.tests = tests
+    this.tests = tests.length === 0 ? NO_TESTS : tests
+    this.only = exact.length === 1 ? exact[0] : undefined
+    this.literals = exact.length > 1 ? new Set(exact) : undefined
     this.fold = fold
+  }
+
+  get exact(): readonly string[] {
+    return this.only === undefined ? [...(this.literals ?? [])] : [this.only]
   }
 
   matches(text: string): boolean {
     if (this.any) return true
     const compared = this.fold ? text.toLowerCase() : text
-    if (this.exact.has(compared)) return true
+    if (this.only === compared || this.literals?.has(compared) === true) return true
     for (let index = 0; index < this.tests.length; index++) if ((this.tests[index] as TextTest).matches(compared)) return true
     return false
   }
@@ -30,7 +37,7 @@ export class TextMatcher {
   /** What text must be, or begin with, to match; undefined where that cannot be said. */
   keys({ prefixes }: { prefixes: boolean }): Key[] | undefined {
     if (this.any || this.fold) return undefined
-    const keys: Key[] = Array.from(this.exact, (text) => ({ text, whole: true }))
+    const keys: Key[] = this.exact.map((text) => ({ text, whole: true }))
     for (const { kind, text } of this.tests) {
       if (!prefixes || (kind !== 'prefix' && kind !== 'template') || text === '' || text === '/') return undefined
       keys.push({ text, whole: false })
@@ -38,6 +45,8 @@ export class TextMatcher {
     return keys
   }
 }
+
+const NO_TESTS: readonly TextTest[] = Object.freeze([])
 
 /** What a {@link TextMatcher} is made of. `fold`: compares without regard to case; what it is made of is in lower case then. */
 export interface TextParts {

@@ -10,7 +10,7 @@ const SETTINGS: ContextSettings = { trust: 'mesh', trace: true, forward: ['x-lan
 
 function within(settings: Partial<ContextSettings> = {}): RequestContext {
   const headers = { traceparent: `00-${TRACE}-b7ad6b7169203331-01`, tracestate: 'a=1', baggage: 'user=42', 'x-lane': 'blue' }
-  return new RequestContext(inboundCall({ headers }), true, { ...SETTINGS, ...settings }, seededRandom(1))
+  return new RequestContext({ ...inboundCall({ headers }), attempt: 1 }, true, { ...SETTINGS, ...settings }, seededRandom(1))
 }
 
 function told(written: unknown, telling: Partial<Telling> = {}): Record<string, string> {
