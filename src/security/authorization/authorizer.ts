@@ -8,7 +8,6 @@ import type {
 import type { InboundCall, InboundGate } from '../../model/inbound-call.ts'
 import { formatProvenance } from '../../model/resources.ts'
 import type { AuthorizationSnapshot, AuthorizationState } from '../../model/snapshot.ts'
-import { FoldedRules } from './folded-rules.ts'
 import { type ParsedPolicy, readPolicies, readPolicy, Verdict } from './policy.ts'
 import { type PlacedPolicy, RuleSet } from './rule-set.ts'
 
@@ -34,7 +33,6 @@ export class Authorizer implements InboundGate {
   private enforced = new RuleSet([])
   /** The same with the policies in dry run; undefined when there are none. */
   private rehearsed: RuleSet | undefined = undefined
-  private forLooseRouting = new FoldedRules([])
   private parsed = new Map<AuthorizationPolicyOptions, ParsedPolicy>()
   private policies = { enforced: 0, dryRun: 0 }
   private missing: readonly Verdict[] = []
@@ -65,7 +63,6 @@ export class Authorizer implements InboundGate {
         placed.push({ policy, from })
       }
     }
-    this.forLooseRouting = new FoldedRules(policies)
     const enforced = placed.filter(({ policy }) => !policy.dryRun)
     this.parsed = parsed
     this.missing = lost
@@ -119,11 +116,6 @@ export class Authorizer implements InboundGate {
     if (missing !== undefined) return missing
     const verdict = rules.decide(call, call.pathname, this.failed)
     if (verdict.refusal !== undefined) return verdict
-    const { loosePathname } = call
-    if (loosePathname !== undefined) {
-      const folded = this.forLooseRouting.of(rules === this.enforced).decide(call, withEndOf(call.pathname, loosePathname), this.failed)
-      if (folded.refusal !== undefined) return folded
-    }
     for (let index = 0; index < readings.length; index++) {
       const reading = rules.decide(call, readings[index] as string, this.failed)
       if (reading.refusal !== undefined) return reading
@@ -139,11 +131,6 @@ export class Authorizer implements InboundGate {
       // Whoever listens must not turn a refusal into something else.
     }
   }
-}
-
-/** The folded path, with the slash at its end if one was there: policies may well tell the two apart. */
-function withEndOf(pathname: string, folded: string): string {
-  return pathname.length > 1 && pathname.endsWith('/') && folded !== '/' ? `${folded}/` : folded
 }
 
 function withheld(why: string, from: string, pending: boolean): Verdict {

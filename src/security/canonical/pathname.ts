@@ -133,28 +133,23 @@ const EVERYTHING: PathSettings = {
 }
 
 /**
- * A path as the loosest router would read it: without case (also of what its escapes stand for, as the Kelvin sign becomes a `k`),
- * parameters, doubled and trailing slashes. It is canonical again; for comparing with what was folded alike, never to be sent anywhere.
+ * A path as the loosest router would read it: without case (after decoding, as the Kelvin sign becomes a `k`), parameters, doubled and
+ * trailing slashes. For comparing with what was folded alike, rules or requests; it is no path to be sent anywhere.
  */
 export function foldPathname(pathname: string): string {
   // `*`, and the nothing that CONNECT asks for.
   if (!pathname.startsWith('/')) return pathname
   const resolved = plainEnd(pathname) === pathname.length ? pathname : canonicalPathname(pathname, EVERYTHING)
-  const folded = foldCase(typeof resolved === 'string' ? resolved : pathname)
+  let folded = typeof resolved === 'string' ? resolved : pathname
+  if (folded.includes('%')) folded = decoded(folded)
+  folded = folded.toLowerCase()
   return folded.length > 1 && folded.endsWith('/') ? folded.slice(0, -1) : folded
 }
 
-/** The case alone, of a path or a piece of one. */
-export function foldCase(path: string): string {
-  return path.includes('%') ? path.replace(/(?:%[89A-F][0-9A-F])+|%[0-9A-F]{2}|[A-Z]+/g, foldPiece) : path.toLowerCase()
-}
-
-function foldPiece(piece: string): string {
-  if (!piece.startsWith('%')) return piece.toLowerCase()
-  if (/^%[0-7]/.test(piece)) return piece
+function decoded(path: string): string {
   try {
-    return encodeURIComponent(decodeURIComponent(piece).toLowerCase())
+    return decodeURIComponent(path)
   } catch {
-    return piece
+    return path
   }
 }

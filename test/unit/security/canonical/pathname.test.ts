@@ -162,8 +162,7 @@ describe('foldPathname', () => {
     ['/%41dmin', '/admin'],
     // Fastify folds after decoding, and the Kelvin sign becomes a k.
     ['/%E2%84%AAeys', '/keys'],
-    ['/%C3%89', '/%C3%A9'],
-    ['/A%3Bb%25C', '/a%3Bb%25c'],
+    ['/%C3%89', '/\u00e9'],
     ['/a%2Fb', '/a/b'],
     ['*', '*'],
     ['', ''],
