@@ -41,11 +41,12 @@ const KEYS = ['name', 'namespace', 'action', 'dryRun', 'rules', 'permissions', '
 /**
  * Reads one policy, or gives everything that is wrong with it; never throws.
  * @param namespace where it lives when it does not say
+ * @param folded its paths were folded for applications that route loosely
  */
-export function readPolicy(document: unknown, namespace: string): ParsedPolicy | { readonly problems: readonly Problem[] } {
+export function readPolicy(document: unknown, namespace: string, folded = false): ParsedPolicy | { readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   try {
-    const policy = read(document, new Reader(problems), namespace)
+    const policy = read(document, new Reader(problems, undefined, undefined, folded), namespace)
     return policy === undefined || problems.length > 0 ? { problems } : policy
   } catch {
     // A getter or a proxy of somebody's object; what comes from text has none.

@@ -23,12 +23,15 @@ export class Reader {
   /** Paths are put together when something is wrong. */
   private readonly above: Reader | undefined
   private readonly key: PropertyKey | undefined
+  /** Paths in it are folded, and so need not be canonical. */
+  readonly folded: boolean
 
-  constructor(problems: Problem[], key?: PropertyKey, above?: Reader) {
+  constructor(problems: Problem[], key?: PropertyKey, above?: Reader, folded = above?.folded ?? false) {
     this.problems = problems
     this.budget = above === undefined ? { left: MAX_VALUES } : above.budget
     this.above = above
     this.key = key
+    this.folded = folded
   }
 
   at(key: PropertyKey): Reader {

@@ -58,7 +58,8 @@ export const readPaths: ReadValues = (value, at) => {
       return undefined
     }
     const pattern = readPattern(each, place, 'a path such as /a, /a*, *.b or *')
-    const problem = pattern === undefined || pattern.kind === 'any' ? undefined : pathProblem(pattern.text, pattern.kind)
+    const asked = pattern !== undefined && pattern.kind !== 'any' && !at.folded
+    const problem = asked ? pathProblem(pattern.text, pattern.kind) : undefined
     return problem === undefined ? pattern : place.tell(problem)
   })
   return new PathIs(matcherOf(patterns, templates))
@@ -66,7 +67,7 @@ export const readPaths: ReadValues = (value, at) => {
 
 /** A path template, whose literals are canonical. */
 export function readPathTemplate(text: string, at: Reader): PathTemplate | undefined {
-  const problem = pathProblem(text.replaceAll(/\{\*+\}/g, 'x'), 'exact', text)
+  const problem = at.folded ? undefined : pathProblem(text.replaceAll(/\{\*+\}/g, 'x'), 'exact', text)
   return problem === undefined ? readTemplate(text, at) : at.tell(problem)
 }
 
