@@ -262,16 +262,22 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   private readHost(authority: string | undefined, scheme: string): Refusal | undefined {
     const written = this.writtenHost ?? this.authority
     if (written === undefined || written === '') return MALFORMED.noHost
-    const host = canonicalHost(written)
+    const { peer } = this
+    if (peer.lastWrittenHost !== written) {
+      peer.lastHost = canonicalHost(written)
+      peer.lastWrittenHost = written
+    }
+    const host = peer.lastHost
     if (host === undefined) return MALFORMED.host
+    this.host = host.host
+    this.hostname = host.hostname
+    if (authority === undefined && this.authority === undefined) return undefined
     for (const other of [authority, this.authority]) {
       if (other === undefined || other === written) continue
       const found = canonicalHost(other)
       if (found === undefined) return MALFORMED.host
-      if (!sameHost(found, host, scheme || (this.peer.secure ? 'https' : 'http'))) return MALFORMED.authority
+      if (!sameHost(found, host, scheme || (peer.secure ? 'https' : 'http'))) return MALFORMED.authority
     }
-    this.host = host.host
-    this.hostname = host.hostname
     return undefined
   }
 }

@@ -1,6 +1,7 @@
 import { BlockList, isIP, type Socket } from 'node:net'
 import type { Principal } from '../model/principal.ts'
 import type { Standing } from '../security/canonical/headers.ts'
+import type { CanonicalHost } from '../security/canonical/host.ts'
 
 /** What is the same for every request of a connection; read once, since each of these asks the kernel or walks a certificate. */
 export interface Peer {
@@ -14,6 +15,9 @@ export interface Peer {
   readonly standing: Standing
   /** So many names and values of headers are handed on; Node drops what is beyond. */
   readonly cutAt: number
+  /** The host that was read last: nearly always all requests of a connection ask for the same. */
+  lastHost: CanonicalHost | undefined
+  lastWrittenHost: string
 }
 
 /** Of a server without a bound of its own. */
@@ -88,6 +92,8 @@ export class Peers {
     const { servername } = connection
     const count = connection.server?.maxHeadersCount
     return {
+      lastHost: undefined,
+      lastWrittenHost: '',
       address,
       localAddress: addressOf(connection.localAddress ?? ''),
       port: connection.localPort ?? 0,

@@ -79,7 +79,7 @@ function readAll(sent: readonly Uint8Array[]): Certificate[] {
 }
 
 /** The principal behind a SPIFFE id; namespace and account where the path is as Istio writes it. */
-function principalOf({ id, trustDomain, path }: SpiffeId): Principal {
+export function principalOf({ id, trustDomain, path }: SpiffeId): Principal {
   const [, namespace, serviceAccount] = /^\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(path) ?? []
   return Object.freeze({ id, trustDomain, namespace, serviceAccount })
 }

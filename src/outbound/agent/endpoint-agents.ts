@@ -2,7 +2,7 @@ import type { Agent, AgentOptions, ClientRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { builtinModule } from '../../core/builtin-module.ts'
 import type { Endpoint } from '../../core/endpoint.ts'
-import type { Wire } from '../connections.ts'
+import type { Wire } from '../wire.ts'
 
 /** What node:http asks of an agent of ours when it has no idle socket: one more, told to `connected`. */
 export type OpenSocket = (request: unknown, connected: (error: Error | null, socket: Duplex | null) => void) => void
