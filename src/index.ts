@@ -11,6 +11,15 @@ export type { Gate, Permit, Refusal } from './core/gate.ts'
 export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
 export { createMesh, type Mesh } from './mesh.ts'
+export type {
+  BalancingOptions,
+  CookieOptions,
+  HashOnOptions,
+  LoadReportOptions,
+  SessionOptions,
+  SlowStartOptions,
+  SubsetOptions,
+} from './model/balancing.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'

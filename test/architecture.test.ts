@@ -115,6 +115,7 @@ const THIRD_PARTY: Readonly<Record<string, readonly RegExp[]>> = {
   opossum: [/^resilience\//],
   'p-retry': [/^core\/loop\.ts$/, /^resilience\/execute\.ts$/],
   'lru-cache': [/^discovery\//, /^resilience\/rate-limit\.ts$/],
+  'xxhash-wasm': [/^balancing\/xxhash64\.ts$/],
   valibot: [/^config\//, /^model\//],
   yaml: [/^config\/file\//],
 }

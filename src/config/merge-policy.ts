@@ -9,6 +9,7 @@ export interface PolicyLayer {
 
 const SECTIONS = [
   'balancing',
+  'subset',
   'timeouts',
   'retry',
   'circuitBreaker',

@@ -1,4 +1,6 @@
 import type { EndpointRecord } from './endpoint-record.ts'
+import type { LatencyRecord } from './latency-record.ts'
+import type { ReportedLoad } from './reported-load.ts'
 
 /** Where a service runs: part of a zone, of a region. */
 export interface Locality {
@@ -59,6 +61,9 @@ export class Endpoint {
   warmFrom = Number.NEGATIVE_INFINITY
   /** What outlier detection counts; made at the first answer. */
   record: EndpointRecord | undefined = undefined
+  /** What balancers go by that look at latency, and at reported load; made at the first outcome, and at the first report. */
+  latency: LatencyRecord | undefined = undefined
+  load: ReportedLoad | undefined = undefined
   /** When (clock time) a connect last failed; another endpoint is preferred for a second. */
   connectFailedAt = Number.NEGATIVE_INFINITY
   /** When (clock time) it left the configuration; undefined while it is in it. */

@@ -49,6 +49,11 @@ export function joinedHeader(raw: RawHeaders, name: string): string | undefined 
   return Array.isArray(value) ? value.join(', ') : first
 }
 
+/** `raw` and behind it the pairs of `added`, name after value. */
+export function withRawHeaders(raw: RawHeaders, added: readonly string[]): RawHeaders {
+  return [...raw, ...added.map((part) => Buffer.from(part, 'latin1'))]
+}
+
 /** Whether request headers, in any form that undici takes, contain `name` (lower case). */
 export function hasRequestHeader(headers: unknown, name: string): boolean {
   return requestHeader(headers, name) !== undefined
@@ -73,4 +78,21 @@ export function requestHeader(headers: unknown, name: string): string | undefine
     if (key.length === name.length && key.toLowerCase() === name) return String((headers as Record<string, unknown>)[key])
   }
   return undefined
+}
+
+/** Every value of `name` (lower case) in request headers of any form that undici takes. */
+export function requestHeaderValues(headers: unknown, name: string): readonly string[] {
+  if (headers === null || typeof headers !== 'object') return []
+  const values: unknown[] = []
+  const keep = (key: unknown, value: unknown): void => {
+    if (value !== undefined && value !== null && String(key).toLowerCase() === name) values.push(value)
+  }
+  if (Array.isArray(headers)) {
+    for (let index = 0; index + 1 < headers.length; index += 2) keep(headers[index], headers[index + 1])
+  } else if (typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function') {
+    for (const pair of headers as Iterable<unknown>) if (Array.isArray(pair)) keep(pair[0], pair[1])
+  } else {
+    for (const [key, value] of Object.entries(headers)) keep(key, value)
+  }
+  return values.flat().map(String)
 }

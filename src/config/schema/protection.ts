@@ -36,7 +36,7 @@ function toRate({ requests, per, burst }: { requests: number; per?: number | und
 export const rate: v.GenericSchema<unknown, RateSettings> = v.pipe(record(rateEntries), v.transform(toRate))
 
 /** The name of a header, in lower case. */
-const headerName = checked('the name of a header', (input) =>
+export const headerName = checked('the name of a header', (input) =>
   typeof input === 'string' && /^[!#$%&'*+\-.^_`|~0-9a-z]{1,256}$/i.test(input) ? input.toLowerCase() : undefined,
 )
 
