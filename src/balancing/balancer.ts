@@ -10,6 +10,10 @@ export interface Balancer {
   readonly name: string
   /** Calls of one key go to one endpoint, so that further tries of a call are its business too: it passes over what was tried. */
   readonly keyed?: boolean
+  /** True until it has built what it picks by for the first time; picks work all the same, but not as they will. */
+  readonly unprepared?: boolean
+  /** Builds that for `members` and calls back when it is there. */
+  prepare?(members: readonly Endpoint[], then: () => void): void
   /** @param members the endpoints of which the candidates are usable, likewise frozen; the candidates when nobody says */
   pick(candidates: readonly Endpoint[], call: Call, members?: readonly Endpoint[]): Endpoint | undefined
   /** An answer came from `endpoint`, or a try ended without one. What fails after its head is told twice. */

@@ -38,6 +38,14 @@ abstract class ConsistentHash implements Balancer {
     this.builder = new TableBuilder(steps, clock)
   }
 
+  get unprepared(): boolean {
+    return this.builder.empty
+  }
+
+  prepare(members: readonly Endpoint[], then: () => void): void {
+    this.builder.whenFilled(members, then)
+  }
+
   pick(candidates: readonly Endpoint[], call: Call, members: readonly Endpoint[] = candidates): Endpoint | undefined {
     const affinity = this.policy.affinityOf(call)
     if (candidates.length < 2) return candidates[0]

@@ -12,8 +12,7 @@ export class EndpointSet implements EndpointGroup {
   all: readonly Endpoint[] = EMPTY
   ejected = 0
   private candidates: readonly Endpoint[] = EMPTY
-  /** The endpoints of which the candidates are usable: all, or those of one priority. */
-  private members: readonly Endpoint[] = EMPTY
+  private memberList: readonly Endpoint[] = EMPTY
   /** `candidates` is older than the last change. Many ejections between two picks are worked out once. */
   private stale = false
   private panicPercent: number
@@ -43,6 +42,18 @@ export class EndpointSet implements EndpointGroup {
   get usable(): readonly Endpoint[] {
     if (this.stale) this.refresh()
     return this.candidates
+  }
+
+  /** The endpoints of which the usable ones are usable: all, or those of one priority. Likewise frozen. */
+  get members(): readonly Endpoint[] {
+    if (this.stale) this.refresh()
+    return this.memberList
+  }
+
+  /** Where `balancer` would send a first try, of which nobody hears. */
+  wouldPick(balancer: Balancer, call: Call): Endpoint | undefined {
+    if (this.stale) this.refresh()
+    return balancer.pick(this.candidates, call, this.memberList)
   }
 
   reconfigure(panicPercent: number): void {
@@ -98,7 +109,7 @@ export class EndpointSet implements EndpointGroup {
       const probe = this.takeProbe(call, now)
       if (probe !== undefined) return probe
     }
-    const picked = balancer.pick(this.candidates, call, this.members)
+    const picked = balancer.pick(this.candidates, call, this.memberList)
     if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return this.pickConnecting(now) ?? picked
     return picked
   }
@@ -127,10 +138,10 @@ export class EndpointSet implements EndpointGroup {
   /** For a further try. Keyed calls stay with what their key leads to next, as long as that was not tried. */
   private pickAgain(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
     if (balancer.keyed === true) {
-      const next = balancer.pick(this.candidates, call, this.members)
+      const next = balancer.pick(this.candidates, call, this.memberList)
       if (next !== undefined && !call.hasTried(next) && !refusedLately(next, now)) return next
     }
-    return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call, this.members)
+    return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call, this.memberList)
   }
 
   /**
@@ -183,7 +194,7 @@ export class EndpointSet implements EndpointGroup {
     this.stale = false
     const { all, out, degraded, panicPercent } = this
     const level = this.levels && firstLevel(this.levels, panicPercent)
-    this.members = level ?? all
+    this.memberList = level ?? all
     this.inPanic = level === undefined && all.length > 0 && (all.length - out) * 100 < panicPercent * all.length
     if (level !== undefined) {
       this.candidates = out === 0 ? level : Object.freeze(level.filter((endpoint) => !endpoint.out))

@@ -32,7 +32,7 @@ export class HashPolicy {
 
   private byKey(key: string): Affinity {
     this.hash.hash(key)
-    return { hi: this.hash.hi, lo: this.hash.lo, cookies: NO_COOKIES }
+    return { hi: this.hash.hi, lo: this.hash.lo, random: false, cookies: NO_COOKIES }
   }
 
   private byRules(call: Call): Affinity {
@@ -58,7 +58,7 @@ export class HashPolicy {
       found = true
       if (rule.terminal) break
     }
-    return found ? { hi, lo, cookies } : { hi: this.half(), lo: this.half(), cookies }
+    return found ? { hi, lo, random: false, cookies } : { hi: this.half(), lo: this.half(), random: true, cookies }
   }
 
   /** Whether the request has what the rule names; its hash then is the hasher's last. */

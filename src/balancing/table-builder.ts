@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Clock } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { HashTable, TableSteps } from './hash-table.ts'
@@ -12,6 +13,7 @@ export class TableBuilder {
   private readonly clock: Pick<Clock, 'now' | 'afterPoll'> | undefined
   private table: HashTable | undefined = undefined
   private running: TableSteps | undefined = undefined
+  private waiting: (() => void)[] = []
 
   /** @param clock without one every table is built at once */
   constructor(steps: (members: readonly Endpoint[]) => TableSteps, clock: Pick<Clock, 'now' | 'afterPoll'> | undefined) {
@@ -28,6 +30,18 @@ export class TableBuilder {
     return this.table
   }
 
+  /** There is no table yet. */
+  get empty(): boolean {
+    return this.table === undefined
+  }
+
+  /** Calls back as soon as there is a table, which is begun with `members`. */
+  whenFilled(members: readonly Endpoint[], then: () => void): void {
+    if (this.tableOf(members) !== undefined) then()
+    // Whoever lets them all go does so in a context of its own; each goes on in the one it came from.
+    else this.waiting.push(AsyncResource.bind(then))
+  }
+
   private readonly run = (): void => {
     const { clock } = this
     const endsAt = clock === undefined ? Number.POSITIVE_INFINITY : clock.now() + SLICE_MS
@@ -36,6 +50,9 @@ export class TableBuilder {
       if (step.done === true) {
         this.table = step.value
         this.running = undefined
+        const { waiting } = this
+        this.waiting = []
+        for (const then of waiting) then()
       } else if (clock !== undefined && clock.now() >= endsAt) {
         clock.afterPoll(this.run)
         return

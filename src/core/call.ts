@@ -8,6 +8,8 @@ export interface Affinity {
   /** Upper and lower half of the 64 bits. */
   readonly hi: number
   readonly lo: number
+  /** Nothing to hash was found, and the hash is a random number. */
+  readonly random: boolean
   /** Values of `Set-Cookie` that go back with the answer, so that the next call hashes to the same. */
   readonly cookies: readonly string[]
 }

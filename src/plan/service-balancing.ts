@@ -34,7 +34,8 @@ export class ServiceBalancing {
   loads: LoadWeights | undefined = undefined
   private session: Session | undefined = undefined
   private settings: BalancingSettings | undefined = undefined
-  private size = Number.POSITIVE_INFINITY
+  /** Most endpoints of each priority that this process uses. */
+  size = Number.POSITIVE_INFINITY
   /** The balancer stands in for one that cannot be made yet. */
   private standsIn = true
   private waiting: (() => void)[] = []
@@ -67,14 +68,15 @@ export class ServiceBalancing {
     return specs.length <= this.size ? specs : subsetOf(specs, this.size, this.context.identity.seed)
   }
 
-  /** No balancer can be made yet: what it hashes with is being loaded. */
+  /** No call can be sent as it will be: what the balancer hashes with is being loaded, or its first table is being built. */
   get pending(): boolean {
-    return this.standsIn
+    return this.standsIn || (this.balancer.unprepared === true && this.set.usable.length > 1)
   }
 
-  /** Calls back once there is a balancer. */
+  /** Calls back once the balancer is ready. */
   whenSettled(then: () => void): void {
     if (this.standsIn) this.waiting.push(AsyncResource.bind(then))
+    else if (this.pending) this.balancer.prepare?.(this.set.members, then)
     else then()
   }
 
@@ -82,6 +84,15 @@ export class ServiceBalancing {
     const { session, set } = this
     if (session === undefined || (call.tries > 0 && !session.strict)) return set.pick(this.balancer, call, now)
     return session.pick(call) ?? (session.binds(call) ? undefined : set.pick(this.balancer, call, now))
+  }
+
+  /** The endpoint that a first try of such a call goes to, where that is certain: by its session, or by its key. */
+  leadsTo(call: Call): Endpoint | undefined {
+    const own = this.session?.pick(call)
+    if (own !== undefined || this.balancer.keyed !== true) return own
+    const picked = this.set.wouldPick(this.balancer, call)
+    if (this.pending) return undefined
+    return call.affinity?.random === true || call.affinity?.cookies.length !== 0 ? undefined : picked
   }
 
   /** Whether the call's session leaves it no other endpoint. */
@@ -112,7 +123,7 @@ export class ServiceBalancing {
       this.settle(settings)
       return
     }
-    // Until then the former balancer serves, and the first calls of a service wait for its first.
+    // Until then the former balancer serves, and the first calls of a service wait for its first one.
     hash.when(() => {
       if (this.settings === settings) this.settle(settings)
     })
@@ -131,6 +142,6 @@ export class ServiceBalancing {
     }
     const { waiting } = this
     this.waiting = []
-    for (const then of waiting) then()
+    for (const then of waiting) this.whenSettled(then)
   }
 }

@@ -93,7 +93,7 @@ describe('what a call is hashed by', () => {
     const { cookies, hi, lo } = policy.affinityOf(request({}))
     expect(cookies).toEqual([expect.stringMatching(/^id=[0-9a-f]{16}; Max-Age=3600; Path=\/shop; HttpOnly$/)])
     const again = policy.affinityOf(request({ cookie: cookies[0]?.split(';')[0] ?? '' }))
-    expect(again).toEqual({ hi, lo, cookies: [] })
+    expect(again).toEqual({ hi, lo, random: false, cookies: [] })
     // Without a time to live none is given, and 0 is as long as the browser lives.
     expect(new HashPolicy(hash, [rule({ cookie: { name: 'id' } })], Math.random, '').affinityOf(request({})).cookies).toEqual([])
     const [brief] = new HashPolicy(hash, [rule({ cookie: { name: 'id', ttlMs: 0 } })], Math.random, '').affinityOf(request({})).cookies
