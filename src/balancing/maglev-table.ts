@@ -7,9 +7,9 @@ class MaglevTable implements HashTable {
   readonly members: readonly Endpoint[]
   readonly size: number
   /** Place of each slot's endpoint among the members, from 1 on. */
-  private readonly owners: Uint32Array
+  private readonly owners: Uint16Array | Uint32Array
 
-  constructor(members: readonly Endpoint[], owners: Uint32Array) {
+  constructor(members: readonly Endpoint[], owners: Uint16Array | Uint32Array) {
     this.members = members
     this.size = owners.length
     this.owners = owners
@@ -57,20 +57,35 @@ export class MaglevTables {
   *steps(members: readonly Endpoint[]): TableSteps {
     const sorted = yield* this.order(members)
     const { length } = sorted
-    const owners = new Uint32Array(this.size)
+    const owners = length < 0xffff ? new Uint16Array(this.size) : new Uint32Array(this.size)
     const slots = new Uint32Array(length)
+    const skips = new Uint32Array(length)
+    const places = new Uint32Array(length)
     const weights = new Float64Array(length)
     let sum = 0
     for (const { endpoint } of sorted) sum += endpoint.spec.weight
     let most = 0
     for (let index = 0; index < length; index++) {
-      const { endpoint, offset } = sorted[index] as Candidate
+      const { endpoint, offset, skip, member } = sorted[index] as Candidate
       slots[index] = offset
+      skips[index] = skip
+      places[index] = member + 1
       weights[index] = endpoint.spec.weight / sum
       most = Math.max(most, weights[index] as number)
     }
     yield
-    const filling: Filling = { sorted, slots, weights, targets: new Float64Array(length), most, owners, left: this.size, round: 1, next: 0 }
+    const filling: Filling = {
+      slots,
+      skips,
+      places,
+      weights,
+      targets: new Float64Array(length),
+      most,
+      owners,
+      left: this.size,
+      round: 1,
+      next: 0,
+    }
     while (filling.left > 0 && length > 0) {
       fill(filling, SLOTS_PER_STEP)
       yield
@@ -109,13 +124,15 @@ export class MaglevTables {
 
 /** A table under construction; Envoy's names of the last four are target weight, table index, iteration and host. */
 interface Filling {
-  readonly sorted: readonly Candidate[]
-  /** The slot that each wants next. */
+  /** The slot that each wants next, and how far it is from there to the one after it. */
   readonly slots: Uint32Array
+  readonly skips: Uint32Array
+  /** Place of each among the members, from 1 on. */
+  readonly places: Uint32Array
   readonly weights: Float64Array
   readonly targets: Float64Array
   readonly most: number
-  readonly owners: Uint32Array
+  readonly owners: Uint16Array | Uint32Array
   left: number
   round: number
   next: number
@@ -123,9 +140,9 @@ interface Filling {
 
 /** Gives `count` slots away: in each round every endpoint takes the next free one of its permutation, the light ones not in every round. */
 function fill(filling: Filling, count: number): void {
-  const { sorted, slots, weights, targets, most, owners } = filling
+  const { slots, skips, places, weights, targets, most, owners } = filling
   const size = owners.length
-  const { length } = sorted
+  const { length } = slots
   let { left, round, next } = filling
   const end = Math.max(0, left - count)
   while (left > end) {
@@ -133,13 +150,13 @@ function fill(filling: Filling, count: number): void {
     const target = targets[next] as number
     if (round * weight >= target) {
       targets[next] = target + most
-      const { skip, member } = sorted[next] as Candidate
+      const skip = skips[next] as number
       let slot = slots[next] as number
       while (owners[slot] !== NOBODY) {
         slot += skip
         if (slot >= size) slot -= size
       }
-      owners[slot] = member + 1
+      owners[slot] = places[next] as number
       slot += skip
       slots[next] = slot >= size ? slot - size : slot
       left--

@@ -1,6 +1,6 @@
 import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import { LatencyRecord } from '../core/latency-record.ts'
+import { costMs, noteAnswer, noteFailure, noteWait, spare } from '../core/latency-record.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
 import type { Balancer } from './balancer.ts'
@@ -39,18 +39,17 @@ export class PeakEwma implements Balancer {
     const refused = status === 429
     // What failed here, and never got there, says nothing of the endpoint.
     if (verdict === 'ignored' && kind !== 'aborted') return
-    endpoint.latency ??= new LatencyRecord(now)
-    const { latency } = endpoint
-    if (verdict === 'ignored') latency.atLeast(latencyMs, this.decayMs, now)
-    else if (verdict === 'failure' || refused) latency.failed(latencyMs, this.decayMs, now)
-    else latency.answered(latencyMs, this.decayMs, now)
-    if (retryAfterMs !== undefined && (refused || verdict === 'failure')) latency.spare(retryAfterMs, now)
+    if (verdict === 'ignored') noteWait(endpoint, latencyMs, this.decayMs, now)
+    else if (verdict === 'failure' || refused) noteFailure(endpoint, latencyMs, this.decayMs, now)
+    else noteAnswer(endpoint, latencyMs, this.decayMs, now)
+    if (retryAfterMs !== undefined && (refused || verdict === 'failure')) spare(endpoint, retryAfterMs, now)
   }
 
-  private costOf({ latency, inflight }: Endpoint, now: number): number {
+  private costOf(endpoint: Endpoint, now: number): number {
+    const { inflight, heard } = endpoint
     const busy = inflight > 0
-    if (busy && (latency === undefined || latency.unknown)) return UNSEEN_MS + inflight
-    return latency === undefined ? 0 : latency.costMs(this.decayMs, now, busy) * (inflight + 1)
+    if (busy && heard < 2) return UNSEEN_MS + inflight
+    return costMs(endpoint, this.decayMs, now, busy) * (inflight + 1)
   }
 }
 

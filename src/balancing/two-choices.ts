@@ -44,8 +44,8 @@ export class TwoChoices {
       first = this.weighted.draw(candidates)
       second = this.weighted.draw(candidates)
       for (let again = 0; second === first && again < MAX_DRAWS; again++) second = this.weighted.draw(candidates)
-      this.weightA = (candidates[first] as Endpoint).spec.weight
-      this.weightB = (candidates[second] as Endpoint).spec.weight
+      this.weightA = this.weighted.weightAt(first)
+      this.weightB = this.weighted.weightAt(second)
     }
     this.a = candidates[first]
     this.b = candidates[second]

@@ -2,12 +2,12 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Balancer } from './balancer.ts'
+import { Calendar } from './calendar.ts'
 import type { SlowStart } from './slow-start.ts'
 
 /**
  * Each endpoint as often as its weight says, and spread out: of any `sum of weights` picks in a row from the start it gets exactly its
- * weight. Earliest deadline first, as in Envoy: who is picked is due again 1 ÷ weight later. The heap is flat and four wide, so that
- * it stays cheap for ten thousand.
+ * weight. Earliest deadline first, as in Envoy: who is picked is due again 1 ÷ weight later.
  * Every endpoint begins at a random point of its turn, so that processes started together do not march in step.
  */
 export class WeightedRoundRobin implements Balancer {
@@ -15,10 +15,10 @@ export class WeightedRoundRobin implements Balancer {
   private readonly random: Random
   private readonly slowStart: SlowStart | undefined
   private candidates: readonly Endpoint[] = EMPTY
-  /** When each candidate is due next, in turns of the whole. */
+  /** When each candidate is due, in turns of the whole, and the time between its turns. */
   private due = new Float64Array(0)
-  /** Places of the candidates, who is due first on top. */
-  private heap = new Uint32Array(0)
+  private periods = new Float64Array(0)
+  private calendar = new Calendar(this.due, 1)
   private time = 0
 
   constructor(random: Random, slowStart?: SlowStart) {
@@ -27,14 +27,15 @@ export class WeightedRoundRobin implements Balancer {
   }
 
   pick(candidates: readonly Endpoint[], call?: Call): Endpoint | undefined {
-    if (this.candidates !== candidates) this.rebuild(candidates)
+    if (this.candidates !== candidates || this.time > MAX_TIME) this.rebuild(candidates)
     if (candidates.length < 2) return candidates[0]
-    const place = this.heap[0] as number
-    const endpoint = candidates[place] as Endpoint
-    const share = this.slowStart === undefined || call === undefined ? 1 : this.slowStart.share(endpoint, call.startedAt)
-    this.time = this.due[place] as number
-    this.due[place] = this.time + 1 / (endpoint.spec.weight * share)
-    this.sink(0)
+    const { calendar } = this
+    const index = calendar.next()
+    const endpoint = candidates[index] as Endpoint
+    let period = this.periods[index] as number
+    if (this.slowStart !== undefined && call !== undefined) period /= this.slowStart.share(endpoint, call.startedAt)
+    this.time = calendar.dueAt(index)
+    calendar.again(index, this.time + period)
     return endpoint
   }
 
@@ -43,6 +44,8 @@ export class WeightedRoundRobin implements Balancer {
     const { candidates: former, due: formerDue } = this
     const { length } = candidates
     const due = new Float64Array(length)
+    const periods = new Float64Array(length)
+    let sum = 0
     let byEndpoint: Map<Endpoint, number> | undefined
     let beside = 0
     for (let index = 0; index < length; index++) {
@@ -55,42 +58,24 @@ export class WeightedRoundRobin implements Balancer {
         byEndpoint ??= new Map(former.map((each, at) => [each, at]))
         place = byEndpoint.get(endpoint)
       }
-      if (place === undefined) due[index] = this.time + this.random() / endpoint.spec.weight
+      const { weight } = endpoint.spec
+      periods[index] = 1 / weight
+      sum += weight
+      if (place === undefined) due[index] = this.random() / weight
       else {
-        due[index] = formerDue[place] as number
+        // Time begins anew: the sums of a long life would lose their last digits.
+        due[index] = Math.max(0, (formerDue[place] as number) - this.time)
         beside = place + 1
       }
     }
     this.candidates = candidates
     this.due = due
-    this.heap = Uint32Array.from(due, (_, index) => index)
-    for (let index = (length - 2) >> 2; index >= 0; index--) this.sink(index)
-  }
-
-  private sink(from: number): void {
-    const { heap, due } = this
-    const { length } = heap
-    const place = heap[from] as number
-    const own = due[place] as number
-    let index = from
-    for (;;) {
-      const first = 4 * index + 1
-      if (first >= length) break
-      let child = first
-      let least = due[heap[first] as number] as number
-      const end = Math.min(first + 4, length)
-      for (let other = first + 1; other < end; other++) {
-        const its = due[heap[other] as number] as number
-        if (its >= least) continue
-        least = its
-        child = other
-      }
-      if (least >= own) break
-      heap[index] = heap[child] as number
-      index = child
-    }
-    heap[index] = place
+    this.periods = periods
+    this.time = 0
+    this.calendar = new Calendar(due, sum)
   }
 }
 
 const EMPTY: readonly Endpoint[] = Object.freeze([])
+/** Turns of the whole after which time begins anew. */
+const MAX_TIME = 2 ** 20

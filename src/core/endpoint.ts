@@ -28,12 +28,20 @@ export interface EndpointSpec {
  * One endpoint as it lives in this process. Its counters are keyed by service + id and outlive
  * configuration: a push, even a removal for less than a minute, makes nobody forget.
  */
-export class Endpoint {
+export class Endpoint implements LatencyRecord {
+  /** Tries under way now. */
+  inflight = 0
+  // What balancers go by that look at latency, beside what all of them read.
+  heard = 0
+  heardAt = 0
+  latencyPeak = 0
+  failing = 0
+  sparedUntil = 0
   readonly service: string
   readonly id: string
   spec: EndpointSpec
-  /** Tries under way now. */
-  inflight = 0
+  /** What balancers go by that look at reported load, made at the first report. */
+  load: ReportedLoad | undefined = undefined
   /** Tries ever sent, those that succeeded and those that failed. */
   tries = 0
   successes = 0
@@ -61,9 +69,6 @@ export class Endpoint {
   warmFrom = Number.NEGATIVE_INFINITY
   /** What outlier detection counts; made at the first answer. */
   record: EndpointRecord | undefined = undefined
-  /** What balancers go by that look at latency, and at reported load; made at the first outcome, and at the first report. */
-  latency: LatencyRecord | undefined = undefined
-  load: ReportedLoad | undefined = undefined
   /** When (clock time) a connect last failed; another endpoint is preferred for a second. */
   connectFailedAt = Number.NEGATIVE_INFINITY
   /** When (clock time) it left the configuration; undefined while it is in it. */

@@ -1,67 +1,79 @@
 import { describe, expect, it } from 'vitest'
 import { PeakEwma, SlowStart } from '../../../src/balancing/index.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
-import { LatencyRecord } from '../../../src/core/latency-record.ts'
+import { costMs, noteAnswer, noteFailure, noteWait, spare } from '../../../src/core/latency-record.ts'
 import type { Outcome } from '../../../src/core/outcome.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { callOf, endpointsOf, OK, outcomeOf, RESET, UNAVAILABLE } from '../../support/sample.ts'
 
 const DECAY = 10_000
+const fresh = (): Endpoint => endpointsOf(1)[0] as Endpoint
 
 describe('the record of latencies', () => {
   it('a longer answer counts at once, a shorter one as time passes (Finagle)', () => {
-    const record = new LatencyRecord(0)
-    record.answered(100, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBe(100)
-    record.answered(10, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBe(100)
-    record.answered(10, DECAY, 10_000)
+    const record = fresh()
+    noteAnswer(record, 100, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBe(100)
+    noteAnswer(record, 10, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBe(100)
+    noteAnswer(record, 10, DECAY, 10_000)
     // 100/e + 10·(1 − 1/e)
-    expect(record.costMs(DECAY, 10_000, false)).toBeCloseTo(100 / Math.E + 10 * (1 - 1 / Math.E), 9)
-    record.answered(300, DECAY, 10_000)
-    expect(record.costMs(DECAY, 10_000, false)).toBe(300)
-    expect(record.costMs(DECAY, 20_000, false)).toBeCloseTo(300 / Math.E, 9)
+    expect(costMs(record, DECAY, 10_000, false)).toBeCloseTo(100 / Math.E + 10 * (1 - 1 / Math.E), 2)
+    noteAnswer(record, 300, DECAY, 10_000)
+    expect(costMs(record, DECAY, 10_000, false)).toBe(300)
+    expect(costMs(record, DECAY, 20_000, false)).toBeCloseTo(300 / Math.E, 2)
   })
 
   it('what was long not heard of is for one call to look at', () => {
-    const record = new LatencyRecord(0)
-    record.answered(200, DECAY, 0)
-    expect(record.costMs(DECAY, 60_000, false)).toBeLessThan(1)
-    expect(record.costMs(DECAY, 60_000, true)).toBe(200)
+    const record = fresh()
+    noteAnswer(record, 200, DECAY, 0)
+    expect(costMs(record, DECAY, 60_000, false)).toBeLessThan(1)
+    expect(costMs(record, DECAY, 60_000, true)).toBe(200)
   })
 
   it('a wait that somebody gave up is a lower bound', () => {
-    const record = new LatencyRecord(0)
-    record.answered(10, DECAY, 0)
-    record.atLeast(5, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBe(10)
-    record.atLeast(4_000, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBe(4_000)
+    const record = fresh()
+    noteAnswer(record, 10, DECAY, 0)
+    noteWait(record, 5, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBe(10)
+    noteWait(record, 4_000, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBe(4_000)
   })
 
   it('a few failures cost little, failures alone cost five seconds', () => {
-    const record = new LatencyRecord(0)
-    for (let answer = 0; answer < 100; answer++) record.answered(10, DECAY, 0)
-    record.failed(1, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBeCloseTo(10 + 50, 6)
-    for (let answer = 0; answer < 20; answer++) record.answered(10, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBeLessThan(11)
-    for (let failure = 0; failure < 60; failure++) record.failed(1, DECAY, 0)
-    expect(record.costMs(DECAY, 0, false)).toBeGreaterThan(4_900)
+    const record = fresh()
+    for (let answer = 0; answer < 100; answer++) noteAnswer(record, 10, DECAY, 0)
+    noteFailure(record, 1, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBeCloseTo(10 + 50, 2)
+    for (let answer = 0; answer < 20; answer++) noteAnswer(record, 10, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBeLessThan(11)
+    for (let failure = 0; failure < 60; failure++) noteFailure(record, 1, DECAY, 0)
+    expect(costMs(record, DECAY, 0, false)).toBeGreaterThan(4_900)
     // And are forgotten in time.
-    expect(record.costMs(DECAY, 40_000, false)).toBeLessThan(3)
+    expect(costMs(record, DECAY, 40_000, false)).toBeLessThan(3)
+  })
+
+  it('goes on when 32 bits of milliseconds are over', () => {
+    const start = 2 ** 31 - 5_000.5
+    const record = fresh()
+    noteAnswer(record, 100, DECAY, start)
+    spare(record, 10_000, start)
+    expect(costMs(record, DECAY, start + 9_000, false)).toBeCloseTo(100 * Math.exp(-0.9) + 5_000, 1)
+    expect(costMs(record, DECAY, start + 10_001, false)).toBeCloseTo(100 * Math.exp(-1.0001), 1)
+    noteAnswer(record, 10, DECAY, start + 20_000)
+    expect(costMs(record, DECAY, start + 20_000, false)).toBeCloseTo(100 * Math.exp(-2) + 10 * (1 - Math.exp(-2)), 1)
   })
 
   it('a wish to be spared is granted for five minutes at most', () => {
-    const record = new LatencyRecord(0)
-    record.answered(10, DECAY, 0)
-    record.spare(3_000, 0)
-    expect(record.costMs(DECAY, 2_999, false)).toBeGreaterThan(5_000)
-    expect(record.costMs(DECAY, 3_000, false)).toBeLessThan(10)
-    record.spare(86_400_000, 3_000)
-    record.spare(1, 3_000)
-    expect(record.costMs(DECAY, 302_999, false)).toBeGreaterThan(4_999)
-    expect(record.costMs(DECAY, 303_000, false)).toBeLessThan(1)
+    const record = fresh()
+    noteAnswer(record, 10, DECAY, 0)
+    spare(record, 3_000, 0)
+    expect(costMs(record, DECAY, 2_999, false)).toBeGreaterThan(5_000)
+    expect(costMs(record, DECAY, 3_000, false)).toBeLessThan(10)
+    spare(record, 86_400_000, 3_000)
+    spare(record, 1, 3_000)
+    expect(costMs(record, DECAY, 302_999, false)).toBeGreaterThan(4_999)
+    expect(costMs(record, DECAY, 303_000, false)).toBeLessThan(1)
   })
 })
 
