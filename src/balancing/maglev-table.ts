@@ -36,6 +36,8 @@ interface Candidate {
   readonly skip: number
   /** Its place among the members of the table that is built. */
   member: number
+  /** The last build that it was in. */
+  build: number
 }
 
 /**
@@ -45,8 +47,10 @@ interface Candidate {
 export class MaglevTables {
   private readonly size: number
   private readonly hash: XxHash64
-  private known = new Map<Endpoint, Candidate>()
+  /** Those of the last table in the order of its members, and in the order of their keys; and how many tables there were. */
+  private placed: readonly Candidate[] = []
   private sorted: readonly Candidate[] = []
+  private build = 0
 
   /** @param size a prime */
   constructor(size: number, hash: XxHash64) {
@@ -95,30 +99,50 @@ export class MaglevTables {
 
   /** The members in the order of their keys. */
   private *order(members: readonly Endpoint[]): Generator<undefined, readonly Candidate[]> {
-    const { known: former, size, hash } = this
-    const known = new Map<Endpoint, Candidate>()
+    const { placed: former } = this
+    const build = ++this.build
+    const placed: Candidate[] = []
     const fresh: Candidate[] = []
+    let byEndpoint: Map<Endpoint, Candidate> | undefined
+    let beside = 0
     for (let index = 0; index < members.length; index++) {
       if (index % HASHES_PER_STEP === HASHES_PER_STEP - 1) yield
       const endpoint = members[index] as Endpoint
-      let candidate = former.get(endpoint)
+      let candidate: Candidate | undefined
+      // Mostly the next is the next of before, or the one after it, or somebody new stands in front of it.
+      if (former[beside]?.endpoint === endpoint) candidate = former[beside++]
+      else if (former[beside + 1]?.endpoint === endpoint) {
+        candidate = former[beside + 1]
+        beside += 2
+      } else if (former[beside] === undefined || former[beside]?.endpoint !== members[index + 1]) {
+        byEndpoint ??= new Map(former.map((each) => [each.endpoint, each]))
+        candidate = byEndpoint.get(endpoint)
+      }
       if (candidate === undefined || candidate.spec !== endpoint.spec) {
-        const key = hashKeyOf(endpoint)
-        hash.hash(key)
-        const offset = remainder(hash.hi, hash.lo, size)
-        hash.hash(key, 1n)
-        const skip = size < 2 ? 0 : remainder(hash.hi, hash.lo, size - 1) + 1
-        candidate = { endpoint, spec: endpoint.spec, key, offset, skip, member: index }
+        candidate = this.candidateOf(endpoint)
         fresh.push(candidate)
-      } else candidate.member = index
-      known.set(endpoint, candidate)
+      }
+      candidate.member = index
+      candidate.build = build
+      placed.push(candidate)
     }
-    const staying: Candidate[] = []
-    for (const candidate of this.sorted) if (known.get(candidate.endpoint) === candidate) staying.push(candidate)
+    this.placed = placed
     yield
-    this.known = known
-    this.sorted = yield* mergeSorted(staying, yield* sortBySlices(fresh))
+    this.sorted = yield* mergeSorted(
+      this.sorted.filter((candidate) => candidate.build === build),
+      yield* sortBySlices(fresh),
+    )
     return this.sorted
+  }
+
+  private candidateOf(endpoint: Endpoint): Candidate {
+    const { hash, size } = this
+    const key = hashKeyOf(endpoint)
+    hash.hash(key)
+    const offset = remainder(hash.hi, hash.lo, size)
+    hash.hash(key, 1n)
+    const skip = remainder(hash.hi, hash.lo, size - 1) + 1
+    return { endpoint, spec: endpoint.spec, key, offset, skip, member: 0, build: 0 }
   }
 }
 

@@ -144,4 +144,4 @@ const DIGITS = [
   ['hi', 16],
 ] as const
 const HASHES_PER_STEP = 1_024
-const ENTRIES_PER_STEP = 16_384
+const ENTRIES_PER_STEP = 8_192

@@ -145,6 +145,10 @@ describe("Envoy's Maglev table", () => {
     const tables = new MaglevTables(65_537, hash)
     built(tables.steps(members.slice(0, 2_000)))
     built(tables.steps(members.slice(500)))
+    // In another order, one of them with another key.
+    const [first] = members as [Endpoint]
+    first.spec = { ...first.spec, metadata: { hash_key: 'first' } }
+    built(tables.steps([...members].reverse()))
     const again = built(tables.steps(members))
     const fresh = built(new MaglevTables(65_537, hash).steps(members))
     const slots = (table: HashTable): number[] => Array.from({ length: table.size }, (_, slot) => table.memberAt(slot))
