@@ -6,24 +6,49 @@ import type { EndpointSpec } from '../core/endpoint.ts'
  * goes changes one place at most. The order stays, and nothing is copied where there are no more than `size`.
  */
 export function subsetOf(specs: readonly EndpointSpec[], size: number, seed: number): readonly EndpointSpec[] {
+  const steps = subsetSteps(specs, size, seed)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** The same, interrupted at every `yield`. */
+export function* subsetSteps(specs: readonly EndpointSpec[], size: number, seed: number): Generator<undefined, readonly EndpointSpec[]> {
   if (specs.length <= size) return specs
   const scores = new Float64Array(specs.length)
+  const leasts = new Map<number, LeastOf>()
+  for (let begin = 0; begin < specs.length; begin += SPECS_PER_STEP) {
+    if (begin > 0) yield
+    score(specs, begin, Math.min(specs.length, begin + SPECS_PER_STEP), { scores, leasts, size, seed })
+  }
+  yield
+  const taken = specs.filter((spec, index) => (scores[index] as number) <= (leasts.get(spec.priority) as LeastOf).highest)
+  return taken.length === specs.length ? specs : Object.freeze(taken)
+}
+
+interface Scoring {
+  readonly scores: Float64Array
+  readonly leasts: Map<number, LeastOf>
+  readonly size: number
+  readonly seed: number
+}
+
+// A loop of its own, since the engine makes little of loops that yield.
+function score(specs: readonly EndpointSpec[], begin: number, end: number, { scores, leasts, size, seed }: Scoring): void {
   let priority: number | undefined
   let least: LeastOf | undefined
-  const leasts = new Map<number, LeastOf>()
-  for (let index = 0; index < specs.length; index++) {
+  for (let index = begin; index < end; index++) {
     const spec = specs[index] as EndpointSpec
-    const score = scoreOf(spec.id, seed)
-    scores[index] = score
+    const its = scoreOf(spec.id, seed)
+    scores[index] = its
     if (least === undefined || spec.priority !== priority) {
       priority = spec.priority
       least = leasts.get(priority) ?? new LeastOf(size)
       leasts.set(priority, least)
     }
-    least.add(score)
+    least.add(its)
   }
-  const taken = specs.filter((spec, index) => (scores[index] as number) <= (leasts.get(spec.priority) as LeastOf).highest)
-  return taken.length === specs.length ? specs : Object.freeze(taken)
 }
 
 /** The `size` least of many numbers, as a heap with the highest of them on top. */
@@ -91,3 +116,5 @@ function scoreOf(text: string, seed: number): number {
 export function subsetSeed(service: string, instance: number): number {
   return scoreOf(service, instance) % 0x1_0000_0000
 }
+
+const SPECS_PER_STEP = 4_096

@@ -6,7 +6,7 @@ import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import { LeastRequest } from '../balancing/least-request.ts'
 import { LoadWeights } from '../balancing/load-weights.ts'
 import { Session } from '../balancing/session.ts'
-import { subsetOf } from '../balancing/subset.ts'
+import { subsetSteps } from '../balancing/subset.ts'
 import type { Call } from '../core/call.ts'
 import type { Endpoint, EndpointSpec } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
@@ -63,9 +63,9 @@ export class ServiceBalancing {
   }
 
   /** The endpoints of the configuration that this process uses. */
-  part(specs: readonly EndpointSpec[]): readonly EndpointSpec[] {
+  *part(specs: readonly EndpointSpec[]): Generator<undefined, readonly EndpointSpec[]> {
     this.offered = specs.length
-    return specs.length <= this.size ? specs : subsetOf(specs, this.size, this.context.identity.seed)
+    return specs.length <= this.size ? specs : yield* subsetSteps(specs, this.size, this.context.identity.seed)
   }
 
   /** No call can be sent as it will be: what the balancer hashes with is being loaded, or its first table is being built. */

@@ -236,7 +236,7 @@ export class ServicePlan {
   }
 
   private applyEndpoints(specs: readonly EndpointSpec[]): void {
-    this.changes.apply(this.balancing.part(specs))
+    this.changes.apply(specs)
   }
 
   /** What a change of endpoints means for the rest of the service. */
@@ -244,6 +244,7 @@ export class ServicePlan {
     const { context, set } = this
     return {
       set,
+      part: (specs) => this.balancing.part(specs),
       join: (spec, now) => {
         const endpoint = new Endpoint(this.name, spec)
         // Who joins others starts slowly; those that a service begins with have nobody to leave the load to.
