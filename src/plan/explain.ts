@@ -119,10 +119,10 @@ function candidates(plan: ServicePlan, request: ExplainedRequest): Explanation['
   })
 }
 
-function because({ set, balancer }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
-  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancer.name} chooses among all`
+function because({ set, balancing }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
+  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
   if (state === 'healthy')
-    return taken ? `chosen among the usable by ${balancer.name}` : 'a priority before its own has enough usable endpoints'
+    return taken ? `chosen among the usable by ${balancing.name}` : 'a priority before its own has enough usable endpoints'
   return `${WHY[state]}${reason === undefined ? '' : ` (${reason})`}; ${taken ? 'the others alone are too few' : LAST_RESORT}`
 }
 

@@ -52,6 +52,11 @@ export class ServiceBalancing {
     this.apply(policy)
   }
 
+  /** What chooses, in a word: the policy, also while its balancer cannot be made yet. */
+  get name(): string {
+    return this.standsIn && this.settings !== undefined ? this.settings.policy : this.balancer.name
+  }
+
   /** Takes a new policy over; true when another part of the endpoints is to be used from now on. */
   apply({ balancing, subset }: Policy): boolean {
     if (!isDeepStrictEqual(balancing, this.settings)) this.configure(balancing)
