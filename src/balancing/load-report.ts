@@ -48,14 +48,24 @@ function readJson(text: string, add: AddField): boolean {
   } catch {
     return false
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return false
+  if (!isMap(parsed)) return false
+  // Of a name that is there twice the parser keeps the last and says nothing.
+  const named = Object.values(parsed).reduce<number>(
+    (sum, each) => sum + (isMap(each) ? Object.keys(each).length : 0),
+    Object.keys(parsed).length,
+  )
+  if ((text.match(NAMES)?.length ?? 0) !== named) return false
   return Object.entries(parsed).every(([key, value]: [string, unknown]) => {
     const name = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
     if (IGNORED.has(name)) return true
     if (name !== 'named_metrics' && name !== 'utilization') return add(name, numberOf(value))
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+    if (!isMap(value)) return false
     return Object.entries(value).every(([metric, each]) => add(`${name}.${metric}`, numberOf(each)))
   })
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function numberOf(value: unknown): number {
@@ -70,4 +80,6 @@ function isField(name: string): boolean {
 const FIELDS: ReadonlySet<string> = new Set(['cpu_utilization', 'mem_utilization', 'application_utilization', 'rps_fractional', 'eps'])
 /** Fields that say nothing of utilization; `rps` gave way to `rps_fractional`. */
 const IGNORED: ReadonlySet<string> = new Set(['rps', 'request_cost'])
+/** Every name of an object in JSON text. */
+const NAMES = /"(?:[^"\\]|\\.)*"\s*:/g
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i

@@ -28,6 +28,7 @@ describe('a load report', () => {
     ['TEXT cpu_utilization:0.3,named_metrics.queue:12', { cpu_utilization: 0.3, 'named_metrics.queue': 12 }],
     ['TEXT application_utilization=1.5,rps_fractional=1e3,eps=.5', { application_utilization: 1.5, rps_fractional: 1_000, eps: 0.5 }],
     ['JSON {"cpu_utilization":0.3,"named_metrics":{"queue":12},"rps":"7"}', { cpu_utilization: 0.3, 'named_metrics.queue': 12 }],
+    ['JSON {"named_metrics":{"a\\":\\"b":1,"__proto__":2}}', { 'named_metrics.a":"b': 1, 'named_metrics.__proto__': 2 }],
     [
       'JSON {"cpuUtilization":"0.3","rpsFractional":10,"utilization":{"disk":0.1}}',
       { cpu_utilization: 0.3, rps_fractional: 10, 'utilization.disk': 0.1 },
@@ -71,6 +72,9 @@ describe('a load report', () => {
     ['JSON {"cpu_utilization":-1}'],
     ['JSON {"cpu_utilization":1,"cpuUtilization":1}'],
     ['JSON {"named_metrics":[1]}'],
+    ['JSON {"cpu_utilization":1,"cpu_utilization":2}'],
+    ['JSON {"cpu_utilization":1,"named_metrics":{"a":1,"a":2}}'],
+    ['JSON {"cpu_utilization":{"a":1}}'],
     ['JSON {"colour":1}'],
     [`BIN ${base64(double(1, Number.NaN))}`],
     [`BIN ${base64(double(1, -1))}`],
