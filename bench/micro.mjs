@@ -2,6 +2,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { do_not_optimize, measure } from 'mitata'
 import * as parts from '../node_modules/.cache/inmesh-bench/parts.js'
+import { balancers } from './balancers.mjs'
 import { contextPrices } from './context.mjs'
 
 const {
@@ -160,6 +161,7 @@ export async function micro() {
     figures[`pick least-request of ${count}`] = await price(() => do_not_optimize(set.pick(leastRequest, CALL, 0)))
     figures[`pick round-robin of ${count}`] = await price(() => do_not_optimize(set.pick(roundRobin, CALL, 0)))
   }
+  Object.assign(figures, await balancers(price))
   const breaker = new CircuitBreaker('orders', settings, one.time, quiet)
   figures['breaker admit + settle'] = await price(() => breaker.admit(CALL).settle(SUCCESS))
   figures['route + pick + admit + settle'] = await price(() => {

@@ -1,7 +1,17 @@
 // What the micro-benchmarks take apart, bundled from the sources since the package does not export it.
+
+export { BoundedLoad } from '../src/balancing/bounded-load.ts'
+export { Maglev, RingHash } from '../src/balancing/consistent-hash.ts'
 export { EndpointSet } from '../src/balancing/endpoint-set.ts'
+export { HashPolicy } from '../src/balancing/hash-policy.ts'
 export { LeastRequest } from '../src/balancing/least-request.ts'
+export { LoadWeights } from '../src/balancing/load-weights.ts'
+export { PeakEwma } from '../src/balancing/peak-ewma.ts'
+export { ReportedRoundRobin } from '../src/balancing/reported-round-robin.ts'
 export { RoundRobin } from '../src/balancing/round-robin.ts'
+export { subsetOf } from '../src/balancing/subset.ts'
+export { WeightedRoundRobin } from '../src/balancing/weighted-round-robin.ts'
+export { loadXxHash64 } from '../src/balancing/xxhash64.ts'
 export { parseMeshOptions } from '../src/config/mesh-options.ts'
 export { ConfigStore } from '../src/config/store.ts'
 export { systemClock } from '../src/core/clock.ts'

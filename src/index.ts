@@ -26,6 +26,15 @@ export type {
   TokenRuleOptions,
 } from './model/authentication.ts'
 export type * from './model/authorization.ts'
+export type {
+  BalancingOptions,
+  CookieOptions,
+  HashOnOptions,
+  LoadReportOptions,
+  SessionOptions,
+  SlowStartOptions,
+  SubsetOptions,
+} from './model/balancing.ts'
 export type { ContextOptions, CurrentRequest } from './model/context-options.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainRequest, Explanation } from './model/explanation.ts'

@@ -118,7 +118,7 @@ const THIRD_PARTY: Readonly<Record<string, readonly RegExp[]>> = {
   'lru-cache': [/^discovery\//, /^resilience\//, /^security\//],
   jose: [/^security\/jwt\//],
   re2js: [/^core\/safe-pattern\.ts$/],
-  'xxhash-wasm': [/^balancing\//],
+  'xxhash-wasm': [/^balancing\/xxhash64\.ts$/],
   valibot: [/^config\//, /^model\//],
   yaml: [/^config\/file\//],
 }

@@ -4,7 +4,13 @@ import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../src/config/mesh-options.ts'
 import { parseDuration } from '../src/core/duration.ts'
 import { ERRORS } from '../src/core/errors.ts'
-import { DEFAULT_HEALTH_CHECK, DEFAULT_POLICY, DEFAULT_SLOW_START } from '../src/model/defaults.ts'
+import {
+  DEFAULT_HEALTH_CHECK,
+  DEFAULT_LOAD_REPORTS,
+  DEFAULT_POLICY,
+  DEFAULT_SLOW_START,
+  DEFAULT_SUBSET_SIZE,
+} from '../src/model/defaults.ts'
 import { DEFAULT_RATE_LIMIT_HEADERS, DEFAULT_SHEDDING } from '../src/model/inbound-limits.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
 import { ROOT } from './support/child-script.ts'
@@ -67,10 +73,12 @@ describe('docs/defaults.md', () => {
       slowStart: DEFAULT_SLOW_START,
       shedding: DEFAULT_SHEDDING,
       rateLimitHeaders: DEFAULT_RATE_LIMIT_HEADERS,
+      loadReports: { ...DEFAULT_LOAD_REPORTS, metrics: undefined },
     }
     const documented = cells.filter(({ field }) => field.startsWith('section '))
     expect(documented.map(({ field, value }) => [field.slice(8), asInCode(field, value)]).sort()).toEqual(flat(sections).sort())
-    expect([headers, expectedStatuses, check.serviceName]).toEqual([{}, [[200, 200]], ''])
+    expect([headers, expectedStatuses, check.serviceName, DEFAULT_LOAD_REPORTS.metrics]).toEqual([{}, [[200, 200]], '', []])
+    expect(cells.find(({ written }) => written.startsWith('endpoints under subset'))?.value).toBe(`${DEFAULT_SUBSET_SIZE}`)
   })
 
   it('says what the mesh makes of no options', () => {

@@ -5,11 +5,12 @@ import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { BalancingOptions, SubsetOptions } from './balancing.ts'
 import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
 import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
-import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
+import type { HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
 import type { Source } from './source.ts'
 
@@ -28,23 +29,6 @@ export type EndpointOptions =
       /** 0 is used first. Default 0. */
       priority?: number
     }
-
-/** How endpoints are chosen. Default `least-request`. */
-export interface BalancingOptions {
-  policy?: BalancingPolicy
-  /** Leads endpoints that joined or came back up to their share. Default false. Not for `random`. */
-  slowStart?: SlowStartOptions | false
-}
-
-/** How long an endpoint takes to its full share: weight × max(minWeightPercent, (time ÷ window)^(1 ÷ aggression)). */
-export interface SlowStartOptions {
-  /** Default 30s. */
-  window?: Duration
-  /** Share of its weight that it begins with, 1–100. Default 10. */
-  minWeightPercent?: number
-  /** 1: the share grows with time; more: faster at first. 0.1–10. Default 1. */
-  aggression?: number
-}
 
 /** Asks endpoints whether they are in order. */
 export interface HealthCheckOptions {
@@ -157,6 +141,8 @@ export interface TlsOptions {
 /** Everything about how a service is called; the same shape serves as `defaults`. `false` switches a section off. */
 export interface PolicyOptions {
   balancing?: BalancingOptions
+  /** How many of the endpoints this process uses; every process others. Default `auto`: 100, or all where the policy hashes. */
+  subset?: SubsetOptions
   /** Whole call, retries and backoff included, to the last byte. Default: 15 s to the head of the answer, then `idleTimeout`. */
   timeout?: Duration
   /** TCP and TLS together. Default 2s. */

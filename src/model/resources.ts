@@ -2,8 +2,9 @@ import type { EndpointSpec } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { SanMatch } from './identity.ts'
-import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
+import type { HealthCheckType, RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
@@ -106,13 +107,6 @@ export interface OutlierSettings {
   readonly compare: 'relative' | 'absolute'
 }
 
-/** How an endpoint that joined or came back is led up to its share. */
-export interface SlowStartSettings {
-  readonly windowMs: number
-  readonly minWeightPercent: number
-  readonly aggression: number
-}
-
 /** How endpoints are probed. */
 export interface HealthCheckSettings {
   readonly type: HealthCheckType
@@ -209,7 +203,8 @@ export interface TimeoutSettings {
 
 /** The complete policy of one service; a section that is `false` is switched off. */
 export interface Policy {
-  readonly balancing: { readonly policy: BalancingPolicy; readonly slowStart: SlowStartSettings | false }
+  readonly balancing: BalancingSettings
+  readonly subset: SubsetSettings
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
   readonly circuitBreaker: BreakerSettings | false
@@ -226,7 +221,8 @@ export interface Policy {
 
 /** Sections of a {@link Policy} as one resource wrote them: fields that were not written are absent. */
 export interface PolicySections {
-  readonly balancing?: Partial<Policy['balancing']>
+  readonly balancing?: Partial<BalancingSettings>
+  readonly subset?: SubsetSettings
   readonly timeouts?: Partial<TimeoutSettings>
   readonly retry?: Partial<RetrySettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false

@@ -111,6 +111,12 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     } else if (gone || plan.set.usable.length === 0) {
       const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint
       this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
+    } else if (plan.balancing.strands(this)) {
+      const reason = "the endpoint of the call's session is gone or out of use, and the session is strict"
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
+    } else if (plan.balancing.binds(this)) {
+      plan.protections.connections.endpointRefusals++
+      this.overload("the endpoint of the call's session is full, and the session is strict")
     } else if (plan.isFull) {
       plan.protections.connections.endpointRefusals++
       this.overload(`limits.perEndpoint.maxRequests is reached at every endpoint: ${plan.protections.endpointMaxRequests} tries in flight`)

@@ -11,7 +11,7 @@ import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
-import { rawHeader } from './headers.ts'
+import { rawHeader, withRawHeaders } from './headers.ts'
 import { answerError } from './own-answer.ts'
 import { optionsForTry } from './try-options.ts'
 
@@ -160,7 +160,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     return this.plan.retry.next(this, attempt, {
       now: this.engine.time.read(),
       attempts: this.retries,
-      hasUntried: this.plan.set.hasUntried(this),
+      hasUntried: this.plan.hasUntried(this),
       replayable: this.body === undefined || this.body.replayable,
       mayResend: this.mayResend,
     })
@@ -214,10 +214,10 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const now = engine.time.read()
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
+    if (status === 429 || status >= 500) attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
     const verdict = this.judge(attempt, status, raw, now)
     if (verdict === 'failure') {
       attempt.unavailable = isUnavailableStatus(status)
-      attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
       this.observe(attempt, verdict)
       if (this.over) return
       const decision = this.decide(attempt)
@@ -228,10 +228,8 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
       }
       this.countNotAgain(decision)
       if (this.answeredInstead(attempt, status, raw, parsed, statusText)) return
-    } else {
-      attempt.verdict = verdict
     }
-    this.handOn(status, raw, parsed, statusText, now)
+    this.handOn(attempt, status, raw, parsed, statusText, now)
   }
 
   /** A fallback stands in for the answer of the service, which is held back until it does. */
@@ -251,7 +249,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
         this.brokenAnswer(attempt, new Error('it broke while a fallback was asked'))
         return
       }
-      this.handOn(status, raw, parsed, statusText, this.engine.time.read())
+      this.handOn(attempt, status, raw, parsed, statusText, this.engine.time.read())
       if (this.heldEnd !== undefined) this.attemptEnd(attempt, this.heldEnd, undefined)
       else if (!this.paused) attempt.resume()
     }
@@ -275,6 +273,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     }
     if (this.over) return
     this.rawTrailers = rawTrailers
+    this.readLoad(attempt.endpoint, rawTrailers)
     this.observe(attempt, attempt.verdict)
     this.finish(attempt)
     try {
@@ -303,6 +302,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
     this.plan.counters.latency.add(now - this.startedAt, now)
+    this.heard(attempt, 'success', raw, now)
     this.observe(attempt, 'success')
     this.rawHeaders = raw
     this.finish(attempt)
@@ -316,7 +316,17 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
   }
 
   /** The winner's head goes to the caller; from here on nothing is tried again. */
-  private handOn(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string, now: number): void {
+  private handOn(
+    { endpoint }: Attempt,
+    status: number,
+    received: RawHeaders,
+    receivedParsed: HeaderRecord | undefined,
+    statusText: string,
+    now: number,
+  ): void {
+    const marks = this.plan.balancing.marks(this, endpoint)
+    const raw = marks === undefined ? received : withRawHeaders(received, marks)
+    const parsed = marks === undefined ? receivedParsed : undefined
     this.phase = 'streaming'
     this.rawHeaders = raw
     this.lastByteAt = now

@@ -49,6 +49,11 @@ export function joinedHeader(raw: RawHeaders, name: string): string | undefined 
   return Array.isArray(value) ? value.join(', ') : first
 }
 
+/** `raw` and behind it the pairs of `added`, name after value. */
+export function withRawHeaders(raw: RawHeaders, added: readonly string[]): RawHeaders {
+  return [...raw, ...added.map((part) => Buffer.from(part, 'latin1'))]
+}
+
 /** Whether request headers, in any form that undici takes, contain `name` (lower case). */
 export function hasRequestHeader(headers: unknown, name: string): boolean {
   return requestHeader(headers, name) !== undefined
@@ -89,4 +94,17 @@ export function visitRequestHeaders<State>(
   } else {
     for (const key of Object.keys(headers)) visit(key, (headers as Record<string, unknown>)[key], state)
   }
+}
+
+/** Every value of `name` (lower case) in request headers of any form that undici takes. */
+export function requestHeaderValues(headers: unknown, name: string): readonly string[] {
+  const values: unknown[] = []
+  visitRequestHeaders(
+    headers,
+    (key, value) => {
+      if (value !== undefined && value !== null && key.toLowerCase() === name) values.push(value)
+    },
+    undefined,
+  )
+  return values.flat().map(String)
 }

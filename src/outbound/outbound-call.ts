@@ -1,4 +1,4 @@
-import type { Call, Priority } from '../core/call.ts'
+import type { Affinity, Call, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
@@ -12,7 +12,7 @@ import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
-import { hasRequestHeader, rawHeader, requestHeader } from './headers.ts'
+import { hasRequestHeader, rawHeader, requestHeader, requestHeaderValues } from './headers.ts'
 import { settlePermits } from './permits.ts'
 import { toldHeaders } from './told-headers.ts'
 
@@ -34,6 +34,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   moves = 0
   /** @internal */ scopeBefore: ScopeMember | undefined = undefined
   /** @internal */ scopeAfter: ScopeMember | undefined = undefined
+  affinity: Affinity | undefined = undefined
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
   protected readonly timeouts: TimeoutSettings
@@ -88,6 +89,10 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     return requestHeader(this.requestHeaders, name)
   }
 
+  headerValues(name: string): readonly string[] {
+    return requestHeaderValues(this.requestHeaders, name)
+  }
+
   /** Whether the limits allow one more re-send of this call. */
   protected get mayResend(): boolean {
     return this.resending || this.plan.protections.resends.room
@@ -120,15 +125,35 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     endpoint.inflight--
     if (verdict === 'success') endpoint.successes++
     else if (verdict === 'failure') endpoint.failures++
-    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now, attempt.startedAt)
+    const { now } = this.engine.time
+    this.plan.outlier.observe(endpoint, attempt, now, attempt.startedAt)
+    // Of an answer that succeeded the balancer heard when its head came.
+    if (verdict !== 'success') this.plan.balancer.observe?.(endpoint, attempt, now)
+  }
+
+  /** An answer's head, for those who balance by what endpoints do and say. */
+  protected heard(attempt: Attempt, verdict: Outcome['verdict'], raw: RawHeaders, now: number): void {
+    const { endpoint } = attempt
+    attempt.verdict = verdict
+    if (verdict === 'success') this.plan.balancer.observe?.(endpoint, attempt, now)
+    this.readLoad(endpoint, raw)
+  }
+
+  /** What an endpoint says of its load in headers or trailers. */
+  protected readLoad(endpoint: Endpoint, raw: RawHeaders): void {
+    const { loads } = this.plan.balancing
+    if (loads === undefined || raw.length === 0) return
+    loads.heard(endpoint, rawHeader(raw, 'endpoint-load-metrics'), rawHeader(raw, 'endpoint-load-metrics-bin'), this.engine.time.now)
   }
 
   /** The head of an answer: what it means, and what it says of the endpoint besides its status. */
-  protected judge({ endpoint, startedAt }: Attempt, status: number, raw: RawHeaders, now: number): Outcome['verdict'] {
+  protected judge(attempt: Attempt, status: number, raw: RawHeaders, now: number): Outcome['verdict'] {
     const { plan, engine } = this
+    const { endpoint, startedAt } = attempt
     const verdict = engine.classifier.judgeStatus(status)
     if (plan.health.active && rawHeader(raw, 'x-envoy-immediate-health-check-fail') !== undefined) plan.health.failAtOnce(endpoint)
     if (verdict === 'success') plan.outlier.answered(endpoint, startedAt, now)
+    this.heard(attempt, verdict, raw, now)
     return verdict
   }
 

@@ -1,3 +1,4 @@
+import type { Call } from '../core/call.ts'
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
@@ -47,7 +48,8 @@ function explainService(plan: ServicePlan, match: string, request: ExplainedRequ
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
-    candidates: request.gone ? [] : candidates(plan),
+    candidates: request.gone ? [] : candidates(plan, request),
+    ...subsetOf(plan),
     gates: plan.protections.explain(snapshot.from, request),
     timeouts: policy.timeouts,
     retry: {
@@ -66,6 +68,26 @@ function explainService(plan: ServicePlan, match: string, request: ExplainedRequ
   }
 }
 
+/** The request as balancers see calls. */
+function explainedCall(service: string, { host, method, path, headers }: ExplainedRequest): Call {
+  const byName = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  return {
+    service,
+    method,
+    host,
+    path,
+    idempotent: true,
+    priority: 'normal',
+    hashKey: undefined,
+    startedAt: 0,
+    deadline: Number.POSITIVE_INFINITY,
+    tries: 0,
+    moves: 0,
+    header: (name) => byName.get(name),
+    hasTried: () => false,
+  }
+}
+
 /** The answer for a host that no service has. */
 export function explainStranger(host: string, unknownHosts: 'pass' | 'refuse'): Explanation {
   return {
@@ -81,20 +103,28 @@ export function explainStranger(host: string, unknownHosts: 'pass' | 'refuse'): 
   }
 }
 
-function candidates(plan: ServicePlan): Explanation['candidates'] {
+function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> {
+  if (balancing.offered <= set.all.length) return {}
+  const because = `subset: this process uses ${balancing.size} of each priority, other processes others`
+  return { subset: { size: balancing.size, of: balancing.offered, because } }
+}
+
+function candidates(plan: ServicePlan, request: ExplainedRequest): Explanation['candidates'] {
   const { set } = plan
   const usable = new Set(set.usable)
+  const own = plan.balancing.leadsTo(explainedCall(plan.name, request))
   return set.all.map((endpoint) => {
     const { state, reason } = endpointState(endpoint)
     const taken = usable.has(endpoint)
-    return { address: endpoint.address, state, taken, because: because(plan, state, taken, reason) }
+    const why = because(plan, state, taken, reason)
+    return { address: endpoint.address, state, taken, because: endpoint === own ? `this request goes here: ${why}` : why }
   })
 }
 
-function because({ set, balancer }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
-  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancer.name} chooses among all`
+function because({ set, balancing }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
+  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
   if (state === 'healthy')
-    return taken ? `chosen among the usable by ${balancer.name}` : 'a priority before its own has enough usable endpoints'
+    return taken ? `chosen among the usable by ${balancing.name}` : 'a priority before its own has enough usable endpoints'
   return `${WHY[state]}${reason === undefined ? '' : ` (${reason})`}; ${taken ? 'the others alone are too few' : LAST_RESORT}`
 }
 

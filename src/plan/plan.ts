@@ -1,7 +1,8 @@
 import type { Snapshot } from '../model/snapshot.ts'
 import { OutboundPolicies } from '../resilience/outbound-policies.ts'
 import { HostTable } from './host-table.ts'
-import { type PlanContext, ServicePlan } from './service-plan.ts'
+import { ProcessIdentity } from './process-identity.ts'
+import { type PlanContext, type ServiceContext, ServicePlan } from './service-plan.ts'
 
 /**
  * The running side of the configuration: one {@link ServicePlan} per service, and the table of hosts. A new snapshot
@@ -11,7 +12,7 @@ export class Plan {
   table: HostTable
   /** Grows when hosts or policies change (not with endpoints): what was looked up under an older one is void. */
   version = 0
-  private readonly context: PlanContext
+  private readonly context: ServiceContext
   private readonly ownNamespace: string
   private readonly policies: OutboundPolicies
   private readonly plans = new Map<string, ServicePlan>()
@@ -21,7 +22,7 @@ export class Plan {
   /** @param ownService who the mesh is, for policies that ask whose calls they are */
   constructor(context: PlanContext, ownNamespace: string, ownService?: string) {
     this.policies = new OutboundPolicies({ service: ownService, namespace: ownNamespace }, context.time)
-    this.context = context
+    this.context = { ...context, identity: new ProcessIdentity(`${ownNamespace}/${ownService ?? ''}`, context.random) }
     this.ownNamespace = ownNamespace
     this.table = new HostTable([], ownNamespace)
   }

@@ -1,6 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
-import { createBalancer } from '../balancing/create.ts'
 import { EndpointSet } from '../balancing/endpoint-set.ts'
 import { pickWithRoom } from '../balancing/pick-with-room.ts'
 import type { Call } from '../core/call.ts'
@@ -24,7 +22,9 @@ import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames, splitHost } from './host.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
+import type { ProcessIdentity } from './process-identity.ts'
 import { Protections } from './protections.ts'
+import { ServiceBalancing } from './service-balancing.ts'
 import { ServiceCounters } from './service-counters.ts'
 
 /** What a plan needs from the mesh it belongs to. */
@@ -41,6 +41,11 @@ export interface PlanContext extends NewsDesk {
   unreachable(endpoint: Endpoint): void
 }
 
+/** The same for one service. */
+export interface ServiceContext extends PlanContext {
+  readonly identity: ProcessIdentity
+}
+
 /**
  * One service as it runs: the policy objects that calls meet, and the living state that outlives configuration.
  * A push changes the former and reconfigures the latter; nothing forgets because somebody pushed.
@@ -55,20 +60,20 @@ export class ServicePlan {
   readonly health: ServiceHealth
   snapshot: ServiceSnapshot
   policy: Policy
-  balancer: Balancer
+  readonly balancing: ServiceBalancing
   /** Asked in this order; settled in the reverse one. */
   gates: readonly Gate[]
   /** Breaker, limits, faults, fallback, policies. */
   readonly protections: Protections
   /** False once the service left the configuration: its names stay ours. */
   present = true
-  private readonly context: PlanContext
+  private readonly context: ServiceContext
   private readonly named: NamedEndpoints
   private readonly changes: EndpointChanges
   private readonly former = new Map<string, ServedName>()
 
   /** @param name how it is called in events, errors and stats */
-  constructor(name: string, snapshot: ServiceSnapshot, context: PlanContext) {
+  constructor(name: string, snapshot: ServiceSnapshot, context: ServiceContext) {
     const { policy } = snapshot
     const { time, random } = context
     this.name = name
@@ -76,7 +81,6 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
-    this.balancer = createBalancer(policy.balancing.policy, random, policy.balancing.slowStart)
     this.budget = new RetryBudget(policy.retry, time.now)
     this.retry = new RetryPolicy(policy.retry, this.budget, random)
     this.set = new EndpointSet(policy.panicPercent, random)
@@ -86,6 +90,7 @@ export class ServicePlan {
     this.health.reconfigure(policy.healthCheck)
     this.protections = new Protections(name, policy, context)
     this.gates = this.protections.gates
+    this.balancing = new ServiceBalancing(policy, this.set, context, () => this.protections.connections.busy)
     this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
@@ -99,8 +104,7 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      if (!isDeepStrictEqual(policy.balancing, this.policy.balancing))
-        this.balancer = createBalancer(policy.balancing.policy, this.context.random, policy.balancing.slowStart)
+      const repart = this.balancing.apply(policy)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
       this.retry.reconfigure(policy.retry)
@@ -109,6 +113,7 @@ export class ServicePlan {
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
+      if (repart) this.applyEndpoints(this.named.resolved)
     }
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
   }
@@ -133,14 +138,18 @@ export class ServicePlan {
     return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
 
-  /** There is nothing to dial yet, because names are being resolved for the first time. */
+  /** No call can be sent yet, because names are being resolved for the first time, or what calls are hashed with is being loaded. */
   get resolving(): boolean {
-    return this.named.pending
+    return this.named.pending || this.balancing.pending
   }
 
   /** Calls back once names were resolved, or could not be. */
   whenResolved(then: () => void): void {
-    this.named.whenSettled(then)
+    this.named.whenSettled(() => this.balancing.whenSettled(then))
+  }
+
+  get balancer(): Balancer {
+    return this.balancing.balancer
   }
 
   /** A try found that nobody can be connected at `endpoint`. */
@@ -188,10 +197,16 @@ export class ServicePlan {
 
   /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
   pick(call: Call, now: number): Endpoint | undefined {
-    const picked = this.set.pick(this.balancer, call, now)
+    const picked = this.balancing.pick(call, now)
     const { endpointMax } = this.protections
     if (picked === undefined || picked.inflight < endpointMax) return picked
+    if (this.balancing.binds(call)) return undefined
     return pickWithRoom(this.set.usable, call, endpointMax, this.context.random)
+  }
+
+  /** Whether `call` could go on to an endpoint that it did not try. */
+  hasUntried(call: Call): boolean {
+    return !this.balancing.binds(call) && this.set.hasUntried(call)
   }
 
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
@@ -229,6 +244,7 @@ export class ServicePlan {
     const { context, set } = this
     return {
       set,
+      part: (specs) => this.balancing.part(specs),
       join: (spec, now) => {
         const endpoint = new Endpoint(this.name, spec)
         // Who joins others starts slowly; those that a service begins with have nobody to leave the load to.

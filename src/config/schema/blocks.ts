@@ -108,6 +108,11 @@ export function withMethods<T>(what: string, ...methods: string[]): v.GenericSch
   )
 }
 
+/** `false` switches a section off. */
+export function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSchema<unknown, Output | false> {
+  return v.lazy((input) => (input === false ? v.literal(false) : section)) as v.GenericSchema<unknown, Output | false>
+}
+
 /** What an object with these entries becomes. */
 export type Fields<Entries extends v.ObjectEntries> = v.InferOutput<v.ObjectSchema<Entries, undefined>>
 
