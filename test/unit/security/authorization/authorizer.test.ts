@@ -18,6 +18,9 @@ const inForce = (policy: AuthorizationPolicyOptions): AuthorizationSnapshot => (
   from: { source: 'file', kind: 'authorization', namespace: 'default', name: policy.name },
 })
 
+/** So many rules that no index holds, that a decision is worth keeping. */
+const MANY = Array.from({ length: 12 }, (_, index) => deny(`many-${index}`, `*never-${index}`))
+
 /** A call that counts how often its headers are read. */
 function counting(path: string): { call: InboundCall; reads: () => number } {
   let reads = 0
@@ -162,7 +165,7 @@ describe('the authorizer', () => {
     const authorizer = new Authorizer([
       deny('a', '/a'),
       { name: 'h', action: 'deny', rules: [{ to: [{ operation: { paths: ['/h/*'] } }], ...header }] },
-      ...Array.from({ length: 10 }, (_, index) => deny(`x${index}`, `/x/${index}`)),
+      ...MANY,
     ])
     const asked = counting('/h/1')
     for (let round = 0; round < 3; round++) expect(authorizer.decide(asked.call).action).toBe('allow')
@@ -198,7 +201,7 @@ describe('the authorizer', () => {
     ],
     ['server name', { name: 'n', action: 'deny', rules: [{ when: [{ key: 'connection.sni', values: ['x'] }] }] }, { serverName: 'x' }],
   ])('a decision that was kept is not for another %s', (_, policy, change) => {
-    const authorizer = new Authorizer([policy])
+    const authorizer = new Authorizer([...MANY, policy])
     const call = inboundCall({ principal: WEB })
     expect(authorizer.decide(call).action).toBe('allow')
     expect(authorizer.decide({ ...call, ...change }).action).toBe('deny')
