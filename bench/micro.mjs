@@ -1,4 +1,5 @@
 // Prices of the parts of a call, in nanoseconds.
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { do_not_optimize, measure } from 'mitata'
 import * as parts from '../node_modules/.cache/inmesh-bench/parts.js'
 import { contextPrices } from './context.mjs'
@@ -17,6 +18,7 @@ const {
   systemClock,
   Targets,
   TimerWheel,
+  TokenAuthenticator,
   WheelEntry,
 } = parts
 
@@ -66,6 +68,26 @@ function setOf(count) {
   })
   set.replace(Array.from({ length: count }, (_, index) => new Endpoint('orders', spec(index + 1))))
   return set
+}
+
+/** A gate that has seen `count` tokens of about a kilobyte, and calls that bring them again, as texts of their own. */
+async function knownTokens(count) {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+  const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] }
+  const { inbound } = parseMeshOptions({ inbound: { authentication: { providers: { a: { issuer: 'https://a', jwks } } } } })
+  const gate = new TokenAuthenticator(inbound.authentication, { clock: systemClock, random: Math.random, service: 'web' })
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const headers = Array.from({ length: count }, (_, index) => {
+    const claims = { iss: 'https://a', sub: `u${index}`, exp: Math.floor(Date.now() / 1_000) + 3_600, scope: 'x'.repeat(400) }
+    const input = `${part({ alg: 'RS256', kid: 'k' })}.${part(claims)}`
+    return Buffer.from(`Bearer ${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`)
+  })
+  const callOf = (bytes) => {
+    const values = [bytes.toString('latin1')]
+    return { method: 'GET', hostname: 'web', pathname: '/', query: '', requestPrincipal: undefined, values: () => values }
+  }
+  for (const bytes of headers) await gate.admit(callOf(bytes))
+  return { gate, calls: headers.map(callOf) }
 }
 
 const NAMING = {
@@ -154,6 +176,10 @@ export async function micro() {
     one.time.set(wait, one.time.now + 5_000)
     one.time.remove(wait)
   })
+  const { gate, calls } = await knownTokens(100)
+  let next = 0
+  figures['a known token admitted, one of 100'] = await price(() => do_not_optimize(gate.admit(calls[next++ % 100])))
+  gate.close()
   const set = setOf(10)
   const never = new CircuitBreaker('orders', { ...settings, minRequests: Number.MAX_SAFE_INTEGER }, one.time, quiet)
   const detector = new OutlierDetector({ ...outlierSettings, consecutiveFailures: Number.MAX_SAFE_INTEGER }, set, quiet)

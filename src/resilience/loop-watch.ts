@@ -15,6 +15,8 @@ export class LoopWatch {
   refused = 0
   /** What one request costs the loop, with all that goes on beside it, in milliseconds; 0 until some have ended. */
   costMs = 0
+  /** {@link utilisation} of the last second or so. */
+  longUtilisation = 0
   private readonly clock: LoopClock
   private readonly onTurn: (turnMs: number, now: number, full: boolean) => void
   private inTurn = false
@@ -22,7 +24,7 @@ export class LoopWatch {
   private enteredAt = 0
   private lastTurnMs = 0
   private formerMs = 0
-  /** When the last measured turn ended, and how long the loop had waited by then. */
+  /** When the last measured turn ended, and how long the loop had waited before it. */
   private endedAt: number
   private idleMs: number
   private windowAt: number
@@ -85,8 +87,10 @@ export class LoopWatch {
 
   /** When the turn began in which a request comes in now. Had the loop not to wait since the last turn, this is the same hold-up. */
   private startOf(now: number): number {
-    const { clock } = this
-    const waited = clock.idleTime === undefined ? now - this.endedAt : clock.idleTime() - this.idleMs
+    // The loop waits between turns only, so that one look for each of them is enough.
+    const idleMs = this.clock.idleTime?.()
+    const waited = idleMs === undefined ? now - this.endedAt : idleMs - this.idleMs
+    this.idleMs = idleMs ?? 0
     this.formerMs = waited > WAITED_MS ? 0 : this.lastTurnMs
     return waited > WAITED_MS ? now : this.endedAt
   }
@@ -97,7 +101,6 @@ export class LoopWatch {
     this.lastTurnMs = turnMs
     this.inTurn = false
     this.endedAt = now
-    this.idleMs = this.clock.idleTime?.() ?? 0
     this.busyMs += turnMs
     this.longestMs = Math.max(this.longestMs, turnMs)
     const full = now - this.windowAt >= WINDOW_MS
@@ -113,6 +116,7 @@ export class LoopWatch {
       const costMs = (utilisation * passed) / this.ended
       this.costMs = this.costMs === 0 ? costMs : (this.costMs + costMs) / 2
     }
+    this.longUtilisation += (utilisation - this.longUtilisation) * Math.min(1, passed / LONG_MS)
     const demand = utilisation + (this.refused * this.costMs) / passed
     this.before = { longestMs: this.longestMs, demand, utilisation }
     this.windowAt = now
@@ -125,5 +129,6 @@ export class LoopWatch {
 }
 
 const WINDOW_MS = 100
+const LONG_MS = 1_000
 /** A loop that looks for events and finds some at once waits some microseconds all the same. */
 const WAITED_MS = 0.1

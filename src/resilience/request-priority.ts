@@ -1,7 +1,7 @@
 import type { Priority } from '../core/call.ts'
 
 /** The header of the mesh itself: `low`, `normal` or `high`. */
-export const MESH_PRIORITY = 'x-mesh-priority'
+const MESH_PRIORITY = 'x-mesh-priority'
 /** The header of RFC 9218. */
 const URGENCY = 'priority'
 

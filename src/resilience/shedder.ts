@@ -25,6 +25,8 @@ export class Shedder implements InboundGate, Permit {
   private readonly random: Random
   private settings: SheddingSettings
   private exempt: ReadonlySet<string>
+  /** How busy the loop shall be in an overload, 0–1. */
+  private target: number
   private refusals: ShedRefusals
   private allowed = 0
   private readonly shed = { low: 0, normal: 0, high: 0 }
@@ -44,6 +46,7 @@ export class Shedder implements InboundGate, Permit {
   constructor(settings: SheddingSettings, clock: LoopClock, random: Random) {
     this.settings = settings
     this.exempt = new Set(settings.exemptPaths)
+    this.target = targetOf(settings)
     this.refusals = new ShedRefusals(settings)
     this.random = random
     this.watch = new LoopWatch(clock, (turnMs, now, full) => this.turned(turnMs, now, full))
@@ -53,6 +56,7 @@ export class Shedder implements InboundGate, Permit {
   reconfigure(settings: SheddingSettings): void {
     this.settings = settings
     this.exempt = new Set(settings.exemptPaths)
+    this.target = targetOf(settings)
     this.refusals = new ShedRefusals(settings)
   }
 
@@ -84,7 +88,7 @@ export class Shedder implements InboundGate, Permit {
 
   stats(): SheddingStats {
     const { allowed, shed, inflight, pressure, watch } = this
-    const utilisationPercent = Math.round(watch.utilisation * 1_000) / 10
+    const utilisationPercent = Math.round(watch.longUtilisation * 1_000) / 10
     return { allowed, shed: { ...shed }, inflight, loopDelayMs: watch.delayMs, utilisationPercent, pressure }
   }
 
@@ -100,7 +104,7 @@ export class Shedder implements InboundGate, Permit {
       return this.refuse(priority, this.refusals.inflight(priority, this.random()))
     const tooLate = this.tooLate(priority, now)
     if (!this.overloaded && !tooLate) return this.take(now)
-    this.overload(now)
+    this.overload(now, this.watch.costMs)
     const drawn = priority === 'high' ? 0 : this.pressure - (priority === 'low' ? 0 : 1)
     const late = priority === 'high' ? tooLate : this.aheadMs(now) > this.roomMs * ROOM_SHARE[priority] && !this.starving(priority, now)
     if (!late && (drawn <= 0 || this.random() >= drawn)) return this.take(now)
@@ -134,7 +138,7 @@ export class Shedder implements InboundGate, Permit {
     this.inflight++
     this.allowed++
     this.takenAt = now
-    if (this.overloaded) this.workDueAt = Math.max(this.workDueAt, now) + this.watch.costMs
+    if (this.overloaded) this.workDueAt = Math.max(this.workDueAt, now) + this.watch.costMs / this.target
     return this
   }
 
@@ -144,38 +148,46 @@ export class Shedder implements InboundGate, Permit {
     return refusal
   }
 
-  private overload(now: number): void {
+  private overload(now: number, roomMs: number): void {
     if (this.overloaded) return
     this.overloaded = true
     this.until = now + HOLD_MS
-    this.roomMs = Math.max(LEAST_ROOM_MS, this.watch.costMs)
+    this.roomMs = Math.max(LEAST_ROOM_MS, roomMs)
   }
 
   /** The shortest queue that leaves the loop no time to wait is the one that costs neither time nor throughput. */
   private adapt(): void {
     const { utilisation } = this.watch
-    if (utilisation < 0.97) {
+    if (utilisation < this.target - TOLERANCE) {
       this.roomMs = Math.min(this.settings.maxLoopDelayMs, this.roomMs * 1.25)
       this.pressure *= 0.5
-    } else if (utilisation > 0.99) this.roomMs = Math.max(LEAST_ROOM_MS, this.roomMs * 0.8)
+    } else if (utilisation > this.target + TOLERANCE) this.roomMs = Math.max(LEAST_ROOM_MS, this.roomMs * 0.8)
   }
 
   private turned(turnMs: number, now: number, full: boolean): void {
-    const { maxLoopDelayMs, maxUtilisationPercent } = this.settings
+    const { maxLoopDelayMs } = this.settings
     const passed = now - this.turnedAt
     this.turnedAt = now
     this.pressure = Math.max(0, this.pressure - passed / RELIEF_MS)
-    const tooBusy = maxUtilisationPercent !== undefined && this.watch.utilisation * 100 >= maxUtilisationPercent
+    const tooBusy = this.settings.maxUtilisationPercent !== undefined && this.watch.longUtilisation >= this.target
     const standing = tooBusy || (turnMs > maxLoopDelayMs && this.watch.formerTurnMs > maxLoopDelayMs * FORMER_SHARE)
-    if (standing) this.overload(now)
+    // Where nobody waits, the room is as large as may be at first: whom it refuses is found out as it shrinks.
+    if (standing) this.overload(now, tooBusy ? maxLoopDelayMs : this.watch.costMs)
     if (!this.overloaded) return
     if (full) this.adapt()
     // A queue that was empty now and then was none.
-    if (standing || this.watch.demand >= STANDING_DEMAND) this.until = now + HOLD_MS
+    if (standing || this.watch.demand >= Math.min(STANDING_DEMAND, this.target)) this.until = now + HOLD_MS
     else if (now >= this.until) this.overloaded = false
   }
 }
 
+function targetOf({ maxUtilisationPercent = 100 }: SheddingSettings): number {
+  return Math.min(FULL, maxUtilisationPercent / 100)
+}
+
+/** As busy as a loop can be seen to be: it has to be seen that it waits a little. */
+const FULL = 0.98
+const TOLERANCE = 0.01
 /** A turn may last so much of `maxLoopDelay` until somebody of this priority is refused. */
 const DELAY_SHARE = { low: 0.5, normal: 1, high: 2 } as const
 /** And the turn before it has to have lasted so much of it. */

@@ -1,4 +1,6 @@
 import type { Principal } from '../model/principal.ts'
+import { principalOf as spiffePrincipal } from './peer-verifier.ts'
+import { parseSpiffeId } from './spiffe/spiffe-id.ts'
 
 /** One element of `X-Forwarded-Client-Cert`: what a proxy says of the certificate of whoever called it. */
 export interface ForwardedCertificate {
@@ -87,22 +89,17 @@ export function forwardedPrincipal(
 
 /** A certificate with two URIs is no SPIFFE identity, and which of the two counts nobody may choose (SPIFFE X509-SVID §2). */
 function principalOf({ uris, dns, subject }: ForwardedCertificate): Principal | undefined {
-  const [uri] = uris
-  const spiffe = uris.length === 1 && uri !== undefined ? SPIFFE_ID.exec(uri) : null
-  if (spiffe !== null) {
-    const [id, trustDomain, path = ''] = spiffe
-    const [, namespace, serviceAccount] = /^\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(path) ?? []
-    return { id, trustDomain, namespace, serviceAccount }
+  const [uri, ...more] = uris
+  if (uri !== undefined) {
+    const id = parseSpiffeId(uri)
+    return more.length > 0 || 'problem' in id || id.path === '' ? undefined : spiffePrincipal(id)
   }
-  const id = uris.length > 0 ? undefined : (dns[0] ?? subject)
+  const id = dns[0] ?? subject
   // A name that somebody was given must not pass for an identity that was proved.
-  return id === undefined || id.includes('://')
-    ? undefined
-    : { id, trustDomain: undefined, namespace: undefined, serviceAccount: undefined }
+  if (id === undefined || id.includes('://')) return undefined
+  return { id, trustDomain: undefined, namespace: undefined, serviceAccount: undefined }
 }
 
-/** SPIFFE-ID §2: no empty segments, no dots, nothing but these characters. */
-const SPIFFE_ID = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)*)$/
 const PAIR = /\s*([A-Za-z]{1,16})=(?:"((?:[^"\\]|\\.)*)"\s*|([^",;]*))(?=[,;]|$)/y
 const KEYS: ReadonlySet<string> = new Set(['by', 'hash', 'cert', 'chain', 'subject', 'uri', 'dns'])
 const REPEATED: ReadonlySet<string> = new Set(['by', 'uri', 'dns'])

@@ -12,6 +12,7 @@ import type { InboundCall } from '../../src/model/inbound-call.ts'
 import { Authorizer } from '../../src/security/authorization/authorizer.ts'
 import { readPolicy } from '../../src/security/authorization/policy.ts'
 import { questionOf } from '../../src/security/authorization/question.ts'
+import { foldPathname } from '../../src/security/canonical/pathname.ts'
 import { type InboundCallOptions, inboundCall } from '../support/inbound-call.ts'
 
 // ---- a reference that knows nothing of indexes: Istio's rules, read aloud -----------------------------------
@@ -203,12 +204,14 @@ describe('the policies, whatever they are', () => {
     expect(denied / total).toBeLessThan(0.95)
   })
 
-  it('let a request in only when every reading of its path would be', () => {
+  it('let a request of a loose application in only when its folded path would be, by what is folded alike', () => {
     fc.assert(
-      fc.property(policies, request, fc.uniqueArray(fc.constantFrom(...PATHS), { maxLength: 3 }), (given, asked, readings) => {
-        const call = inboundCall(asked)
-        const expected = [call.pathname, ...readings].every((path) => reference(given, call, path).action === 'allow')
-        expect(new Authorizer(given).decide(call, readings).action).toBe(expected ? 'allow' : 'deny')
+      fc.property(policies, request, (given, asked) => {
+        const call = { ...inboundCall(asked), loosePathname: foldPathname(inboundCall(asked).pathname) }
+        const exact = reference(given, call, call.pathname).action
+        const decided = new Authorizer(given).decide(call).action
+        // It may only take away what the policy as it is written allows.
+        if (exact === 'deny') expect(decided).toBe('deny')
       }),
       { numRuns: 200 },
     )

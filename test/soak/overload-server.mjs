@@ -1,19 +1,12 @@
 // A service that computes for some milliseconds per request, in a process of its own: `node overload-server.mjs <work ms> <door>`. It
-// sends its port over IPC, answers each message with what it counted, and ends when whoever started it does.
+// sends its port over IPC, answers each message with the CPU that it used, and ends when whoever started it does.
 import { createServer } from 'node:http'
 import process from 'node:process'
+import { createMesh } from 'inmesh'
 import { Shedder } from 'inmesh/resilience'
 
 const workMs = Number(process.argv[2])
-const SETTINGS = {
-  maxLoopDelayMs: 100,
-  maxUtilisationPercent: undefined,
-  maxInflight: undefined,
-  priorityHeader: undefined,
-  exemptPaths: ['/healthz'],
-  retryAfterMs: 1_000,
-  closeConnections: false,
-}
+const SETTINGS = { maxLoopDelayMs: 100, exemptPaths: ['/healthz'], retryAfterMs: 1_000, closeConnections: false }
 
 const clock = {
   now: () => performance.now(),
@@ -58,12 +51,13 @@ function answerOf({ code, reason, retryAfterMs }) {
   return { body, head: ['content-type', 'application/problem+json', 'content-length', String(body.length), 'retry-after', retryAfter] }
 }
 
-/** How requests come to the work: `open` without a guard, `shed` behind a Shedder. */
+/** How requests come to the work: `open` without a guard, `shed` behind a Shedder alone, `mesh` behind everything that is inbound. */
 const DOORS = {
-  open: work,
-  shed: behind(work),
-  'open-later': workLater,
-  'shed-later': behind(workLater),
+  open: () => work,
+  'open-later': () => workLater,
+  shed: () => behind(work),
+  'shed-later': () => behind(workLater),
+  mesh: () => createMesh({ inbound: { shedding: true, trustedProxies: ['127.0.0.1'] } }).handler(work),
 }
 
 function behind(listener) {
@@ -81,7 +75,7 @@ function behind(listener) {
   }
 }
 
-const server = createServer({ keepAliveTimeout: 60_000 }, DOORS[process.argv[3]])
+const server = createServer({ keepAliveTimeout: 60_000 }, DOORS[process.argv[3]]())
 server.listen(0, '127.0.0.1', 1_024, () => process.send({ listening: server.address().port }))
-process.on('message', () => process.send({ ...shedder.stats(), cpu: process.cpuUsage() }))
+process.on('message', () => process.send(process.cpuUsage()))
 process.on('disconnect', () => process.exit())

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import type { AuthorizationPolicyOptions } from '../../model/authorization.ts'
-import { readPolicy } from '../../security/authorization/policy.ts'
+import { readPolicy, rememberParsed } from '../../security/authorization/policy.ts'
 import { listOf, type Report } from './blocks.ts'
 import { namespaceName } from './service.ts'
 
@@ -29,6 +29,7 @@ export const authorizationPolicy = v.pipe(
     for (const { path, message } of 'problems' in parsed ? parsed.problems : []) if (path[0] !== 'namespace') tell(path, message)
     for (const { message } of named.issues ?? []) tell(['namespace'], message)
     if ('problems' in parsed || !named.success) return NEVER
+    rememberParsed(value as object, parsed)
     return { name: parsed.name, namespace: named.output, policy: deepFreeze(value as AuthorizationPolicyOptions) }
   }),
 ) as v.GenericSchema<unknown, ParsedAuthorizationPolicy>

@@ -7,7 +7,9 @@ import type {
 } from '../../model/authorization.ts'
 import type { InboundCall, InboundGate } from '../../model/inbound-call.ts'
 import { formatProvenance } from '../../model/resources.ts'
-import type { AuthorizationSnapshot, AuthorizationState } from '../../model/snapshot.ts'
+import type { AuthorizationState } from '../../model/snapshot.ts'
+import { ALWAYS } from './condition.ts'
+import { looseDocument } from './loose.ts'
 import { type ParsedPolicy, readPolicies, readPolicy, Verdict } from './policy.ts'
 import { type PlacedPolicy, RuleSet } from './rule-set.ts'
 
@@ -19,8 +21,6 @@ export interface AuthorizerOptions {
   readonly failed?: (error: unknown) => void
 }
 
-const NO_READINGS: readonly string[] = Object.freeze([])
-
 /**
  * Decides which requests this process takes. Policies are compiled into an index when they change; a decision looks only at those
  * that name the request's principal, host, path or method, and makes no object. Every doubt is a no: a policy that is missing, a
@@ -30,9 +30,9 @@ export class Authorizer implements InboundGate {
   readonly name = 'authorization'
   private readonly report: (error: unknown) => void
   private readonly counters = { allowed: 0, denied: 0, dryAllowed: 0, dryDenied: 0, errors: 0 }
-  private enforced = new RuleSet([])
+  private enforced = new Rules([])
   /** The same with the policies in dry run; undefined when there are none. */
-  private rehearsed: RuleSet | undefined = undefined
+  private rehearsed: Rules | undefined = undefined
   private parsed = new Map<AuthorizationPolicyOptions, ParsedPolicy>()
   private policies = { enforced: 0, dryRun: 0 }
   private missing: readonly Verdict[] = []
@@ -41,17 +41,19 @@ export class Authorizer implements InboundGate {
   constructor(policies: readonly AuthorizationPolicyOptions[] = [], { namespace = 'default', failed = () => {} }: AuthorizerOptions = {}) {
     this.report = failed
     if (policies.length === 0) return
-    const snapshots = readPolicies(policies, namespace).map(({ name, namespace: own }, index): AuthorizationSnapshot => {
-      const from = { source: 'options', kind: 'authorization', namespace: own, name } as const
-      return { name, namespace: own, policy: policies[index] as AuthorizationPolicyOptions, from }
-    })
-    this.reconfigure({ policies: snapshots, missing: [] })
+    this.enforce(
+      readPolicies(policies, namespace).map((policy, index) => {
+        const { name, namespace: own } = policy
+        const from = formatProvenance({ source: 'options', kind: 'authorization', namespace: own, name })
+        return { policy, from, document: policies[index] as AuthorizationPolicyOptions }
+      }),
+    )
   }
 
   /** Takes over other policies. Counters stay; decisions that were kept do not. */
   reconfigure({ policies, missing }: AuthorizationState): void {
     const parsed = new Map<AuthorizationPolicyOptions, ParsedPolicy>()
-    const placed: PlacedPolicy[] = []
+    const placed: WrittenPolicy[] = []
     const lost = missing.map(({ reason, from, pending }) => withheld(reason, from, pending))
     for (const { policy: document, namespace, from: provenance } of policies) {
       const from = formatProvenance(provenance)
@@ -60,42 +62,36 @@ export class Authorizer implements InboundGate {
       if ('problems' in policy) lost.push(withheld('it cannot be used', from, false))
       else {
         parsed.set(document, policy)
-        placed.push({ policy, from })
+        placed.push({ policy, from, document })
       }
     }
-    const enforced = placed.filter(({ policy }) => !policy.dryRun)
     this.parsed = parsed
     this.missing = lost
-    this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
-    this.enforced = new RuleSet(enforced)
-    this.rehearsed = enforced.length === placed.length ? undefined : new RuleSet(placed)
+    this.enforce(placed)
   }
 
-  /**
-   * The gate. `readings` are further ways in which the application may read the path, such as in lower case: the request is let in
-   * only when it would be in each of them.
-   */
-  admit(call: InboundCall, readings: readonly string[] = NO_READINGS): Permit | Refusal {
+  /** The gate. A path that the application reads loosely must be let in as it is written and as it is read. */
+  admit(call: InboundCall): Permit | Refusal {
     const { counters } = this
-    const { refusal } = this.judge(this.enforced, call, readings)
+    const { refusal } = this.judge(this.enforced, call)
     if (refusal === undefined) counters.allowed++
     else counters.denied++
     if (this.rehearsed !== undefined) {
-      if (this.judge(this.rehearsed, call, readings).action === 'allow') counters.dryAllowed++
+      if (this.judge(this.rehearsed, call).action === 'allow') counters.dryAllowed++
       else counters.dryDenied++
     }
     return refusal ?? FREE_PERMIT
   }
 
   /** The decision and its reason; counts nothing. The same object for every request that the same rule decides. */
-  decide(call: InboundCall, readings: readonly string[] = NO_READINGS): AuthorizationDecision {
-    return this.judge(this.enforced, call, readings)
+  decide(call: InboundCall): AuthorizationDecision {
+    return this.judge(this.enforced, call)
   }
 
   /** The decision as plain data, with what the policies in dry run would make of it. */
-  explain(call: InboundCall, readings: readonly string[] = NO_READINGS): AuthorizationAnswer {
-    const answer = plain(this.judge(this.enforced, call, readings))
-    return this.rehearsed === undefined ? answer : { ...answer, dryRun: plain(this.judge(this.rehearsed, call, readings)) }
+  explain(call: InboundCall): AuthorizationAnswer {
+    const answer = plain(this.judge(this.enforced, call))
+    return this.rehearsed === undefined ? answer : { ...answer, dryRun: plain(this.judge(this.rehearsed, call)) }
   }
 
   get stats(): AuthorizationStats {
@@ -111,16 +107,21 @@ export class Authorizer implements InboundGate {
     }
   }
 
-  private judge(rules: RuleSet, call: InboundCall, readings: readonly string[]): Verdict {
+  private enforce(placed: readonly WrittenPolicy[]): void {
+    const enforced = placed.filter(({ policy }) => !policy.dryRun)
+    this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
+    this.enforced = new Rules(enforced)
+    this.rehearsed = enforced.length === placed.length ? undefined : new Rules(placed)
+  }
+
+  private judge(rules: Rules, call: InboundCall): Verdict {
     const [missing] = this.missing
     if (missing !== undefined) return missing
-    const verdict = rules.decide(call, call.pathname, this.failed)
-    if (verdict.refusal !== undefined) return verdict
-    for (let index = 0; index < readings.length; index++) {
-      const reading = rules.decide(call, readings[index] as string, this.failed)
-      if (reading.refusal !== undefined) return reading
-    }
-    return verdict
+    const verdict = rules.written.decide(call, call.pathname, this.failed)
+    const { loosePathname } = call
+    if (verdict.refusal !== undefined || loosePathname === undefined) return verdict
+    const read = rules.loose().decide(call, loosePathname, this.failed)
+    return read.refusal === undefined ? verdict : read
   }
 
   private readonly failed = (error: unknown): void => {
@@ -130,6 +131,37 @@ export class Authorizer implements InboundGate {
     } catch {
       // Whoever listens must not turn a refusal into something else.
     }
+  }
+}
+
+/** A policy and the document that it was read from. */
+interface WrittenPolicy extends PlacedPolicy {
+  readonly document: AuthorizationPolicyOptions
+}
+
+/** Policies as they are written and, once an application that routes loosely asks, for its reading of paths. */
+class Rules {
+  readonly written: RuleSet
+  private readonly policies: readonly WrittenPolicy[]
+  private folded: RuleSet | undefined = undefined
+
+  constructor(policies: readonly WrittenPolicy[]) {
+    this.policies = policies
+    this.written = new RuleSet(policies)
+  }
+
+  loose(): RuleSet {
+    this.folded ??= new RuleSet(
+      this.policies.map(({ policy, from, document }) => {
+        const loose = readPolicy(looseDocument(document), policy.namespace, true)
+        // Folding makes no document worse; if it did, it would have to be a no.
+        return {
+          from,
+          policy: 'problems' in loose ? { ...policy, action: 'deny', rules: [{ place: 'rules', condition: ALWAYS }] } : loose,
+        }
+      }),
+    )
+    return this.folded
   }
 }
 

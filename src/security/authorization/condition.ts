@@ -34,7 +34,7 @@ export interface Condition {
 export const ALWAYS: Condition = Object.freeze({ volatile: false, keys: () => undefined, holds: () => true })
 
 /** Holds when all of its parts do. */
-export class AllOf implements Condition {
+class AllOf implements Condition {
   readonly volatile: boolean
   readonly parts: readonly Condition[]
 
@@ -63,7 +63,7 @@ export class AllOf implements Condition {
 }
 
 /** Holds when one of its parts does. */
-export class AnyOf implements Condition {
+class AnyOf implements Condition {
   readonly volatile: boolean
   private readonly parts: readonly Condition[]
 
@@ -113,7 +113,8 @@ export class Not implements Condition {
 
 /** All of `parts`, as simply as it can be said. */
 export function allOf(given: readonly Condition[]): Condition {
-  const parts = given.flatMap((part) => (part instanceof AllOf ? part.parts : part === ALWAYS ? [] : [part]))
+  const plain = given.every((part) => !(part instanceof AllOf) && part !== ALWAYS)
+  const parts = plain ? given : given.flatMap((part) => (part instanceof AllOf ? part.parts : part === ALWAYS ? [] : [part]))
   return parts.length === 0 ? ALWAYS : parts.length === 1 ? (parts[0] as Condition) : new AllOf(parts)
 }
 

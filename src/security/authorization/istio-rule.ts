@@ -16,70 +16,73 @@ const readRequestPrincipals: ReadValues = (value, at) =>
 const readNamespaces: ReadValues = (value, at) => new NamespaceIs(readPatterns(value, at, 'namespaces'))
 
 /** `account` lives in the namespace of the policy. */
-function readServiceAccounts(namespace: string): ReadValues {
-  return (value, at) =>
-    new ServiceAccountIs(
-      at.list(value, 'service accounts', (each, place) => {
-        const found = typeof each === 'string' ? /^(?:([^/*]+)\/)?([^/*]+)$/.exec(each) : null
-        return found === null ? place.tell('expected account or namespace/account') : `${found[1] ?? namespace}/${found[2]}`
-      }),
-    )
+const readServiceAccounts: ReadValues = (value, at, namespace) =>
+  new ServiceAccountIs(
+    at.list(value, 'service accounts', (each, place) => {
+      const found = typeof each === 'string' ? /^(?:([^/*]+)\/)?([^/*]+)$/.exec(each) : null
+      return found === null ? place.tell('expected account or namespace/account') : `${found[1] ?? namespace}/${found[2]}`
+    }),
+  )
+
+/** Fields that may be written, each with its negation. */
+interface Table {
+  readonly rows: readonly (readonly [is: string, not: string, read: ReadValues])[]
+  readonly names: readonly string[]
 }
 
-type Table<Field extends string> = readonly (readonly [is: Field, not: Field, read: ReadValues])[]
-
-function sourceTable(namespace: string): Table<keyof AuthorizationSource> {
-  return [
-    ['principals', 'notPrincipals', readPrincipals],
-    ['requestPrincipals', 'notRequestPrincipals', readRequestPrincipals],
-    ['namespaces', 'notNamespaces', readNamespaces],
-    ['serviceAccounts', 'notServiceAccounts', readServiceAccounts(namespace)],
-    ['ipBlocks', 'notIpBlocks', readAddresses('peerAddress')],
-    ['remoteIpBlocks', 'notRemoteIpBlocks', readAddresses('remoteAddress')],
-  ]
+function tableOf<Field extends string>(...rows: readonly (readonly [is: Field, not: Field, read: ReadValues])[]): Table {
+  return { rows, names: rows.flatMap((row) => row.slice(0, 2) as string[]) }
 }
 
-const OPERATION_TABLE: Table<keyof AuthorizationOperation> = [
+const SOURCE = tableOf<keyof AuthorizationSource>(
+  ['principals', 'notPrincipals', readPrincipals],
+  ['requestPrincipals', 'notRequestPrincipals', readRequestPrincipals],
+  ['namespaces', 'notNamespaces', readNamespaces],
+  ['serviceAccounts', 'notServiceAccounts', readServiceAccounts],
+  ['ipBlocks', 'notIpBlocks', readAddresses('peerAddress')],
+  ['remoteIpBlocks', 'notRemoteIpBlocks', readAddresses('remoteAddress')],
+)
+
+const OPERATION = tableOf<keyof AuthorizationOperation>(
   ['hosts', 'notHosts', readHosts],
   ['ports', 'notPorts', readPorts],
   ['methods', 'notMethods', readMethods],
   ['paths', 'notPaths', readPaths],
-]
+)
 
 /** Reads one of `rules`, with Istio's own checks: what would match nothing by mistake is refused. */
 export function readRule(value: unknown, at: Reader, namespace: string): Condition | undefined {
   const rule = at.fields(value, ['from', 'to', 'when'])
   if (rule === undefined) return undefined
   const parts: Condition[] = []
-  if (rule.from !== undefined) parts.push(readAlternatives(rule.from, at.at('from'), 'source', sourceTable(namespace)))
-  if (rule.to !== undefined) parts.push(readAlternatives(rule.to, at.at('to'), 'operation', OPERATION_TABLE))
-  if (rule.when !== undefined) parts.push(...at.at('when').list(rule.when, 'conditions', readWhen))
+  if (rule.from !== undefined) parts.push(readAlternatives(rule.from, at.at('from'), 'source', SOURCE, namespace))
+  if (rule.to !== undefined) parts.push(readAlternatives(rule.to, at.at('to'), 'operation', OPERATION, namespace))
+  if (rule.when !== undefined) parts.push(...at.at('when').list(rule.when, 'conditions', (each, place) => readWhen(each, place, namespace)))
   return allOf(parts)
 }
 
-function readAlternatives(value: unknown, at: Reader, key: string, table: Table<string>): Condition {
+function readAlternatives(value: unknown, at: Reader, key: string, table: Table, namespace: string): Condition {
   return anyOf(
     at.list(value, `{ ${key} }`, (each, place) => {
       const wrapper = place.fields(each, [key])
-      return wrapper === undefined ? undefined : readFields(wrapper[key], place.at(key), table)
+      return wrapper === undefined ? undefined : readFields(wrapper[key], place.at(key), table, namespace)
     }),
   )
 }
 
-function readFields(value: unknown, at: Reader, table: Table<string>): Condition | undefined {
-  const names = table.flatMap((row) => row.slice(0, 2) as string[])
+function readFields(value: unknown, at: Reader, { rows, names }: Table, namespace: string): Condition | undefined {
   const fields = at.fields(value, names)
   if (fields === undefined) return undefined
-  if (Object.keys(fields).length === 0) return at.tell(`expected at least one of ${names.join(', ')}`)
+  if (Object.keys(value as object).length === 0) return at.tell(`expected at least one of ${names.join(', ')}`)
   const parts: Condition[] = []
-  for (const [is, not, read] of table) {
-    if (fields[is] !== undefined) parts.push(read(fields[is], at.at(is)))
-    if (fields[not] !== undefined) parts.push(new Not(read(fields[not], at.at(not))))
+  for (const [is, not, read] of rows) {
+    if (fields[is] !== undefined) parts.push(read(fields[is], at.at(is), namespace))
+    if (fields[not] !== undefined) parts.push(new Not(read(fields[not], at.at(not), namespace)))
   }
   return allOf(parts)
 }
 
-function readWhen(value: unknown, at: Reader): Condition | undefined {
+function readWhen(value: unknown, at: Reader, namespace: string): Condition | undefined {
   const fields = at.fields(value, ['key', 'values', 'notValues'])
   if (fields === undefined) return undefined
   const key = at.at('key').text(fields.key, 'a key such as request.headers[x-team] or source.ip')
@@ -87,8 +90,8 @@ function readWhen(value: unknown, at: Reader): Condition | undefined {
   if (fields.values === undefined && fields.notValues === undefined) return at.tell('expected values or notValues')
   if (read === undefined) return undefined
   const parts: Condition[] = []
-  if (fields.values !== undefined) parts.push(read(texts(fields.values), at.at('values')))
-  if (fields.notValues !== undefined) parts.push(new Not(read(texts(fields.notValues), at.at('notValues'))))
+  if (fields.values !== undefined) parts.push(read(texts(fields.values), at.at('values'), namespace))
+  if (fields.notValues !== undefined) parts.push(new Not(read(texts(fields.notValues), at.at('notValues'), namespace)))
   return allOf(parts)
 }
 

@@ -41,16 +41,28 @@ const KEYS = ['name', 'namespace', 'action', 'dryRun', 'rules', 'permissions', '
 /**
  * Reads one policy, or gives everything that is wrong with it; never throws.
  * @param namespace where it lives when it does not say
+ * @param folded its paths were folded for applications that route loosely
  */
-export function readPolicy(document: unknown, namespace: string): ParsedPolicy | { readonly problems: readonly Problem[] } {
+export function readPolicy(document: unknown, namespace: string, folded = false): ParsedPolicy | { readonly problems: readonly Problem[] } {
   const problems: Problem[] = []
   try {
-    const policy = read(document, new Reader(problems), namespace)
+    const known = folded ? undefined : (document as { [PARSED]?: ParsedPolicy } | undefined)?.[PARSED]
+    // Only accounts that name no namespace depend on it, but then they mean another.
+    if (known?.namespace === namespace) return known
+    const policy = read(document, new Reader(problems, undefined, undefined, folded), namespace)
     return policy === undefined || problems.length > 0 ? { problems } : policy
   } catch {
     // A getter or a proxy of somebody's object; what comes from text has none.
     return { problems: [...problems, { path: [], message: 'cannot be read' }] }
   }
+}
+
+/** Where a document that was read carries what was read from it: neither printed nor copied nor compared with it. */
+const PARSED = Symbol('parsed')
+
+/** Keeps `parsed` with the document that it came from, which must not change any more. */
+export function rememberParsed(document: object, parsed: ParsedPolicy): void {
+  if (!Object.hasOwn(document, PARSED)) Object.defineProperty(document, PARSED, { value: parsed })
 }
 
 /**

@@ -29,7 +29,7 @@ const NAMES = [
 export function questionOf(request: AuthorizeRequest, service = ''): InboundCall {
   const problems: Problem[] = []
   const at = new Reader(problems, 'authorize')
-  const fields = at.fields(request, NAMES) ?? {}
+  const fields = at.fields(request, NAMES, { lax: true }) ?? {}
   const text = (name: (typeof NAMES)[number], otherwise: string): string =>
     fields[name] === undefined ? otherwise : (at.at(name).text(fields[name], 'text') ?? otherwise)
   const address = (name: 'source' | 'remote' | 'destination', otherwise: string): string => {
@@ -147,7 +147,7 @@ function headersOf(written: unknown, at: Reader): ReadonlyMap<string, readonly s
 }
 
 function requestPrincipalOf(written: unknown, at: Reader): RequestPrincipal | undefined {
-  const claims = at.fields(written, Object.keys((written ?? {}) as object))
+  const claims = at.fields(written, Object.keys((written ?? {}) as object), { lax: true })
   if (claims === undefined) return undefined
   const { iss, sub } = claims as { iss?: unknown; sub?: unknown }
   const issuer = typeof iss === 'string' ? iss : ''

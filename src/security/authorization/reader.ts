@@ -1,7 +1,7 @@
 import { type Problem, unknownKey } from '../../core/problem.ts'
 
 /** A value for an error text, short. */
-export function printed(value: unknown): string {
+function printed(value: unknown): string {
   if (typeof value === 'string') return value.length > 60 ? `text of ${value.length} characters` : JSON.stringify(value)
   if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return String(value)
   return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
@@ -23,12 +23,15 @@ export class Reader {
   /** Paths are put together when something is wrong. */
   private readonly above: Reader | undefined
   private readonly key: PropertyKey | undefined
+  /** Paths in it are folded, and so need not be canonical. */
+  readonly folded: boolean
 
-  constructor(problems: Problem[], key?: PropertyKey, above?: Reader) {
+  constructor(problems: Problem[], key?: PropertyKey, above?: Reader, folded = above?.folded ?? false) {
     this.problems = problems
     this.budget = above === undefined ? { left: MAX_VALUES } : above.budget
     this.above = above
     this.key = key
+    this.folded = folded
   }
 
   at(key: PropertyKey): Reader {
@@ -46,13 +49,17 @@ export class Reader {
     return above
   }
 
-  /** An object with these keys and no other. */
-  fields<const Key extends string>(value: unknown, known: readonly Key[]): Fields<Key> | undefined {
+  /**
+   * An object with these keys and no other. A condition whose value is undefined was meant to be there, and without it a rule would
+   * match more: it is refused unless `lax`.
+   */
+  fields<const Key extends string>(value: unknown, known: readonly Key[], { lax = false } = {}): Fields<Key> | undefined {
     if (!isPlain(value)) return this.tell(`expected an object, got ${printed(value)}`)
     const found: { [key in Key]?: unknown } = {}
     for (const key of Object.keys(value)) {
       if (!known.includes(key as Key)) this.at(key).tell(unknownKey(key, known))
       else if (value[key] !== undefined) found[key as Key] = value[key]
+      else if (!lax) this.at(key).tell('expected a value, got undefined')
     }
     return found
   }

@@ -2,7 +2,7 @@ import type { InboundCall } from '../../model/inbound-call.ts'
 import { DecisionCache } from './decision-cache.ts'
 import { type ParsedPolicy, Verdict } from './policy.ts'
 import { indexRules } from './rule-index.ts'
-import { CompiledRule, type RuleNode, Search } from './search.ts'
+import { CompiledRule, NO_CALL, type RuleNode, Search } from './search.ts'
 
 /** A policy and the resource that holds it, as `source/authorization/namespace/name`. */
 export interface PlacedPolicy {
@@ -56,6 +56,9 @@ export class RuleSet {
     } catch (error) {
       failed(error)
       return brokenBy(search.asked)
+    } finally {
+      // The request and its socket must not live on until the next one comes.
+      search.call = NO_CALL
     }
   }
 }

@@ -30,9 +30,12 @@ export interface RuleNode {
   visit(search: Search): void
 }
 
+/** No request: while nothing is decided. */
+export const NO_CALL = undefined as unknown as InboundCall
+
 /** A look through an index for one request. There is one per rule set, used again each time: nothing is made per request. */
 export class Search implements Question {
-  call: InboundCall = undefined as unknown as InboundCall
+  call: InboundCall = NO_CALL
   path = ''
   certain = false
   /** The first matching rule so far. */

@@ -94,7 +94,8 @@ function readPath(value: unknown, at: Reader): Condition | undefined {
   if (fields === undefined) return undefined
   const { template, ...text } = fields
   if (template === undefined) {
-    const usable = (literal: string, way: string): string | undefined => (text.ignoreCase === true ? undefined : pathProblem(literal, way))
+    const usable = (literal: string, way: string): string | undefined =>
+      text.ignoreCase === true || at.folded ? undefined : pathProblem(literal, way)
     const matcher = readText(text, at, { usable })
     return matcher && new PathIs(matcher)
   }

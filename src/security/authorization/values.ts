@@ -6,8 +6,8 @@ import { type PathTemplate, readTemplate } from './path-template.ts'
 import type { Reader } from './reader.ts'
 import { matcherOf, type Pattern, readPattern, type TextMatcher } from './text-matcher.ts'
 
-/** A list of values in the words of Istio, as one condition. */
-export type ReadValues = (value: unknown, at: Reader) => Condition
+/** A list of values in the words of Istio, as one condition; `namespace` is that of the policy. */
+export type ReadValues = (value: unknown, at: Reader, namespace: string) => Condition
 
 /** Patterns as one matcher. */
 export function readPatterns(
@@ -58,7 +58,8 @@ export const readPaths: ReadValues = (value, at) => {
       return undefined
     }
     const pattern = readPattern(each, place, 'a path such as /a, /a*, *.b or *')
-    const problem = pattern === undefined || pattern.kind === 'any' ? undefined : pathProblem(pattern.text, pattern.kind)
+    const asked = pattern !== undefined && pattern.kind !== 'any' && !at.folded
+    const problem = asked ? pathProblem(pattern.text, pattern.kind) : undefined
     return problem === undefined ? pattern : place.tell(problem)
   })
   return new PathIs(matcherOf(patterns, templates))
@@ -66,7 +67,7 @@ export const readPaths: ReadValues = (value, at) => {
 
 /** A path template, whose literals are canonical. */
 export function readPathTemplate(text: string, at: Reader): PathTemplate | undefined {
-  const problem = pathProblem(text.replaceAll(/\{\*+\}/g, 'x'), 'exact', text)
+  const problem = at.folded ? undefined : pathProblem(text.replaceAll(/\{\*+\}/g, 'x'), 'exact', text)
   return problem === undefined ? readTemplate(text, at) : at.tell(problem)
 }
 

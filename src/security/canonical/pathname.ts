@@ -143,8 +143,13 @@ export function foldPathname(pathname: string): string {
   let folded = typeof resolved === 'string' ? resolved : pathname
   if (folded.includes('%')) folded = decoded(folded)
   folded = folded.toLowerCase()
+  // What stands for other text in a rule stays escaped, so that a path cannot be taken for a pattern.
+  if (PATTERN.test(folded)) folded = folded.replace(PATTERNS, encodeURIComponent).replaceAll('*', '%2A')
   return folded.length > 1 && folded.endsWith('/') ? folded.slice(0, -1) : folded
 }
+
+const PATTERN = /[*{}]/
+const PATTERNS = /[{}]/g
 
 function decoded(path: string): string {
   try {

@@ -6,7 +6,7 @@ import type { HttpClient } from '../../model/http-client.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'
 import { StaticKeys } from './key-source.ts'
 import { type Place, placesOf } from './place.ts'
-import { Provider } from './provider.ts'
+import { Provider, warmUp } from './provider.ts'
 import { SEVERAL } from './read-place.ts'
 import { type TokenFailure, tokenRefusals } from './refusals.ts'
 import { RemoteKeys } from './remote-keys.ts'
@@ -67,6 +67,7 @@ export class TokenAuthenticator implements Authenticator {
   start(): void {
     if (this.started) return
     this.started = true
+    warmUp()
     for (const { keys } of this.providers) keys.start()
   }
 

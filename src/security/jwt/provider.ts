@@ -41,6 +41,11 @@ export class Provider {
   }
 }
 
+/** Loads what checks signatures, ahead of the first token. */
+export function warmUp(): void {
+  import('jose').catch(() => {})
+}
+
 /** The signature alone: what the token says was judged before, and jose takes more for valid than we do. */
 async function isSigned({ text, algorithm }: UnprovedToken, { key }: VerificationKey): Promise<boolean> {
   const { compactVerify } = await import('jose')

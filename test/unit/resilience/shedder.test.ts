@@ -113,10 +113,17 @@ describe('who is shed', () => {
     expect(refused(long.requests)).toBe(0)
   })
 
-  it('earlier where the loop may be busy for so much of the time only', () => {
-    const load = { phases: [[UNTIL, 0.95 * CAPACITY]] } as const
-    expect(refused(simulate(load).requests)).toBe(0)
-    expect(refused(simulate({ ...load, settings: { maxUtilisationPercent: 80 } }).requests)).toBeGreaterThan(100)
+  it('whoever would keep the loop busy for more of the time than it may be', () => {
+    const busy = (maxUtilisationPercent: number | undefined, times: number) => {
+      const { requests } = simulate({ phases: [[UNTIL, times * CAPACITY]], settings: { maxUtilisationPercent } })
+      return Math.round((100 * goodput(requests)) / CAPACITY)
+    }
+    expect(busy(undefined, 0.9)).toBeGreaterThan(88)
+    expect(busy(70, 0.65)).toBeGreaterThan(63)
+    for (const times of [0.8, 2, 3]) {
+      expect(busy(70, times)).toBeGreaterThanOrEqual(66)
+      expect(busy(70, times)).toBeLessThanOrEqual(71)
+    }
   })
 })
 

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { AuthorizationPolicyOptions } from '../../../../src/model/authorization.ts'
+import { canonicalPath } from '../../../../src/core/canonical-path.ts'
+import type { AuthorizationNode, AuthorizationPolicyOptions } from '../../../../src/model/authorization.ts'
 import type { InboundCall } from '../../../../src/model/inbound-call.ts'
 import type { AuthorizationSnapshot } from '../../../../src/model/snapshot.ts'
 import { Authorizer } from '../../../../src/security/authorization/authorizer.ts'
 import { questionOf } from '../../../../src/security/authorization/question.ts'
+import { foldPathname } from '../../../../src/security/canonical/pathname.ts'
 import { inboundCall } from '../../../support/inbound-call.ts'
 
 const WEB = 'spiffe://td/ns/default/sa/web'
@@ -21,6 +23,17 @@ function counting(path: string): { call: InboundCall; reads: () => number } {
   let reads = 0
   const call = inboundCall({ path, principal: WEB })
   return { call: { ...call, values: () => [String(reads++ > -1)] }, reads: () => reads }
+}
+
+/** The same pattern as a condition of a tree. */
+function treeFor(written: string): AuthorizationPolicyOptions {
+  return { name: 'tree', permissions: [{ path: conditionOf(written) }], principals: [{ any: true }] }
+}
+
+function conditionOf(path: string): NonNullable<AuthorizationNode['path']> {
+  if (path.includes('{*')) return { template: path }
+  if (path.endsWith('*')) return { prefix: path.slice(0, -1) }
+  return path.startsWith('*') ? { suffix: path.slice(1) } : { exact: path }
 }
 
 describe('the authorizer', () => {
@@ -50,14 +63,47 @@ describe('the authorizer', () => {
     expect(ask(deny('suffix', '*7'), deny('prefix', '/p*'), ...many)).toBe('suffix')
   })
 
-  it('is let in only when every reading of the path is', () => {
-    const denying = new Authorizer([deny('admin', '/admin*')])
-    expect(denying.admit(inboundCall({ path: '/ADMIN' })).refused).toBeUndefined()
-    expect(denying.admit(inboundCall({ path: '/ADMIN' }), ['/admin']).refused).toBe(true)
-    const allowing = new Authorizer([only('public', '/public/*')])
-    expect(allowing.admit(inboundCall({ path: '/public/x' }), ['/public/x', '/x']).refused).toBe(true)
-    expect(allowing.admit(inboundCall({ path: '/public/x' }), ['/public/y']).refused).toBeUndefined()
-    expect(denying.stats).toMatchObject({ allowed: 1, denied: 1 })
+  it.each([
+    ['/admin*', '/ADMIN', 'deny'],
+    ['/Admin/*', '/admin/x', 'deny'],
+    ['/admin', '/Admin/', 'deny'],
+    ['/caf%C3%A9', '/CAF%c3%89', 'deny'],
+    ['/a/{*}/b', '/A/x/B/', 'deny'],
+    ['/a/{**}', '/A/x/y', 'deny'],
+    ['*/secret', '/x/SECRET', 'deny'],
+    ['/users/*', '/users', 'allow'],
+    ['/users/*', '/USERS', 'allow'],
+    ['/admin', '/administrator', 'allow'],
+  ] as const)('of a loose application: %s is refused to %s: %s', (path, asked, action) => {
+    const pathname = canonicalPath(asked)
+    const call = inboundCall({ path: pathname, loosePathname: foldPathname(pathname) })
+    expect(new Authorizer([deny('admin', path)]).decide(call).action).toBe(action)
+    const tree: AuthorizationPolicyOptions = { ...treeFor(path), action: 'deny' }
+    expect(new Authorizer([tree]).decide(call).action).toBe(action)
+  })
+
+  it.each([
+    ['/public/*', '/public/', 'allow'],
+    ['/public/*', '/public/x', 'allow'],
+    ['/Public/*', '/Public/X/', 'allow'],
+    ['/public/*', '/PUBLIC/x', 'deny'],
+    ['/public', '/public/', 'deny'],
+    ['/caf%C3%A9*', '/caf%C3%A9/x', 'allow'],
+    ['/a/{**}', '/a/', 'allow'],
+  ] as const)('of a loose application: only %s is allowed, and %s is let in: %s', (path, asked, action) => {
+    const call = inboundCall({ path: asked, loosePathname: foldPathname(asked) })
+    expect(new Authorizer([only('public', path)]).decide(call).action).toBe(action)
+    expect(new Authorizer([treeFor(path)]).decide(call).action).toBe(action)
+  })
+
+  it('of a loose application: what is excepted is excepted in every spelling', () => {
+    const asked = (pathname: string) => inboundCall({ path: pathname, loosePathname: foldPathname(pathname) })
+    const open = new Authorizer([{ name: 'open', rules: [{ to: [{ operation: { notPaths: ['/admin', '/admin/*'] } }] }] }])
+    const closed = new Authorizer([{ name: 'closed', action: 'deny', rules: [{ to: [{ operation: { notPaths: ['/public/*'] } }] }] }])
+    for (const path of ['/admin', '/ADMIN', '/admin/', '/Admin/x']) expect(open.decide(asked(path)).action).toBe('deny')
+    expect(open.decide(asked('/other/')).action).toBe('allow')
+    for (const path of ['/public/', '/public/x', '/public/x/']) expect(closed.decide(asked(path)).action).toBe('allow')
+    expect(closed.decide(asked('/other')).action).toBe('deny')
   })
 
   it('counts what policies in dry run would decide, and decides nothing by them', () => {

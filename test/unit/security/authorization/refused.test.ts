@@ -47,6 +47,13 @@ describe('a policy that cannot be used is refused, with the place', () => {
       from({ principals: ['*a*'] }),
       'rules[0].from[0].source.principals[0]: a star stands alone, at the beginning or at the end, got "*a*"',
     ],
+    [
+      from({}),
+      'rules[0].from[0].source: expected at least one of principals, notPrincipals, requestPrincipals, notRequestPrincipals, namespaces, notNamespaces, serviceAccounts, notServiceAccounts, ipBlocks, notIpBlocks, remoteIpBlocks, notRemoteIpBlocks',
+    ],
+    [from({ principals: undefined }), 'rules[0].from[0].source.principals: expected a value, got undefined'],
+    [rule({ from: undefined }), 'rules[0].from: expected a value, got undefined'],
+    [rule({ from: null }), 'rules[0].from: expected a list of { source }, got null'],
     [from({ serviceAccounts: ['a*'] }), 'rules[0].from[0].source.serviceAccounts[0]: expected account or namespace/account'],
     [
       from({ ipBlocks: ['10.0.0.0/33'] }),

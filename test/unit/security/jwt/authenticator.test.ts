@@ -159,6 +159,23 @@ describe('several tokens', () => {
   ])('%s', async (_, headers, expected) => expect(await ask(options, call(headers), call(headers))).toEqual([expected, expected]))
 })
 
+describe('one token in two roles', () => {
+  const apart = providers({ from: [{ header: 'x-a' }] }, { from: [{ header: 'x-b' }] })
+  it('that is known is no better where tokens of its issuer do not belong', async () => {
+    const { gate } = authenticator({ providers: apart })
+    const at = (header: string): Promise<unknown> => Promise.resolve(gate.admit(inboundCall({ headers: { [header]: first } })))
+    expect(await at('x-a')).not.toHaveProperty('refused', true)
+    expect(await at('x-b')).toMatchObject({ refused: true, reason: ISSUER_UNKNOWN.slice(4) })
+    expect(await at('x-a')).not.toHaveProperty('refused', true)
+  })
+
+  it('each provider says how long its tokens may be, also where they share a place', async () => {
+    const [a, b] = [one.token({ x: 'x'.repeat(400) }), two.token({ iss: OTHER, sub: 'bob', x: 'x'.repeat(400) })]
+    const options = { providers: providers({}, { maxTokenBytes: 300 }) }
+    expect(await ask(options, bearer(a), bearer(b), bearer(second))).toEqual(['ann', '401 the token is too long', 'bob'])
+  })
+})
+
 describe('what the application gets', () => {
   const claims = {
     email: 'ann@example.com',

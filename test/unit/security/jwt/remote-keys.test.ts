@@ -57,6 +57,16 @@ describe('a key set at a URL', () => {
     expect(gate.stats().admitted).toBe(50)
   })
 
+  it('takes so long that a token expires meanwhile', async () => {
+    let answer: (given: HttpAnswer) => void = () => {}
+    const { ask, clock, settle } = remote(() => new Promise((resolve) => (answer = resolve)))
+    const asked = ask(first.token({ exp: 1_800_000_001 }))
+    await settle()
+    clock.advance(31_000)
+    answer(answerOf(first.keySet()))
+    expect(await asked).toBe(401)
+  })
+
   it.each<[string, string | undefined, number]>([
     ['nothing', undefined, 300_000],
     ['max-age', 'public, max-age=600', 600_000],
