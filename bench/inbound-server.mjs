@@ -2,30 +2,9 @@
 import { createServer } from 'node:http'
 import express from 'express'
 import { createMesh } from '../dist/index.js'
+import { gates } from './inbound-gates.mjs'
 
 const BODY = JSON.stringify({ ok: true, pad: 'x'.repeat(108) })
-
-/** A gate for every question that the inbound side asks: three that remember nothing, and one that hears how each call ended. */
-const free = { settle() {} }
-const gates = [
-  { name: 'authentication', admit: (call) => (call.header('authorization') === undefined ? free : free) },
-  {
-    name: 'authorization',
-    admit: (call) => (call.pathname.startsWith('/admin') || call.loosePathname?.startsWith('/admin') ? undefined : free),
-  },
-  { name: 'limit', admit: (call) => (call.remoteAddress === '' ? undefined : free) },
-  {
-    name: 'inflight',
-    inflight: 0,
-    admit() {
-      this.inflight++
-      return this
-    },
-    settle() {
-      this.inflight--
-    },
-  },
-]
 
 const mesh = createMesh({ service: 'bench', inbound: { gates } })
 const answer = (_request, response) => {
