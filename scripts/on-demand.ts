@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { transform } from 'esbuild'
 import type { Options } from 'tsup'
 
 /**
@@ -16,6 +18,11 @@ export function onDemand(name: string, names: readonly string[]): NonNullable<Op
         resolveDir: import.meta.dirname,
         loader: 'js',
       }))
+      // What is parsed at every start and run at few of them is made small.
+      build.onLoad({ filter: new RegExp(`node_modules/${name}/`) }, async ({ path }) => {
+        const { code } = await transform(await readFile(path, 'utf8'), { minify: true, keepNames: true, target: 'node20' })
+        return { contents: code, loader: 'js' }
+      })
     },
   }
 }

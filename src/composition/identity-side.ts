@@ -1,7 +1,7 @@
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import type { RequestListener, Server } from 'node:http'
 import { parseInboundTls } from '../config/inbound-tls-options.ts'
 import type { ParsedOptions } from '../config/mesh-options.ts'
+import { builtinModule } from '../core/builtin-module.ts'
 import { takeClearText } from '../inbound/permissive-server.ts'
 import { ProvenPeers } from '../inbound/proven-peers.ts'
 import type { TlsServerOptions } from '../inbound/server-terms.ts'
@@ -40,8 +40,8 @@ export class IdentitySide {
     const settings = parseInboundTls(options, this.settings)
     // Whoever says whom to believe does not mean clear text, even if he forgot to say who we are.
     const clear = settings.mode === 'off' || (settings.mode === undefined && !this.store.configured && !this.store.trusts)
-    if (clear) return createHttpServer(listener)
-    const server = createHttpsServer(this.servers.tls(settings), listener)
+    if (clear) return builtinModule('node:http').createServer(listener)
+    const server = builtinModule('node:https').createServer(this.servers.tls(settings), listener)
     const terms = this.servers.adopt(server)
     return terms?.mode === 'permissive' ? takeClearText(server, this.ground.clock) : server
   }

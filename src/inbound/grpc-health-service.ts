@@ -1,4 +1,4 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { decodeHealthRequest, encodeHealthStatus, HEALTH_CHECK_PATH, HEALTH_WATCH_PATH, type HealthStatus } from '../health/grpc-health.ts'
 
 /** Answers a stream of an HTTP/2 server that asks for health; false when it asks for something else. */
@@ -124,5 +124,5 @@ function fail(stream: ServerHttp2Stream, status: number, message: string): void 
     { endStream: true },
   )
   // What is still on its way is not wanted.
-  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  if (!stream.readableEnded) stream.close()
 }

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { builtinModule } from '../core/builtin-module.ts'
 import type { Refusal } from '../core/gate.ts'
 import type { Peer } from './peer.ts'
 
@@ -21,7 +21,13 @@ interface Asker {
  */
 export function problemOf({ code, status, reason, retryAfterMs, from, headers: more, challenge }: Refusal, asker: Asker): Problem {
   const detail = asker.peer.standing === 'peer' ? { detail: reason, ...(from === undefined ? {} : { rule: from }) } : {}
-  const body = JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, code, ...detail })
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: builtinModule('node:http').STATUS_CODES[status] ?? 'Error',
+    status,
+    code,
+    ...detail,
+  })
   const headers: Record<string, string> = {
     'content-type': 'application/problem+json',
     'content-length': String(Buffer.byteLength(body)),

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { builtinModule } from '../core/builtin-module.ts'
 import type { Refusal } from '../core/gate.ts'
 import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
@@ -56,7 +56,7 @@ export class SocketRequest extends InboundRequest {
   answer({ status, headers, body }: Problem): void {
     const { socket } = this
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nconnection: close\r\n${lines.join('')}\r\n`
+    const head = `HTTP/1.1 ${status} ${builtinModule('node:http').STATUS_CODES[status] ?? 'Error'}\r\nconnection: close\r\n${lines.join('')}\r\n`
     socket.end(this.method === 'HEAD' ? head : head + body, () => socket.destroy())
   }
 
