@@ -1,4 +1,4 @@
-import { canonicalPath } from '../../core/canonical-path.ts'
+import { canonicalPathname } from '../canonical/pathname.ts'
 import type { Condition } from './condition.ts'
 import { IpRanges, parseRange } from './ip-ranges.ts'
 import { AddressIn, type AddressOf, HostIs, MethodIs, PathIs, PortIs } from './matches.ts'
@@ -67,7 +67,7 @@ export const readPaths: ReadValues = (value, at) => {
 
 /** A path template, whose literals are canonical. */
 export function readPathTemplate(text: string, at: Reader): PathTemplate | undefined {
-  const problem = at.folded ? undefined : pathProblem(text.replaceAll(/\{\*+\}/g, 'x'), 'exact', text)
+  const problem = at.folded ? undefined : pathProblem(text.replaceAll(/\{[^{}/]*\}/g, 'x'), 'exact', text)
   return problem === undefined ? readTemplate(text, at) : at.tell(problem)
 }
 
@@ -83,7 +83,8 @@ export function pathProblem(text: string, way: string, written = text): string |
     const head = canonicalPath(text.slice(0, cut))
     return head === text.slice(0, cut) && inside(text) === undefined ? undefined : notCanonical(written)
   }
-  return canonical === text ? undefined : `${notCanonical(written)}; did you mean ${JSON.stringify(canonical)}?`
+  if (canonical === text) return undefined
+  return canonical === '' ? notCanonical(written) : `${notCanonical(written)}; did you mean ${JSON.stringify(canonical)}?`
 }
 
 function inside(text: string): string | undefined {
@@ -114,4 +115,10 @@ export function readAddresses(of: AddressOf): ReadValues {
 export function readRange(value: unknown, at: Reader): ReturnType<typeof parseRange> {
   const range = typeof value === 'string' ? parseRange(value) : undefined
   return range ?? at.tell(`expected an address or a range such as 10.0.0.0/8, got ${JSON.stringify(value)?.slice(0, 60)}`)
+}
+
+/** As the guard reads paths; escaped slashes and semicolons may be let through, so that rules may name them. */
+function canonicalPath(path: string): string {
+  const read = canonicalPathname(path, { normalize: 'merge-slashes', escapedSlashes: 'keep', parameters: 'keep', routing: undefined })
+  return typeof read === 'string' ? read : ''
 }
