@@ -1,4 +1,4 @@
-import { canonicalPathname } from '../canonical/pathname.ts'
+import { rulePath } from '../canonical/rule-path.ts'
 import type { Condition } from './condition.ts'
 import { IpRanges, parseRange } from './ip-ranges.ts'
 import { AddressIn, type AddressOf, HostIs, MethodIs, PathIs, PortIs } from './matches.ts'
@@ -76,19 +76,19 @@ export function pathProblem(text: string, way: string, written = text): string |
   if (way === 'contains' || way === 'suffix') return inside(text)
   if (way === 'regex') return undefined
   if (!text.startsWith('/')) return `expected a path that begins with /, got ${JSON.stringify(written)}`
-  const canonical = canonicalPath(text)
+  const canonical = rulePath(text)
   if (way === 'prefix') {
     // Where the prefix ends in the middle of a segment, more may follow.
     const cut = text.lastIndexOf('/') + 1
-    const head = canonicalPath(text.slice(0, cut))
+    const head = rulePath(text.slice(0, cut))
     return head === text.slice(0, cut) && inside(text) === undefined ? undefined : notCanonical(written)
   }
   if (canonical === text) return undefined
-  return canonical === '' ? notCanonical(written) : `${notCanonical(written)}; did you mean ${JSON.stringify(canonical)}?`
+  return canonical === undefined ? notCanonical(written) : `${notCanonical(written)}; did you mean ${JSON.stringify(canonical)}?`
 }
 
 function inside(text: string): string | undefined {
-  return /[?#\\]|\/\/|\/\.\.?\//.test(text) || canonicalPath(`/x${text.replaceAll('/', '')}`) !== `/x${text.replaceAll('/', '')}`
+  return /[?#\\]|\/\/|\/\.\.?\//.test(text) || rulePath(`/x${text.replaceAll('/', '')}`) !== `/x${text.replaceAll('/', '')}`
     ? notCanonical(text)
     : undefined
 }
@@ -115,10 +115,4 @@ export function readAddresses(of: AddressOf): ReadValues {
 export function readRange(value: unknown, at: Reader): ReturnType<typeof parseRange> {
   const range = typeof value === 'string' ? parseRange(value) : undefined
   return range ?? at.tell(`expected an address or a range such as 10.0.0.0/8, got ${JSON.stringify(value)?.slice(0, 60)}`)
-}
-
-/** As the guard reads paths; escaped slashes and semicolons may be let through, so that rules may name them. */
-function canonicalPath(path: string): string {
-  const read = canonicalPathname(path, { normalize: 'merge-slashes', escapedSlashes: 'keep', parameters: 'keep', routing: undefined })
-  return typeof read === 'string' ? read : ''
 }
