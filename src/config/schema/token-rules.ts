@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { canonicalPath } from '../../core/canonical-path.ts'
+import { rulePath } from '../../security/canonical/rule-path.ts'
 import { checked, isPlainObject, listOf, printType, record, text } from './blocks.ts'
 
 /** A list of nothing would match nothing, which nobody means. */
@@ -39,7 +39,8 @@ const requirement = v.pipe(
 const path = checked("a path such as '/healthz', or '/public/*'", (input): { path: string; below: boolean } | undefined => {
   if (typeof input !== 'string' || !input.startsWith('/') || input.length > 2_048 || /[?#]|\*(?!$)|[^/]\*$/.test(input)) return undefined
   const below = input.endsWith('/*')
-  const written = canonicalPath(below ? input.slice(0, -1) : input)
+  const written = rulePath(below ? input.slice(0, -1) : input)
+  if (written === undefined) return undefined
   // `/public/*` is everything below, and `/public` itself is not.
   return Object.freeze({ path: written, below })
 })

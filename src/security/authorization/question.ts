@@ -6,6 +6,7 @@ import { type Problem, problemText } from '../../core/problem.ts'
 import type { AuthorizeRequest } from '../../model/authorization.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'
 import type { Principal, RequestPrincipal } from '../../model/principal.ts'
+import { rulePath } from '../canonical/rule-path.ts'
 import { Reader } from './reader.ts'
 
 const NAMES = [
@@ -106,7 +107,7 @@ class AskedCall implements InboundCall {
     this.method = given.method
     this.host = host
     this.hostname = host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
-    this.pathname = canonicalPath(path)
+    this.pathname = rulePath(mark < 0 ? path : path.slice(0, mark)) ?? canonicalPath(path)
     this.query = mark < 0 ? '' : path.slice(mark + 1)
     this.path = mark < 0 ? this.pathname : `${this.pathname}?${this.query}`
     this.port = given.port

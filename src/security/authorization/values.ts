@@ -1,4 +1,4 @@
-import { canonicalPath } from '../../core/canonical-path.ts'
+import { rulePath } from '../canonical/rule-path.ts'
 import type { Condition } from './condition.ts'
 import { IpRanges, parseRange } from './ip-ranges.ts'
 import { AddressIn, type AddressOf, HostIs, MethodIs, PathIs, PortIs } from './matches.ts'
@@ -67,7 +67,7 @@ export const readPaths: ReadValues = (value, at) => {
 
 /** A path template, whose literals are canonical. */
 export function readPathTemplate(text: string, at: Reader): PathTemplate | undefined {
-  const problem = at.folded ? undefined : pathProblem(text.replaceAll(/\{\*+\}/g, 'x'), 'exact', text)
+  const problem = at.folded ? undefined : pathProblem(text.replaceAll(/\{[^{}/]*\}/g, 'x'), 'exact', text)
   return problem === undefined ? readTemplate(text, at) : at.tell(problem)
 }
 
@@ -76,18 +76,19 @@ export function pathProblem(text: string, way: string, written = text): string |
   if (way === 'contains' || way === 'suffix') return inside(text)
   if (way === 'regex') return undefined
   if (!text.startsWith('/')) return `expected a path that begins with /, got ${JSON.stringify(written)}`
-  const canonical = canonicalPath(text)
+  const canonical = rulePath(text)
   if (way === 'prefix') {
     // Where the prefix ends in the middle of a segment, more may follow.
     const cut = text.lastIndexOf('/') + 1
-    const head = canonicalPath(text.slice(0, cut))
+    const head = rulePath(text.slice(0, cut))
     return head === text.slice(0, cut) && inside(text) === undefined ? undefined : notCanonical(written)
   }
-  return canonical === text ? undefined : `${notCanonical(written)}; did you mean ${JSON.stringify(canonical)}?`
+  if (canonical === text) return undefined
+  return canonical === undefined ? notCanonical(written) : `${notCanonical(written)}; did you mean ${JSON.stringify(canonical)}?`
 }
 
 function inside(text: string): string | undefined {
-  return /[?#\\]|\/\/|\/\.\.?\//.test(text) || canonicalPath(`/x${text.replaceAll('/', '')}`) !== `/x${text.replaceAll('/', '')}`
+  return /[?#\\]|\/\/|\/\.\.?\//.test(text) || rulePath(`/x${text.replaceAll('/', '')}`) !== `/x${text.replaceAll('/', '')}`
     ? notCanonical(text)
     : undefined
 }
