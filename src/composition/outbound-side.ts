@@ -273,7 +273,6 @@ export class OutboundSide {
       inflight,
       passedThrough: this.outbound.passedThrough,
       services,
-      authorization: this.authorizer.stats,
       executions: this.executor.stats(),
       sources: this.sources.states,
     }

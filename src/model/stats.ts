@@ -71,6 +71,7 @@ export interface InboundStats {
   inflight: number
   /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
   refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+  authorization: AuthorizationStats
   /** Absent without authentication. */
   authentication?: AuthenticationStats
   /** Absent without rate limits. */
@@ -87,7 +88,6 @@ export interface MeshStats {
   /** Requests that were not ours and went on to the platform. */
   passedThrough: number
   services: Record<string, ServiceStats>
-  authorization: AuthorizationStats
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   inbound: InboundStats
