@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { AnswerHeaders, Refusal } from '../core/gate.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
-import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
+import { endAll, InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
 
@@ -55,8 +55,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
 
   pass(): void {
     const { request, response } = this
-    request[CALL] = this
-    request.mesh = this
+    mark(request, this)
     response.on('close', closed)
     if (this.answerHeaders !== undefined) addHeaders(response, this.answerHeaders)
     this.adapter.goOn(this)
@@ -103,9 +102,8 @@ export function addHeaders(response: AnyResponse, headers: AnswerHeaders): void 
 
 /** Heard at the end of every response; shared by all, and called on the response. */
 function closed(this: AnyResponse): void {
-  const call = (this.req as Marked)[CALL] as InboundRequest
   const finished = 'stream' in this ? this.writableEnded && !(this.stream?.rstCode ?? 0) : this.writableFinished
-  call.judge.ended(call, finished ? this.statusCode : 0)
+  endAll(this.req as Marked, finished ? this.statusCode : 0)
 }
 
 /** Whether it came over HTTP/2. What the request line of HTTP/1 says of its version is a stranger's word: `HTTP/2.0` may stand there. */

@@ -41,12 +41,43 @@ export type Routing = 'exact' | 'loose'
 
 /** The request as the framework hands it around, on which the guard leaves its mark. */
 export interface Marked {
-  [CALL]?: InboundRequest
+  [CALL]?: InboundRequest | undefined
   mesh?: unknown
 }
 
 /** Under this key a request that was judged carries its call, so that no second door judges it again. */
-export const CALL = Symbol('inmesh.inbound')
+const CALL = Symbol('inmesh.inbound')
+
+/** Leaves the mark of `call` on a request that it lets pass; those of other meshes stay. */
+export function mark(request: Marked, call: InboundRequest): void {
+  call.others = request[CALL]
+  request[CALL] = call
+  request.mesh = call
+}
+
+/** Takes over the marks that `from` bears, behind those that `request` has; none of them may be on both. */
+export function markAlike(request: Marked, from: Marked): void {
+  let last = request[CALL]
+  if (last === undefined) {
+    request[CALL] = from[CALL]
+    request.mesh = from.mesh
+    return
+  }
+  while (last.others !== undefined) last = last.others
+  last.others = from[CALL]
+}
+
+/** The call that `judge` let pass as this request; undefined when it did not. */
+export function callOf(request: Marked, judge: Judge): InboundRequest | undefined {
+  let call = request[CALL]
+  while (call !== undefined && call.judge !== judge) call = call.others
+  return call
+}
+
+/** Tells whoever let `request` pass that it is over. */
+export function endAll(request: Marked, status: number): void {
+  for (let call = request[CALL]; call !== undefined; call = call.others) call.judge.ended(call, status)
+}
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 const NO_VALUES: readonly string[] = Object.freeze([])
@@ -86,6 +117,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   answerHeaders: AnswerHeaders | undefined = undefined
   /** @internal What the calls beneath it inherit, once the application has it. */
   context: RequestContext | undefined = undefined
+  /** @internal The next of those that other meshes made of the same request. */
+  others: InboundRequest | undefined = undefined
   /** @internal What the guard knows of how it goes on. */
   state: 'asking' | 'passed' | 'refused' | 'settled' = 'asking'
   /** @internal Whether the application may take other spellings for the same path. */

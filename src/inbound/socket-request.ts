@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Refusal } from '../core/gate.ts'
-import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
+import { InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
 
@@ -48,8 +48,7 @@ export class SocketRequest extends InboundRequest {
   pass(): void {
     this.socket.once('close', () => this.judge.ended(this, 101))
     this.socket.off('error', ignore)
-    this.request[CALL] = this
-    this.request.mesh = this
+    mark(this.request, this)
     this.continuation()
   }
 
