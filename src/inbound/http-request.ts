@@ -87,6 +87,10 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     return this.response.destroyed || this.request.socket.destroyed
   }
 
+  whenGone(then: () => void): void {
+    this.response.once('close', then)
+  }
+
   protected get headers(): Record<string, unknown> {
     return this.request.headers
   }

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Priority } from '../core/call.ts'
+import type { Timer } from '../core/clock.ts'
 import type { AnswerHeaders, Permit, Refusal } from '../core/gate.ts'
 import type { RequestEdits } from '../model/authentication.ts'
 import type { InboundSettings } from '../model/inbound.ts'
@@ -119,6 +120,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   context: RequestContext | undefined = undefined
   /** @internal The next of those that other meshes made of the same request. */
   others: InboundRequest | undefined = undefined
+  /** @internal Runs while a gate makes up its mind. */
+  patience: Timer | undefined = undefined
   /** @internal What the guard knows of how it goes on. */
   state: 'asking' | 'passed' | 'refused' | 'settled' = 'asking'
   /** @internal Whether the application may take other spellings for the same path. */
@@ -166,6 +169,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   }
   /** @internal Whether the client has left. */
   abstract get gone(): boolean
+  /** @internal Calls back when the client leaves; also when it has its answer. */
+  abstract whenGone(then: () => void): void
   /** @internal What Node made of the headers. */
   protected abstract get headers(): Record<string, unknown>
 

@@ -67,6 +67,10 @@ export class SocketRequest extends InboundRequest {
     return this.socket.destroyed
   }
 
+  whenGone(then: () => void): void {
+    this.socket.once('close', then)
+  }
+
   protected get headers(): Record<string, unknown> {
     return this.request.headers
   }

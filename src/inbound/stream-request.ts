@@ -62,6 +62,10 @@ export class StreamRequest extends InboundRequest {
     return this.stream.destroyed || this.stream.closed
   }
 
+  whenGone(then: () => void): void {
+    this.stream.once('close', then)
+  }
+
   protected get headers(): Record<string, unknown> {
     return this.made
   }

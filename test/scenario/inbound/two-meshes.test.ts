@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { createServer as createHttp2Server, connect as http2Connect } from 'node:http2'
 import type { AddressInfo, Server } from 'node:net'
 import express from 'express'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Permit } from '../../../src/core/gate.ts'
 import { createMesh, type InboundGate, type Mesh } from '../../../src/index.ts'
 import { lifetimes } from '../../support/lifetimes.ts'
@@ -33,8 +33,6 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 describe('two meshes before one application', () => {
   it('each judges a request once, in whatever order they stand, and gets its permits back', async () => {
     const [a, b] = [new Counter(), new Counter()]
@@ -44,8 +42,7 @@ describe('two meshes before one application', () => {
     app.get('/', (_, response) => void response.send('ok'))
     const port = await listen(one.protect(createServer(other.handler(app))))
     expect((await get(port, '/')).status).toBe(200)
-    await pause(20)
-    expect([a.asked, a.settled, b.asked, b.settled]).toEqual([1, 1, 1, 1])
+    await vi.waitFor(() => expect([a.asked, a.settled, b.asked, b.settled]).toEqual([1, 1, 1, 1]))
     expect([one.stats().inbound.inflight, other.stats().inbound.inflight]).toEqual([0, 0])
   })
 
@@ -65,7 +62,6 @@ describe('two meshes before one application', () => {
     const status = await new Promise((resolve) => stream.on('response', (head) => resolve(head[':status'])))
     expect(status).toBe(200)
     stream.close()
-    await pause(20)
-    expect([a.asked, a.settled, b.asked, b.settled]).toEqual([2, 2, 2, 2])
+    await vi.waitFor(() => expect([a.asked, a.settled, b.asked, b.settled]).toEqual([2, 2, 2, 2]))
   })
 })
