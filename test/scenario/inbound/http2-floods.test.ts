@@ -137,3 +137,50 @@ describe.each(['/', '/no', '/livez', '/grpc.health.v1.Health/Watch', '/x/../%2e%
     })
   },
 )
+
+describe('floods that want memory or time', () => {
+  const text = (length: number): string => 'x'.repeat(length)
+  const headers = (id: number, payload: Buffer, flags = 5): Buffer => frame(1, flags, id, payload)
+
+  it.each<[string, number, (round: number) => Buffer]>([
+    ['PING', 400, () => Buffer.concat(Array.from({ length: 100 }, () => frame(6, 0, 0, Buffer.alloc(8))))],
+    ['SETTINGS', 400, () => Buffer.concat(Array.from({ length: 100 }, () => frame(4, 0, 0, Buffer.from([0, 3, 0, 0, 0, 100]))))],
+    [
+      'empty DATA',
+      200,
+      (round) => (round === 0 ? headers(1, question('/'), 4) : Buffer.concat(Array.from({ length: 100 }, () => frame(0, 0, 1)))),
+    ],
+    [
+      'PRIORITY of streams that are not',
+      200,
+      (round) => Buffer.concat(Array.from({ length: 100 }, (_, n) => frame(2, 0, 2 * (100 * round + n) + 1, Buffer.from([0, 0, 0, 0, 1])))),
+    ],
+    ['WINDOW_UPDATE', 200, () => Buffer.concat(Array.from({ length: 100 }, () => frame(8, 0, 0, Buffer.from([0, 0, 0, 1]))))],
+    [
+      'CONTINUATION without an end',
+      400,
+      (round) => (round === 0 ? headers(1, question('/'), 1) : frame(9, 0, 1, field(`a${round}`, text(8_000)))),
+    ],
+    [
+      'headers that grow in the table',
+      200,
+      (round) =>
+        headers(
+          2 * round + 1,
+          Buffer.concat([question('/'), Buffer.from([0x40, 1, 97, 127, 0xa1, 0x1e]), Buffer.from(text(4_000)), Buffer.alloc(4_000, 0xbe)]),
+        ),
+    ],
+    ['streams that never end', 300, (round) => headers(2 * round + 1, question('/'), 4)],
+    [
+      'streams whose answers nobody reads',
+      300,
+      (round) => Buffer.concat([frame(4, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])), headers(2 * round + 1, question('/no'))]),
+    ],
+  ])('%s: bounded memory, and others are answered', async (_, rounds, bytes) => {
+    const served = await serve()
+    const before = process.memoryUsage().rss
+    await Promise.all(Array.from({ length: 4 }, () => attack(served.port, rounds, bytes)))
+    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1_048_576)
+    await healthy(served)
+  })
+})
