@@ -80,8 +80,8 @@ describe('mode strict', () => {
 
   it('is not asked of a server that was asked for in another mode', async () => {
     const mesh = meshOf(strict)
-    const clear = await listen(mesh.server(mesh.handler(hello) as RequestListener, { mode: 'off' }))
-    const both = await listen(mesh.server(mesh.handler(hello) as RequestListener, { mode: 'permissive' }))
+    const clear = await listen(mesh.server(mesh.handler(hello), { mode: 'off' }))
+    const both = await listen(mesh.server(mesh.handler(hello), { mode: 'permissive' }))
     expect([(await get(clear, '/')).status, (await get(both, '/')).status]).toEqual([200, 200])
   })
 
