@@ -11,7 +11,7 @@ import { MALFORMED } from '../security/canonical/malformed.ts'
 import { InboundCounters } from './inbound-counters.ts'
 import type { InboundRequest, Judge } from './inbound-request.ts'
 import { type Connection, Peers } from './peer.ts'
-import { problemOf } from './problem.ts'
+import { type Problem, problemOf } from './problem.ts'
 
 /** Sheds load. It is asked before anything is made of a request, since under pressure already that is too dear. */
 export interface Shed {
@@ -125,6 +125,10 @@ export class Guard implements Judge {
     if (call.state !== 'passed') return
     call.state = 'settled'
     this.end(call, status === 0 ? IGNORED : this.outcomeOf(call, status), status !== 0)
+  }
+
+  failed(what: string, error: unknown): void {
+    this.parts.report(what, error)
   }
 
   /** A server is behind this guard from now on. */
@@ -264,9 +268,19 @@ export class Guard implements Judge {
     this.parts.emit('refused', { service, gate, code: refusal.code, reason: refusal.reason })
     if (call.gone) return
     try {
-      call.answer(problemOf(refusal, call))
+      call.answer(this.problemOf(refusal, call))
     } catch (error) {
       this.parts.report('the answer to a refused request', error)
+    }
+  }
+
+  /** Who refuses something that no answer can say has refused all the same. */
+  private problemOf(refusal: Refusal, call: InboundRequest): Problem {
+    try {
+      return problemOf(refusal, call)
+    } catch (error) {
+      this.parts.report('a refusal', error)
+      return problemOf(DEFECT, call)
     }
   }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
-import type { AnswerHeaders, Refusal } from '../core/gate.ts'
+import type { Refusal } from '../core/gate.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
 import { endAll, InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
@@ -57,7 +57,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     const { request, response } = this
     mark(request, this)
     response.on('close', closed)
-    if (this.answerHeaders !== undefined) addHeaders(response, this.answerHeaders)
+    addHeaders(response, this)
     this.adapter.goOn(this)
   }
 
@@ -96,11 +96,16 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
   }
 }
 
-/** Adds what gates want said; a name that is there several times keeps its values. */
-export function addHeaders(response: AnyResponse, headers: AnswerHeaders): void {
-  for (const [name, value] of headers) {
-    const before = response.getHeader(name)
-    response.setHeader(name, before === undefined ? value : [before, value].flat().map(String))
+/** Adds what gates want said; a name that is there several times keeps its values, and what cannot be said is left out. */
+export function addHeaders(response: AnyResponse, { answerHeaders, judge }: InboundRequest): void {
+  if (answerHeaders === undefined) return
+  try {
+    for (const [name, value] of answerHeaders) {
+      const before = response.getHeader(name)
+      response.setHeader(name, before === undefined ? value : [before, value].flat().map(String))
+    }
+  } catch (error) {
+    judge.failed('a header that a gate wants said', error)
   }
 }
 

@@ -35,6 +35,8 @@ export interface Judge {
   readonly strippedHeaders: ReadonlySet<string> | undefined
   /** The application is done with `call`, or the client left. @param status what was answered; 0: the client left before that */
   ended(call: InboundRequest, status: number): void
+  /** Something of the application's failed that the request survives. */
+  failed(what: string, error: unknown): void
 }
 
 /** How the application behind a way in matches paths, as far as its adapter knows. */

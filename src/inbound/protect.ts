@@ -104,7 +104,7 @@ const takeRequest: Take = (front, event, args) => {
   const { guard } = front
   if (isJudged(guard, request)) {
     const call = callOf(request, guard)
-    if (call?.answerHeaders !== undefined && !(call instanceof HttpRequest)) addHeaders(response, call.answerHeaders)
+    if (call !== undefined && !(call instanceof HttpRequest)) addHeaders(response, call)
     return false
   }
   if (!front.all && event === 'request') return false
