@@ -5,6 +5,7 @@ import { MALFORMED } from '../security/canonical/malformed.ts'
 import { endAll, InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
+import { distinctHeaders } from './request-edits.ts'
 
 /** A request of `node:http` or of `node:http2`'s compatible interface, as frameworks carry it on. */
 export type AnyRequest = (IncomingMessage | Http2ServerRequest) & Marked & { originalUrl?: string; baseUrl?: string }
@@ -89,6 +90,11 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
 
   whenGone(then: () => void): void {
     this.response.once('close', then)
+  }
+
+  protected override recount(): void {
+    const { request } = this
+    if (!isHttp2(request)) request.headersDistinct = distinctHeaders(this.raw)
   }
 
   protected get headers(): Record<string, unknown> {

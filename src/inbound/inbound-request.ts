@@ -173,6 +173,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   abstract get gone(): boolean
   /** @internal Calls back when the client leaves; also when it has its answer. */
   abstract whenGone(then: () => void): void
+  /** @internal Headers came or went: what Node makes of them later goes by how many there were, and would throw or miss some. */
+  protected recount(): void {}
   /** @internal What Node made of the headers. */
   protected abstract get headers(): Record<string, unknown>
 
@@ -182,8 +184,10 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     const { paths, headers } = judge.settings
     const problem = scanHeaders(raw, headers, this.peer.standing, this, this.peer.cutAt)
     if (problem !== undefined) return problem
+    const count = raw.length
     if (this.marked) removeHeaders(raw, this.headers, headers.underscores, this.peer.standing)
     if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
+    if (raw.length !== count) this.recount()
     if (this.peer.standing === 'proxy' && !this.readForwarded()) return MALFORMED.clientCertificate
     const end = plainEnd(target)
     if (end >= 0) {
@@ -206,6 +210,7 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     if (names.length > 0) stripHeaders(raw, () => headers, new Set(names))
     if (removeCookies.length > 0) stripCookies(raw, headers, removeCookies)
     setHeaders(raw, headers, set)
+    this.recount()
     if (removeQuery.length === 0) return
     this.query = withoutParameters(this.query, removeQuery)
     this.path = this.query === '' ? this.pathname : `${this.pathname}?${this.query}`

@@ -5,6 +5,7 @@ import type { Refusal } from '../core/gate.ts'
 import { InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
+import { distinctHeaders } from './request-edits.ts'
 
 /**
  * A request that wants the connection itself: the events `upgrade` and `connect`. Its permits are held as long as the connection
@@ -69,6 +70,10 @@ export class SocketRequest extends InboundRequest {
 
   whenGone(then: () => void): void {
     this.socket.once('close', then)
+  }
+
+  protected override recount(): void {
+    this.request.headersDistinct = distinctHeaders(this.raw)
   }
 
   protected get headers(): Record<string, unknown> {

@@ -183,4 +183,14 @@ describe('floods that want memory or time', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1_048_576)
     await healthy(served)
   })
+
+  it('frames that are none, after which Node reads no more: the timeout of the server gives everything back', async () => {
+    const served = await serve((server) => {
+      compatible(server)
+      server.setTimeout(100)
+    })
+    for (let n = 0; n < 10; n++) await attack(served.port, 1, () => Buffer.concat([frame(1, 5, 1, question('/')), frame(0, 0, 0)]))
+    await pause(250)
+    await healthy(served)
+  })
 })

@@ -1,4 +1,4 @@
-import { createServer as createHttp, type Server } from 'node:http'
+import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect, type Server as NetServer } from 'node:net'
 import express from 'express'
@@ -220,4 +220,32 @@ describe('CONNECT', () => {
       socket.on('close', () => resolve())
     })
   })
+})
+
+describe('what only the mesh may say', () => {
+  it.each(['Upgrade: x\r\nConnection: Upgrade\r\n', 'Expect: 100-continue\r\nContent-Length: 0\r\n', 'Expect: tea\r\n', ''])(
+    'nobody behind the guard hears from a stranger: %j',
+    async (rest) => {
+      const seen: string[] = []
+      const see = ({ headers, rawHeaders, headersDistinct }: IncomingMessage): void =>
+        void seen.push(JSON.stringify([headers, rawHeaders, headersDistinct]).toLowerCase())
+      const { port } = await serve((mesh) => {
+        const server = createHttp()
+        const respond = (request: IncomingMessage, response: ServerResponse): void => {
+          see(request)
+          response.end()
+        }
+        server.on('request', respond).on('checkExpectation', respond)
+        server.on('upgrade', (request, socket) => {
+          see(request)
+          socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+        })
+        return mesh.protect(server)
+      })
+      const forged = 'X-Forwarded-Client-Cert: URI=spiffe://a/b\r\nX-Envoy-Attempt-Count: 1\r\nX-MESH-priority: high\r\nx-inmesh-a: b\r\n'
+      await sendRaw(port, `GET / HTTP/1.1\r\nHost: web\r\n${forged}${rest}\r\n`)
+      expect(seen).toHaveLength(1)
+      expect(seen[0]).not.toMatch(/client-cert|x-envoy|x-mesh|x-inmesh/)
+    },
+  )
 })
