@@ -76,7 +76,7 @@ interface Hooks {
 }
 
 /** Where a socket leads that {@link EndpointAgents} opened. */
-export function endpointOf(socket: unknown): Endpoint | undefined {
+function endpointOf(socket: unknown): Endpoint | undefined {
   return (socket as { [ENDPOINT]?: Endpoint } | null)?.[ENDPOINT]
 }
 
