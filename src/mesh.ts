@@ -6,9 +6,10 @@ import { MeshError } from './core/errors.ts'
 import { waitMs } from './core/wait.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
-import type { CallOptions, MeshOptions } from './model/options.ts'
+import type { CallOptions, MeshOptions, RoutesToServices } from './model/options.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { PrintedSnapshot } from './model/snapshot.ts'
+import type { Source } from './model/source.ts'
 import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import type { UniversalDispatcher } from './outbound/dispatcher.ts'
@@ -170,6 +171,12 @@ export class Mesh<Name extends string = string> {
  * Makes a mesh. It opens nothing: sources start with `ready()` or the first call.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function createMesh<Name extends string = never>(options: MeshOptions<Name> = {}): Mesh<Name | (string & {})> {
-  return new Mesh<Name | (string & {})>(options)
+export function createMesh<
+  Name extends string = never,
+  Backend extends string = never,
+  const From extends readonly Source[] | undefined = undefined,
+>(
+  options: MeshOptions<Name, Backend | NoInfer<Name>> & { sources?: From } & RoutesToServices<NoInfer<Name>, Backend, From> = {} as never,
+): Mesh<Name | (string & {})> {
+  return new Mesh<Name | (string & {})>(options as MeshOptions)
 }

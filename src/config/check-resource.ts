@@ -1,4 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
+import type { RuleSettings } from '../model/route-settings.ts'
+import { routeProblem } from '../routing/route-problem.ts'
 import { isPlainObject } from './schema/blocks.ts'
 
 /**
@@ -27,8 +29,15 @@ export function problemsOf(resource: unknown): string[] {
       if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
       problems.push(...ruleProblems(resource['rule']))
       break
+    case 'route': {
+      if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
+      if (!isListOf(resource['hosts'], (host) => typeof host === 'string' && host !== '')) problems.push('hosts: expected a list of hosts')
+      const problem = routeProblem(resource['rules'] as readonly RuleSettings[])
+      if (problem !== undefined) problems.push(`rules: ${problem}`)
+      break
+    }
     default:
-      problems.push(`kind: expected service, endpoints, traffic-policy or outbound-policy, got ${JSON.stringify(kind)}`)
+      problems.push(`kind: expected service, endpoints, traffic-policy, outbound-policy or route, got ${JSON.stringify(kind)}`)
   }
   return problems
 }

@@ -14,8 +14,10 @@ import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
+import { routes } from './schema/routes.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
-import { unfoldPolicies, unfoldServices } from './short-form.ts'
+import { strangeBackends } from './schema/strange-backends.ts'
+import { unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -76,6 +78,7 @@ function optionsSchema(plain: unknown) {
       defaults: v.optional(record(policyEntries, LATER_DEFAULTS, acrossPolicy), {}),
       services: v.optional(servicesSchema(policy, namespace)),
       policies: v.optional(outboundPolicies, []),
+      routes: v.optional(routes, []),
       inbound: v.optional(inbound, {}),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
@@ -101,6 +104,7 @@ function optionsSchema(plain: unknown) {
       ),
     },
     LATER_KEYS,
+    strangeBackends,
   )
 }
 
@@ -111,7 +115,20 @@ function optionsSchema(plain: unknown) {
 export function parseMeshOptions(options: unknown): ParsedOptions {
   const result = parse(optionsSchema, options, OPAQUE)
   if ('problems' in result) throw configError(result.problems)
-  const { services, policies, defaults, service, fallback, undici, logger, clock, random, allowAddresses: allowed, ...rest } = result.output
+  const {
+    services,
+    policies,
+    routes: written,
+    defaults,
+    service,
+    fallback,
+    undici,
+    logger,
+    clock,
+    random,
+    allowAddresses: allowed,
+    ...rest
+  } = result.output
   return {
     ...rest,
     locality: rest.locality as Locality,
@@ -123,7 +140,11 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     random,
     addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
-    resources: [...unfoldServices(services ?? new Map(), rest.namespace), ...unfoldPolicies(policies, rest.namespace)],
+    resources: [
+      ...unfoldServices(services ?? new Map(), rest.namespace),
+      ...unfoldPolicies(policies, rest.namespace),
+      ...unfoldRoutes(written, rest.namespace),
+    ],
   }
 }
 

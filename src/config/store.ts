@@ -6,15 +6,17 @@ import type {
   PolicySections,
   Provenance,
   Resource,
+  RouteResource,
   ServiceResource,
   TrafficPolicyResource,
 } from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
-import type { OutboundPolicySnapshot, ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
+import type { OutboundPolicySnapshot, RouteSnapshot, ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
 import type { Rejection, ResourceDelta } from '../model/source.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
+import { orderRoutes, type RouteVersion } from './routes.ts'
 import { sameEndpoints } from './same-endpoints.ts'
 
 /** What a store starts from, and whom it tells. */
@@ -45,6 +47,7 @@ export class ConfigStore {
   private readonly resources = new Map<string, Versions>()
   private readonly services = new Map<string, ServiceSnapshot>()
   private readonly policyKeys = new Set<string>()
+  private readonly routeKeys = new Set<string>()
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
 
@@ -53,7 +56,7 @@ export class ConfigStore {
     const touched = new Set<string>()
     for (const resource of options.resources) this.put(OPTIONS, resource, touched)
     this.rebuild(touched)
-    this.snapshot = { version: 1, services: new Map(this.services), policies: this.policies() }
+    this.snapshot = { version: 1, services: new Map(this.services), policies: this.policies(), routes: this.routes() }
   }
 
   /** Makes a source known, stronger than those before it; returns what takes its deltas. */
@@ -83,8 +86,9 @@ export class ConfigStore {
     }
     const changed = this.rebuild(touched)
     const policies = keepEqual({ list: this.policies() }, { list: this.snapshot.policies }).list
-    if (changed.size > 0 || policies !== this.snapshot.policies) {
-      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services), policies }
+    const routes = keepEqual({ list: this.routes() }, { list: this.snapshot.routes }).list
+    if (changed.size > 0 || policies !== this.snapshot.policies || routes !== this.snapshot.routes) {
+      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services), policies, routes }
       this.options.onChange(this.snapshot, changed, source)
     }
     return rejections
@@ -96,6 +100,7 @@ export class ConfigStore {
     if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
     else versions.set(source, resource)
     if (resource.kind === 'outbound-policy') this.policyKeys.add(key)
+    else if (resource.kind === 'route') this.routeKeys.add(key)
     touched.add(`${resource.namespace}/${resource.name}`)
   }
 
@@ -105,6 +110,7 @@ export class ConfigStore {
     if (versions.size === 0) {
       this.resources.delete(key)
       this.policyKeys.delete(key)
+      this.routeKeys.delete(key)
     }
     touched.add(key.slice(key.indexOf('/') + 1))
   }
@@ -158,6 +164,15 @@ export class ConfigStore {
       if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
     }
     return orderPolicies(versions)
+  }
+
+  private routes(): readonly RouteSnapshot[] {
+    const versions: RouteVersion[] = []
+    for (const key of this.routeKeys) {
+      const found = this.winner<RouteResource>(key)
+      if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
+    }
+    return orderRoutes(versions)
   }
 
   private rank(source: string): number {

@@ -1,4 +1,5 @@
 import type { HealthCheckSettings, Policy, SlowStartSettings, TlsSettings } from './resources.ts'
+import type { LaneSettings } from './route-settings.ts'
 
 /** What every service starts from. The docs' table of defaults is compared with this one by a test. */
 export const DEFAULT_POLICY = Object.freeze({
@@ -36,6 +37,7 @@ export const DEFAULT_POLICY = Object.freeze({
   rateLimit: false,
   fault: false,
   fallback: false,
+  lanes: false,
   tls: undefined,
 }) satisfies Policy
 
@@ -62,6 +64,9 @@ export const DEFAULT_HEALTH_CHECK: HealthCheckSettings = Object.freeze({
 
 /** What a `slowStart` section that is present starts from. */
 export const DEFAULT_SLOW_START: SlowStartSettings = Object.freeze({ windowMs: 30_000, minWeightPercent: 10, aggression: 1 })
+
+/** What a `lanes` section that is present starts from. */
+export const DEFAULT_LANES: LaneSettings = Object.freeze({ header: 'x-lane', label: 'lane', baseline: undefined, strict: false })
 
 /** What a `tls` section that is present starts from. */
 export const DEFAULT_TLS: TlsSettings = Object.freeze({

@@ -6,8 +6,10 @@ import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { HealthReporter } from './health.ts'
 import type { InboundOptions } from './inbound.ts'
-import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
+import type { BalancingPolicy, HealthCheckType } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
+import type { RetryOptions } from './retry-options.ts'
+import type { LaneOptions, RouteOptions } from './routes.ts'
 import type { Source } from './source.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
@@ -78,20 +80,6 @@ export interface HealthCheckOptions {
   jitterPercent?: number
   /** A passed check lets an ejected endpoint be probed at once. Default true. */
   endsEjection?: boolean
-}
-
-/** When, how often and how far apart a broken try is sent again. */
-export interface RetryOptions {
-  /** Re-sends after the first try, 0–10. Default 2. */
-  attempts?: number
-  /** Default `connect-failure`, `refused-stream` always; `reset`, `gateway-error`, `timeout` for idempotent calls. */
-  on?: RetryCondition[]
-  /** Bound of one try. Default: what remains of the timeout ÷ tries left. */
-  perTryTimeout?: Duration
-  /** Full jitter between 0 and min(base × 2^n, max). Default 25ms, 250ms. */
-  backoff?: { base?: Duration; max?: Duration }
-  /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
-  budget?: { percent?: number; minPerSecond?: number }
 }
 
 /** One breaker per service; it judges whole calls after their retries and counts only what means *unavailable*. */
@@ -168,6 +156,8 @@ export interface PolicyOptions {
   fault?: FaultOptions | false
   /** An answer in place of a failure. Default off. */
   fallback?: FallbackOptions | false
+  /** Calls of one colour go to endpoints of that colour. Default off. */
+  lanes?: LaneOptions | false
   /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
   panicPercent?: number
   tls?: TlsOptions
@@ -188,10 +178,12 @@ export interface ServiceOptions extends PolicyOptions {
 }
 
 /** A document in the short form, as `createMesh` and `staticSource` take it. */
-export interface ConfigOptions<Name extends string = string> {
+export interface ConfigOptions<Name extends string = string, Backend extends string = string> {
   services?: { [name in Name]?: ServiceOptions }
   /** Who may call what; asked in order. */
   policies?: TrafficPolicyOptions[]
+  /** What becomes of the calls to which hosts. */
+  routes?: RouteOptions<Backend>[]
 }
 
 /** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */
@@ -208,8 +200,8 @@ export interface Logger {
   error(message: string, detail?: unknown): void
 }
 
-/** Everything `createMesh` takes. `Name`: the services that are named in it. */
-export interface MeshOptions<Name extends string = string> extends ConfigOptions<Name> {
+/** Everything `createMesh` takes. `Name`: the services that are named in it; `Backend`: those that its routes lead to. */
+export interface MeshOptions<Name extends string = string, Backend extends string = string> extends ConfigOptions<Name, Backend> {
   /** Our own name, for peers and telemetry. */
   service?: string
   /** Default `default`. */
@@ -254,6 +246,16 @@ export interface CallOptions {
 }
 
 type NamesIn<O> = O extends { services: infer S } ? keyof S & string : never
+
+/**
+ * What the routes of `createMesh` must be when all services are in its options: a backend that is none of them is misspelt. With sources
+ * anything goes, since they may name it; so it does where the compiler does not see what is written.
+ */
+export type RoutesToServices<Name extends string, Backend extends string, From> = [From] extends [undefined]
+  ? string extends Backend
+    ? unknown
+    : { routes?: RouteOptions<Name>[] }
+  : unknown
 
 /** Names of the services in `O`, and any other string, so that editors complete and nothing is forbidden. */
 export type ServiceName<O> = NamesIn<O> | (string & {})

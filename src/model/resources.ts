@@ -1,8 +1,11 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
-import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
-import type { BalancingPolicy, HealthCheckType, RetryCondition } from './names.ts'
-import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
+import type { FallbackSettings, FaultSettings, RetrySettings } from './call-settings.ts'
+import type { BalancingPolicy, HealthCheckType } from './names.ts'
+import type { PolicyAction } from './protection.ts'
+import type { LaneSettings, RuleSettings } from './route-settings.ts'
+
+export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-settings.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
 export interface Provenance {
@@ -13,7 +16,7 @@ export interface Provenance {
   readonly section?: string | undefined
 }
 
-export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy'
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'route'
 
 interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
@@ -48,7 +51,16 @@ export interface OutboundPolicyResource extends ResourceBase<'outbound-policy'> 
   readonly rule: OutboundRule
 }
 
-export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource
+/** What becomes of the calls to some hosts. */
+export interface RouteResource extends ResourceBase<'route'> {
+  /** Its place among those of the same source: of two for one host the first counts. */
+  readonly order: number
+  readonly hosts: readonly string[]
+  /** In the order in which they are asked. */
+  readonly rules: readonly RuleSettings[]
+}
+
+export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource | RouteResource
 
 /** What a rule over source and target matches and decides; an absent condition holds for everybody. */
 export interface OutboundRule {
@@ -64,17 +76,6 @@ export interface OutboundRule {
   readonly action: PolicyAction
   readonly redirectTo?: string
   readonly limit?: RateSettings
-}
-
-export interface RetrySettings {
-  readonly attempts: number
-  readonly on: readonly RetryCondition[]
-  /** Undefined: what remains ÷ tries left. */
-  readonly perTryTimeoutMs: number | undefined
-  readonly backoffBaseMs: number
-  readonly backoffMaxMs: number
-  readonly budgetPercent: number
-  readonly budgetMinPerSecond: number
 }
 
 export interface BreakerSettings {
@@ -152,34 +153,6 @@ export interface RateLimitSettings extends RateSettings {
   readonly key?: string
 }
 
-/** Lower-case name. */
-export interface HeaderMatch {
-  readonly name: string
-  readonly value?: string
-}
-
-export interface FaultSettings {
-  readonly delay?: { readonly durationMs: number; readonly percent: number; readonly header?: HeaderMatch }
-  readonly abort?: {
-    readonly status?: number
-    readonly code?: MeshErrorCode
-    readonly percent: number
-    readonly header?: HeaderMatch
-  }
-}
-
-/** An answer of the mesh itself, checked. */
-export interface AnswerSettings {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array
-}
-
-export interface FallbackSettings {
-  readonly on?: readonly FallbackCondition[]
-  readonly respond: AnswerSettings | FallbackFunction
-}
-
 export interface TlsSettings {
   readonly mode: 'off' | 'simple'
   readonly ca: readonly (string | Uint8Array)[] | undefined
@@ -210,6 +183,7 @@ export interface Policy {
   readonly rateLimit: RateLimitSettings | false
   readonly fault: FaultSettings | false
   readonly fallback: FallbackSettings | false
+  readonly lanes: LaneSettings | false
   /** Undefined: as the URL's scheme says. */
   readonly tls: TlsSettings | undefined
 }
@@ -227,6 +201,7 @@ export interface PolicySections {
   readonly rateLimit?: RateLimitSettings | false
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false
+  readonly lanes?: Partial<LaneSettings> | false
   readonly tls?: Partial<TlsSettings>
 }
 

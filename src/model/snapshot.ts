@@ -1,5 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { OutboundRule, Policy, Provenance } from './resources.ts'
+import type { RuleSettings } from './route-settings.ts'
 
 /** One service with everything that is in force for it, and where each part came from. Plain, immutable, printable. */
 export interface ServiceSnapshot {
@@ -23,6 +24,15 @@ export interface OutboundPolicySnapshot {
   readonly from: Provenance
 }
 
+/** One route, and the resource that holds it. */
+export interface RouteSnapshot {
+  readonly name: string
+  readonly namespace: string
+  readonly hosts: readonly string[]
+  readonly rules: readonly RuleSettings[]
+  readonly from: Provenance
+}
+
 /** The configuration in force at one moment. */
 export interface Snapshot {
   readonly version: number
@@ -30,6 +40,8 @@ export interface Snapshot {
   readonly services: ReadonlyMap<string, ServiceSnapshot>
   /** Who may call what, in the order in which they are asked. The same list until one of them changes. */
   readonly policies: readonly OutboundPolicySnapshot[]
+  /** Those whose hosts count first come first. The same list until one of them changes. */
+  readonly routes: readonly RouteSnapshot[]
 }
 
 /** The same as plain JSON, as `mesh.snapshot()` gives it. */
@@ -37,4 +49,5 @@ export interface PrintedSnapshot {
   version: number
   services: Record<string, ServiceSnapshot>
   policies: OutboundPolicySnapshot[]
+  routes: RouteSnapshot[]
 }

@@ -1,4 +1,4 @@
-import { canonicalHost } from '../plan/host.ts'
+import { canonicalHost } from '../core/host.ts'
 import type { HostMatch } from '../plan/host-table.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'

@@ -216,12 +216,16 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 
 function unknownKey(key: string, known: readonly string[], later: readonly string[]): string {
   if (later.includes(key)) return 'not available in this version'
+  const near = nearest(key, known)
+  return near === undefined ? 'unknown key' : `unknown key, did you mean "${near}"?`
+}
+
+/** The one among `known` that was probably meant, if there is one. */
+export function nearest(written: string, known: readonly string[]): string | undefined {
   const near = known
-    .map((candidate) => ({ candidate, distance: editDistance(key.toLowerCase(), candidate.toLowerCase()) }))
+    .map((candidate) => ({ candidate, distance: editDistance(written.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)[0]
-  return near !== undefined && near.distance <= Math.max(1, Math.floor(key.length / 3))
-    ? `unknown key, did you mean "${near.candidate}"?`
-    : 'unknown key'
+  return near !== undefined && near.distance <= Math.max(1, Math.floor(written.length / 3)) ? near.candidate : undefined
 }
 
 /** Levenshtein distance; keys are short, so the plain table will do. */

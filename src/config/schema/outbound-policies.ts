@@ -13,7 +13,8 @@ export interface ParsedOutboundPolicy {
 
 const ACTIONS = ['continue', 'allow', 'deny', 'redirect', 'limit'] as const satisfies readonly PolicyAction[]
 
-const method = checked('a method such as GET', (input) =>
+/** A method, in upper case. */
+export const method = checked('a method such as GET', (input) =>
   typeof input === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/.test(input) ? input.toUpperCase() : undefined,
 )
 
@@ -22,7 +23,7 @@ const path = checked('a path that begins with /', (input) =>
 )
 
 /** A list of nothing would match nothing, which nobody means. */
-function some<T>(what: string, each: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T[]> {
+export function some<T>(what: string, each: v.GenericSchema<unknown, T>): v.GenericSchema<unknown, T[]> {
   return v.pipe(
     listOf(what, each),
     v.check((list) => list.length > 0, 'expected at least one'),

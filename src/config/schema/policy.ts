@@ -5,6 +5,7 @@ import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { checked, compact, duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
+import { lanes } from './lanes.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
 
@@ -19,7 +20,7 @@ const CONDITIONS = [
 ] as const satisfies readonly RetryCondition[]
 
 /** `false` switches a section off. */
-function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSchema<unknown, Output | false> {
+export function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSchema<unknown, Output | false> {
   return v.lazy((input) => (input === false ? v.literal(false) : section)) as v.GenericSchema<unknown, Output | false>
 }
 
@@ -40,7 +41,7 @@ const balancing = record({
   slowStart: v.optional(orOff(slowStart)),
 })
 
-const retry = v.pipe(
+export const retry = v.pipe(
   record({
     attempts: v.optional(integer(0, 10)),
     on: v.optional(listOf('conditions', oneOf(CONDITIONS))),
@@ -120,6 +121,7 @@ export const policyEntries = {
   rateLimit: v.optional(orOff(rateLimit)),
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
+  lanes: v.optional(orOff(lanes)),
   tls: v.optional(tls),
 }
 
@@ -152,6 +154,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     rateLimit: parsed.rateLimit,
     fault: parsed.fault,
     fallback: parsed.fallback,
+    lanes: parsed.lanes,
     tls: parsed.tls,
   }) as PolicySections
 }

@@ -5,8 +5,9 @@ import type { Rejection, Sink, Source } from '../../model/source.ts'
 import { record, text } from '../schema/blocks.ts'
 import { outboundPolicies } from '../schema/outbound-policies.ts'
 import { configError, parse } from '../schema/problems.ts'
+import { routes as routesSchema } from '../schema/routes.ts'
 import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldPolicies, unfoldServices } from '../short-form.ts'
+import { unfoldPolicies, unfoldRoutes, unfoldServices } from '../short-form.ts'
 
 /** A source whose content the program sets. */
 export interface StaticSource extends Source {
@@ -41,7 +42,11 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
   const { name, namespace } = settings.output
   const policy = new AddressPolicy(settings.output.allowAddresses)
   const schema = record(
-    { services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}), policies: v.optional(outboundPolicies, []) },
+    {
+      services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}),
+      policies: v.optional(outboundPolicies, []),
+      routes: v.optional(routesSchema, []),
+    },
     LATER_KEYS,
   )
   const first = parse(schema, config)
@@ -49,11 +54,15 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
 
   const sinks = new Set<Sink>()
   let version = 1
-  let { services, policies } = first.output
+  let { services, policies, routes } = first.output
   const deliver = (sink: Sink): Rejection[] =>
     sink.update({
       version: String(version),
-      upserts: [...unfoldServices(services, namespace ?? sink.namespace), ...unfoldPolicies(policies, namespace ?? sink.namespace)],
+      upserts: [
+        ...unfoldServices(services, namespace ?? sink.namespace),
+        ...unfoldPolicies(policies, namespace ?? sink.namespace),
+        ...unfoldRoutes(routes, namespace ?? sink.namespace),
+      ],
       removals: [],
       complete: true,
     })
@@ -74,7 +83,7 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
         return rejections
       }
       version++
-      ;({ services, policies } = next.output)
+      ;({ services, policies, routes } = next.output)
       return [...sinks].flatMap(deliver)
     },
   }

@@ -67,7 +67,7 @@ describe('what is wrong is told with its place', () => {
       'services:\n  a: &it\n    timeout: soon\n  b: *it\n',
       [`mesh.yaml:3:5: services.a.timeout: ${duration('"soon"')}`, `mesh.yaml:3:5: services.b.timeout: ${duration('"soon"')}`],
     ],
-    ['a key of a later version', 'routes: []\n', ['mesh.yaml:1:1: routes: not available in this version']],
+    ['a key of a later version', 'trust: []\n', ['mesh.yaml:1:1: trust: not available in this version']],
     [
       'all at once, over all files',
       { 'a.yaml': 'services:\n  a: { timeout: 0 }\n  b: { port: 0 }\n', 'b.yaml': 'services:\n  c: { ports: 1 }\n', 'c.yaml': 'a: [' },
