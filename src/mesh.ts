@@ -14,11 +14,12 @@ import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import type { UniversalDispatcher } from './outbound/dispatcher.ts'
 import { NO_SETTINGS } from './outbound/engine.ts'
+import { parseOrigin } from './outbound/origin.ts'
 import { requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
-import { parseOrigin } from './outbound/targets.ts'
 import { splitUrl } from './outbound/url.ts'
 import { explainFound, explainStranger } from './plan/explain.ts'
+import { explainRouted } from './plan/explain-route.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
 
@@ -118,7 +119,9 @@ export class Mesh<Name extends string = string> {
     const { method = 'GET', headers = {} } = request
     const { authority: host, secure } = origin
     const path = splitUrl(request.url)?.path ?? '/'
-    return explainFound(this.out.plan, found, { host, method: method.toUpperCase(), path, headers, secure }, this.ground.time.read())
+    const asked = { host, method: method.toUpperCase(), path, headers, secure }
+    const now = this.ground.time.read()
+    return 'route' in found ? explainRouted(this.out.plan, found, asked, now) : explainFound(this.out.plan, found, asked, now)
   }
 
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */

@@ -14,10 +14,12 @@ import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
 import { Outbound } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
+import { Router } from '../outbound/router.ts'
 import { Startup } from '../outbound/startup.ts'
 import { Targets } from '../outbound/targets.ts'
 import { originOf } from '../outbound/url.ts'
 import { Plan } from '../plan/plan.ts'
+import { routeStats } from '../plan/route-stats.ts'
 import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
 import type { Ground } from './ground.ts'
@@ -76,7 +78,6 @@ export class OutboundSide {
       parsed.namespace,
       parsed.service,
     )
-    this.targets = new Targets(this.plan)
     this.startup = new Startup(
       { clock, time, classifier: defaultClassifier, emit, report },
       {
@@ -91,6 +92,7 @@ export class OutboundSide {
         },
       },
     )
+    this.targets = new Targets(this.plan, { engine: this.startup.engine, random })
     this.store = new ConfigStore({
       namespace: parsed.namespace,
       defaults: parsed.defaults,
@@ -113,6 +115,7 @@ export class OutboundSide {
     this.outbound = new Outbound({
       engine: this.startup.engine,
       targets: this.targets,
+      router: new Router(this.startup.engine, random),
       unknownHosts: parsed.unknownHosts,
       get context() {
         return side.context
@@ -156,7 +159,7 @@ export class OutboundSide {
       find: (origin) => targets.find(origin),
       serves: (origin) => outbound.serves(origin),
       originOfEndpoint: (address) => targets.originOfEndpoint(address),
-      open: (target, options, caller, settings) => outbound.open(target, options, caller, settings),
+      open: (to, options, caller, settings) => outbound.open(to, options, caller, settings),
     })
   }
 
@@ -205,6 +208,7 @@ export class OutboundSide {
       inflight,
       passedThrough: this.outbound.passedThrough,
       services,
+      routes: routeStats(this.plan.routes.all(), this.options.namespace),
       executions: this.executor.stats(),
       sources: this.sources.states,
     }

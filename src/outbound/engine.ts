@@ -2,9 +2,14 @@ import type { Classifier } from '../core/classifier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { MeshEvents } from '../model/events.ts'
+import type { HeaderEditSettings } from '../model/route-settings.ts'
+import type { CallPolicy } from '../plan/call-policy.ts'
+import type { MirrorCounters } from '../plan/route-counters.ts'
+import type { PlannedRule } from '../plan/route-plan.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import type { Connections, Wire } from './connections.ts'
-import type { ReplayMemory } from './replay-body.ts'
+import type { DispatchOptions } from './handler.ts'
+import type { Body, ReplayMemory } from './replay-body.ts'
 import type { Undici } from './undici.ts'
 
 /** What exchanges of one mesh share. `undici` and `connections` are there once undici was loaded. */
@@ -28,6 +33,20 @@ export interface Target {
   readonly host: string
   /** Nobody answers under this name any more, and yet it is not for others to answer. */
   readonly gone: boolean
+  /** Undefined where a service is called by its own name. */
+  readonly ruled: Ruled | undefined
+  /** It gets copies of calls, which are counted here and not by their service. */
+  readonly shadow: MirrorCounters | undefined
+}
+
+/** What a rule adds to the calls that it sends to a service. */
+export interface Ruled {
+  readonly rule: PlannedRule
+  readonly policy: CallPolicy
+  readonly request: readonly HeaderEditSettings[] | undefined
+  readonly response: readonly HeaderEditSettings[] | undefined
+  /** Sends copies of a call that was admitted; undefined where nobody gets any. */
+  readonly mirror: ((options: DispatchOptions, body: Body | undefined) => void) | undefined
 }
 
 /** Per-call wishes, checked. */
@@ -37,6 +56,8 @@ export interface CallSettings {
   readonly hashKey: string | undefined
   readonly priority: 'low' | 'normal' | 'high'
   readonly retries: number | undefined
+  /** Colour of the call, where no header tells it. */
+  readonly lane?: string | undefined
   /** Clock time that no deadline goes beyond; Infinity for none. */
   readonly notAfter: number
 }

@@ -5,10 +5,12 @@ import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
+import type { CallPolicy } from '../plan/call-policy.ts'
+import type { ServiceCounters } from '../plan/service-counters.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
-import type { CallSettings, Engine, Target } from './engine.ts'
+import type { CallSettings, Engine, Ruled, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
 import { hasRequestHeader, rawHeader, requestHeader } from './headers.ts'
 import { settlePermits } from './permits.ts'
@@ -31,6 +33,13 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   moves = 0
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
+  /** What it goes by: the policy that its service, or its rule, had when it began. */
+  protected readonly policy: CallPolicy
+  protected readonly counters: ServiceCounters
+  /** The rule that sent it here, and what that one adds. */
+  protected readonly ruled: Ruled | undefined
+  /** Its lane, where its service has some. */
+  protected readonly colour: string | undefined
   protected readonly timeouts: TimeoutSettings
   /** What the gates gave; each is settled once. */
   protected readonly permits: Permit[] = []
@@ -44,12 +53,16 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   /** One of the re-sends that the limits count. */
   private resending = false
 
-  constructor(engine: Engine, { plan, host }: Target, options: DispatchOptions, settings: CallSettings) {
+  constructor(engine: Engine, { plan, host, ruled, shadow }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
-    const { policy } = plan
+    const policy = ruled === undefined ? plan.callPolicy : ruled.policy
     this.engine = engine
     this.requestHeaders = options.headers
     this.plan = plan
+    this.policy = policy
+    this.counters = shadow === undefined ? plan.counters : shadow.calls
+    this.ruled = ruled
+    this.colour = plan.lanes === undefined ? undefined : (settings.lane ?? requestHeader(options.headers, plan.lanes.header))
     this.timeouts = policy.timeouts
     this.service = plan.name
     this.method = options.method
@@ -57,7 +70,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.path = options.path
     this.priority = settings.priority
     this.hashKey = settings.hashKey
-    this.retries = settings.retries ?? policy.retry.attempts
+    this.retries = settings.retries ?? policy.retrySettings.attempts
     this.idempotent = settings.idempotent ?? (isIdempotentMethod(options.method) || hasRequestHeader(options.headers, 'idempotency-key'))
     this.startedAt = engine.time.read()
     const bound = settings.timeoutMs ?? policy.timeouts.timeoutMs
@@ -91,7 +104,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     }
     this.lastEndpoint = endpoint
     this.tries++
-    this.plan.counters.tries++
+    this.counters.tries++
     endpoint.tries++
     endpoint.inflight++
     this.plan.protections.connections.take()
@@ -131,9 +144,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected countAgain(attempt: Attempt, { movedOn, delayMs }: RetryDecision & { again: true }): void {
     if (movedOn) {
       this.moves++
-      this.plan.counters.movedOn++
+      this.counters.movedOn++
     } else {
-      this.plan.counters.retries++
+      this.counters.retries++
       if (!this.resending) this.plan.protections.resends.inflight++
       this.resending = true
     }
@@ -143,9 +156,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   }
 
   protected countNotAgain({ why }: RetryDecision & { again: false }): void {
-    if (why === 'budget') this.plan.counters.budgetExhausted++
+    if (why === 'budget') this.counters.budgetExhausted++
     else if (why === 'limit') this.plan.protections.resends.refusals++
-    else if (why === 'not-replayable') this.plan.counters.notReplayable++
+    else if (why === 'not-replayable') this.counters.notReplayable++
   }
 
   /** A gate said no: the error that the caller hears. */
@@ -157,25 +170,27 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   }
 
   protected countEnd({ verdict }: Outcome): void {
-    const { counters } = this.plan
+    const { counters } = this
     counters.inflight--
     if (verdict === 'failure') counters.failures++
     else if (verdict === 'success') counters.successes++
   }
 
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {
-    const { service, lastEndpoint, tries, plan } = this
+    const { service, lastEndpoint, tries, plan, ruled } = this
     const section = DECIDED_BY[code]
-    const from = section === undefined ? undefined : (plan.from(section) ?? plan.from('service'))
-    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details })
+    const from = section === undefined ? undefined : (this.policy.from(section) ?? plan.from('service'))
+    const reason = ruled === undefined ? details.reason : `${details.reason} (by ${ruled.rule.title})`
+    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details, reason })
   }
 
   /** How long a try that starts now may take: the configured bound, or what remains shared among the tries that are left. */
   protected tryTimeout(now: number): number {
     const remaining = this.deadline - now
-    const configured = this.plan.policy.retry.perTryTimeoutMs
+    const configured = this.policy.retrySettings.perTryTimeoutMs
     if (configured !== undefined) return Math.min(configured, remaining)
-    const triesLeft = this.idempotent && this.plan.retry.coversTimeouts ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
+    const triesLeft =
+      this.idempotent && this.policy.retry.coversTimeouts ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
     return remaining / triesLeft
   }
 

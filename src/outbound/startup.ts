@@ -136,6 +136,8 @@ export class Startup {
     const closed = new MeshError('MESH_CLOSED', { reason: 'the mesh was closed before the call ended' })
     this.closed = true
     this.release(closed)
+    // Nobody waits for copies.
+    for (const entry of time.entries()) if (entry instanceof Exchange && entry.isShadow) entry.abort(closed)
     const endsAt = clock.now() + timeoutMs
     while ((time.size > 0 || this.strangers) && clock.now() < endsAt) {
       await new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
+import type { CallPolicy } from './call-policy.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { HostMatch } from './host-table.ts'
 import type { Plan } from './plan.ts'
@@ -33,32 +34,40 @@ export function explainFound(plan: Plan, found: HostMatch, request: Omit<Explain
 }
 
 /** Says what would happen now to a request for `host`, served by `plan` under the name `match`. */
-function explainService(plan: ServicePlan, match: string, request: ExplainedRequest, redirects: readonly string[] = []): Explanation {
+export function explainService(
+  plan: ServicePlan,
+  match: string,
+  request: ExplainedRequest,
+  redirects: readonly string[] = [],
+  policy: CallPolicy = plan.callPolicy,
+): Explanation {
   plan.catchUp()
-  const { policy, snapshot } = plan
+  const { snapshot, lanes } = plan
   const from = Object.fromEntries(
-    Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]),
+    Object.entries(snapshot.from).map(([part, provenance]) => [part, policy.from(part) ?? formatProvenance(provenance as Provenance)]),
   )
+  const { retrySettings: retry, timeouts } = policy
+  const colour = lanes === undefined ? undefined : headerOf(request, lanes.header)
   const idempotent =
     isIdempotentMethod(request.method) || Object.keys(request.headers).some((name) => name.toLowerCase() === 'idempotency-key')
   return {
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
-    candidates: request.gone ? [] : candidates(plan),
-    gates: plan.protections.explain(snapshot.from, request),
-    timeouts: policy.timeouts,
+    candidates: request.gone ? [] : candidates(plan, colour),
+    gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
+    timeouts,
     retry: {
-      ...policy.retry,
-      applies: policy.retry.attempts > 0,
+      ...retry,
+      applies: retry.attempts > 0,
       because:
-        policy.retry.attempts === 0
+        retry.attempts === 0
           ? 'retries are switched off'
           : idempotent
             ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
             : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
     },
-    rewrites: [...redirects],
+    rewrites: [...redirects, ...(lanes === undefined ? [] : [`${lanes.describe(colour)} (${from['lanes']})`])],
     tls: tlsOf(plan, request.secure),
     from,
   }
@@ -79,11 +88,16 @@ export function explainStranger(host: string, unknownHosts: 'pass' | 'refuse'): 
   }
 }
 
-function candidates(plan: ServicePlan): Explanation['candidates'] {
-  const { set } = plan
+function headerOf({ headers }: ExplainedRequest, name: string): string | undefined {
+  return Object.entries(headers).find(([each]) => each.toLowerCase() === name)?.[1]
+}
+
+function candidates(plan: ServicePlan, colour: string | undefined): Explanation['candidates'] {
+  const { set, lanes } = plan
   const usable = new Set(set.usable)
   return set.all.map((endpoint) => {
     const { state, reason } = endpointState(endpoint)
+    if (lanes?.takes(endpoint, colour) === false) return { address: endpoint.address, state, taken: false, because: 'of another lane' }
     const taken = usable.has(endpoint)
     return { address: endpoint.address, state, taken, because: because(plan, state, taken, reason) }
   })

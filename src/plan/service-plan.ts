@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
 import { createBalancer } from '../balancing/create.ts'
-import { EndpointSet } from '../balancing/endpoint-set.ts'
 import { pickWithRoom } from '../balancing/pick-with-room.ts'
 import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
@@ -18,15 +17,17 @@ import type { ServiceSnapshot } from '../model/snapshot.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
-import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { type CallPolicy, servicePolicy } from './call-policy.ts'
 import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames } from './host.ts'
+import { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
 import { Protections } from './protections.ts'
 import { ServiceCounters } from './service-counters.ts'
+import { WatchedSet } from './watched-set.ts'
 
 /** What a plan needs from the mesh it belongs to. */
 export interface PlanContext extends NewsDesk {
@@ -49,13 +50,16 @@ export interface PlanContext extends NewsDesk {
 export class ServicePlan {
   readonly name: string
   readonly counters: ServiceCounters
-  readonly set: EndpointSet
+  readonly set: WatchedSet
   readonly budget: RetryBudget
-  readonly retry: RetryPolicy
   readonly outlier: OutlierDetector
   readonly health: ServiceHealth
   snapshot: ServiceSnapshot
   policy: Policy
+  /** What its calls go by; another object after a push, so that calls under way keep theirs. */
+  callPolicy: CallPolicy
+  /** Its endpoints by colour, where it has lanes. */
+  lanes: Lanes | undefined = undefined
   balancer: Balancer
   /** Asked in this order; settled in the reverse one. */
   gates: readonly Gate[]
@@ -77,16 +81,17 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
-    this.balancer = createBalancer(policy.balancing.policy, random, policy.balancing.slowStart)
+    this.balancer = this.makeBalancer()
     this.budget = new RetryBudget(policy.retry, time.now)
-    this.retry = new RetryPolicy(policy.retry, this.budget, random)
-    this.set = new EndpointSet(policy.panicPercent, random)
+    this.set = new WatchedSet(policy.panicPercent, random)
     const news = new EndpointNews(name, context)
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time)
     this.health = new ServiceHealth(context.monitor, this.checked(news))
     this.health.reconfigure(policy.healthCheck)
     this.protections = new Protections(name, policy, context)
     this.gates = this.protections.gates
+    this.callPolicy = this.ownPolicy()
+    this.configureLanes()
     this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
@@ -100,17 +105,20 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      if (!isDeepStrictEqual(policy.balancing, this.policy.balancing))
-        this.balancer = createBalancer(policy.balancing.policy, this.context.random, policy.balancing.slowStart)
+      const former = this.policy
       this.policy = policy
+      if (!isDeepStrictEqual(policy.balancing, former.balancing)) this.balancer = this.makeBalancer()
       this.budget.reconfigure(policy.retry)
-      this.retry.reconfigure(policy.retry)
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
+      const { lanes, balancing, panicPercent } = policy
+      const before = { lanes: former.lanes, balancing: former.balancing, panicPercent: former.panicPercent }
+      if (!isDeepStrictEqual({ lanes, balancing, panicPercent }, before)) this.configureLanes()
     }
+    this.callPolicy = this.ownPolicy()
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
   }
 
@@ -128,8 +136,9 @@ export class ServicePlan {
   }
 
   /** In words, when there is none to choose. */
-  get whyNoEndpoint(): string {
+  whyNoEndpoint(colour: string | undefined): string {
     if (!this.present) return 'the service was removed'
+    if (this.set.usable.length > 0 && this.lanes !== undefined) return this.lanes.describe(colour)
     if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
     return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
@@ -188,24 +197,57 @@ export class ServicePlan {
   }
 
   /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
-  pick(call: Call, now: number): Endpoint | undefined {
-    const picked = this.set.pick(this.balancer, call, now)
+  pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    const { lanes, set } = this
+    const picked = lanes === undefined ? set.pick(this.balancer, call, now) : lanes.pick(call, colour, now)
     const { endpointMax } = this.protections
     if (picked === undefined || picked.inflight < endpointMax) return picked
-    return pickWithRoom(this.set.usable, call, endpointMax, this.context.random)
+    return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
+  }
+
+  /** Those that a first try of `call` chooses among. */
+  usableFor(call: Call, colour: string | undefined): readonly Endpoint[] {
+    return this.lanes === undefined ? this.set.usable : this.lanes.usable(call, colour)
+  }
+
+  /** Whether `call` could go on to an endpoint that it did not try. */
+  hasUntried(call: Call, colour: string | undefined): boolean {
+    return this.lanes === undefined ? this.set.hasUntried(call) : this.lanes.hasUntried(call, colour)
   }
 
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
-  get hasRoom(): boolean {
-    const { usable } = this.set
+  hasRoom(call: Call, colour: string | undefined): boolean {
+    const usable = this.usableFor(call, colour)
     const { endpointMax } = this.protections
     return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
   }
 
   /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
-  get isFull(): boolean {
+  isFull(call: Call, colour: string | undefined): boolean {
     const { endpointMaxRequests } = this.protections
-    return this.set.usable.every(({ inflight }) => inflight >= endpointMaxRequests)
+    return this.usableFor(call, colour).every(({ inflight }) => inflight >= endpointMaxRequests)
+  }
+
+  private ownPolicy(): CallPolicy {
+    const { policy, budget, context, protections, snapshot } = this
+    const { fault, fallback } = protections
+    return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
+  }
+
+  private makeBalancer(): Balancer {
+    const { policy, slowStart } = this.policy.balancing
+    return createBalancer(policy, this.context.random, slowStart)
+  }
+
+  private configureLanes(): void {
+    const { set, context, policy } = this
+    const ground = {
+      set,
+      random: context.random,
+      panicPercent: () => this.policy.panicPercent,
+      makeBalancer: () => this.makeBalancer(),
+    }
+    this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, ground)
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {

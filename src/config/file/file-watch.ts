@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../../core/clock.ts'
 import type { Rejection, Sink } from '../../model/source.ts'
-import { unfoldServices } from '../short-form.ts'
+import { unfoldRoutes, unfoldServices } from '../short-form.ts'
 import type { NamedPath } from './list-files.ts'
-import type { Judgement, Services } from './merge-documents.ts'
+import type { Judgement, Merged } from './merge-documents.ts'
 import { type FileProblem, fileProblemText } from './problem.ts'
 import { Quiet } from './quiet.ts'
 import { type FileContents, parseContents, readContents } from './read-configuration.ts'
@@ -103,7 +103,9 @@ export class FileWatch {
       return before === this.changes ? undefined : 'soon'
     }
     const suspect = this.suspect?.version === contents.version ? this.suspect : undefined
-    const { services, problems } = suspect ? { ...suspect, services: undefined } : await parseContents(contents, this.options, this.clock)
+    const { services, routes, problems } = suspect
+      ? { ...suspect, services: undefined, routes: [] }
+      : await parseContents(contents, this.options, this.clock)
     if (this.stopped) return undefined
     // Files that changed while they were read may be half of one version and half of the next.
     if (before !== this.changes && this.clock.now() - (this.unrestSince ?? 0) < AT_MOST_MS) return 'soon'
@@ -115,13 +117,15 @@ export class FileWatch {
     this.suspect = undefined
     this.handled = contents.version
     if (services === undefined) this.tell(problems)
-    else this.deliver(contents, services)
+    else this.deliver(contents, services, routes)
     return before === this.changes ? undefined : 'soon'
   }
 
-  private deliver({ version }: FileContents, services: Services): void {
+  private deliver({ version }: FileContents, services: NonNullable<Merged['services']>, routes: Merged['routes']): void {
+    const { namespace } = this.options
     this.inForce = true
-    this.sink.update({ version, upserts: unfoldServices(services, this.options.namespace), removals: [], complete: true })
+    const upserts = [...unfoldServices(services, namespace), ...unfoldRoutes(routes, namespace)]
+    this.sink.update({ version, upserts, removals: [], complete: true })
   }
 
   private tell(problems: readonly FileProblem[]): void {

@@ -2,7 +2,9 @@ import type { AddressPolicy } from '../../core/address.ts'
 import { isPlainObject, print, record } from '../schema/blocks.ts'
 import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
+import type { ParsedRoute } from '../schema/routes.ts'
 import { acrossServices, LATER_KEYS, type ParsedService, singleServiceSchema } from '../schema/service.ts'
+import { MergedRoutes } from './merge-routes.ts'
 import type { FileProblems, Position } from './problem.ts'
 import type { Slices } from './slices.ts'
 import type { FileDocument } from './yaml-documents.ts'
@@ -26,8 +28,11 @@ export type Services = ReadonlyMap<string, ParsedService>
 export interface Merged {
   /** Undefined where something is wrong. */
   readonly services: Services | undefined
+  /** In the order in which they were written. */
+  readonly routes: readonly ParsedRoute[]
   /** The same services as they were written. */
   readonly written: Readonly<Record<string, unknown>>
+  readonly writtenRoutes: readonly unknown[]
   /** Where each service stands. */
   readonly places: ReadonlyMap<string, Place>
 }
@@ -35,7 +40,8 @@ export interface Merged {
 /** What is written in several documents, joined; each part remembers who wrote it. */
 class Joined {
   readonly services = new Parts('services')
-  /** Whatever stands beside `services`. */
+  readonly routes = new MergedRoutes()
+  /** Whatever stands beside them. */
   readonly others = new Parts()
 
   private readonly problems: FileProblems
@@ -58,7 +64,8 @@ class Joined {
       return
     }
     for (const [key, part] of Object.entries(value)) {
-      if (key !== 'services') this.put(this.others, key, part, document)
+      if (key === 'routes') this.routes.add(document, part, (...problem) => this.tell(...problem))
+      else if (key !== 'services') this.put(this.others, key, part, document)
       else if (!isPlainObject(part)) this.tell(document, [key], `expected an object, got ${print(part)}`)
       else for (const [name, service] of Object.entries(part)) this.put(this.services, name, service, document)
     }
@@ -127,8 +134,15 @@ export async function mergeDocuments(
     if (slices.due()) await slices.pause()
   }
   acrossServices(services, judgement.namespace, report)
+  const routes = joined.routes.check((...problem) => joined.tell(...problem))
   const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
-  return { services: problems.list.length === 0 ? services : undefined, written: written.values, places }
+  return {
+    services: problems.list.length === 0 ? services : undefined,
+    routes,
+    written: written.values,
+    writtenRoutes: joined.routes.values,
+    places,
+  }
 }
 
 /** `mesh.yaml:2:3`. */

@@ -1,8 +1,9 @@
 import type { Caller } from '../caller.ts'
-import type { CallSettings, Target } from '../engine.ts'
+import type { CallSettings } from '../engine.ts'
 import type { Exchange } from '../exchange.ts'
 import type { DispatchController, DispatchOptions, RawHeaders } from '../handler.ts'
 import { joinedHeader, rawHeader } from '../headers.ts'
+import type { Destination } from '../targets.ts'
 import { codingsOf, MAX_CODINGS } from './decode.ts'
 import { leave, type WayOut } from './leave.ts'
 import { isRedirect, type Landmarks, MAX_REDIRECTS, nextHop } from './redirect.ts'
@@ -14,9 +15,9 @@ import type { SignalListeners } from './signal.ts'
 
 /** What a call of fetch needs from the mesh. */
 export interface FetchContext extends Landmarks, WayOut {
-  find(origin: string): Target | undefined
+  find(origin: string): Destination | undefined
   /** Opens an exchange; undefined when it was refused, of which `caller` has heard. */
-  open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined
+  open(to: Destination, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined
   /** Milliseconds of the mesh's clock. */
   now(): number
   readonly makeResponse: MakeResponse
@@ -66,7 +67,7 @@ export class FetchCall implements Caller {
     this.reject = reject
   }
 
-  begin(target: Target): void {
+  begin(to: Destination): void {
     const { signal } = this.request
     if (signal !== undefined) {
       if (signal.aborted) {
@@ -75,7 +76,7 @@ export class FetchCall implements Caller {
       }
       this.stopListening = this.context.signals.listen(signal, this)
     }
-    this.hop(target)
+    this.hop(to)
   }
 
   /** The caller's signal: before the answer the call ends, after it the body does. */
@@ -132,12 +133,12 @@ export class FetchCall implements Caller {
   requestSent(): void {}
   responseStarted(): void {}
 
-  private hop(target: Target): void {
+  private hop(to: Destination): void {
     const { method, path, body, origin, headers } = this.request
-    const options: DispatchOptions = { origin, path, method, headers: withDefaults(headers, target.wire.tls !== undefined) }
+    const options: DispatchOptions = { origin, path, method, headers: withDefaults(headers, to.secure) }
     if (body !== undefined) options.body = body
-    this.service = target.plan.name
-    this.exchange = this.context.open(target, options, this, this.settings)
+    this.service = to.name
+    this.exchange = this.context.open(to, options, this, this.settings)
   }
 
   private answer(controller: DispatchController, status: number, raw: RawHeaders, statusText: string): void {
@@ -181,9 +182,9 @@ export class FetchCall implements Caller {
     this.drained = 0
     const { exchange } = this
     if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
-    const target = this.context.find(next.request.origin)
-    if (target === undefined) void this.goAbroad()
-    else this.hop(target)
+    const to = this.context.find(next.request.origin)
+    if (to === undefined) void this.goAbroad()
+    else this.hop(to)
   }
 
   private async goAbroad(): Promise<void> {
