@@ -33,6 +33,8 @@ export interface Merged {
   /** The same services as they were written. */
   readonly written: Readonly<Record<string, unknown>>
   readonly writtenRoutes: readonly unknown[]
+  /** The file of each route, by its name. */
+  readonly routeFiles: ReadonlyMap<string, string>
   /** Where each service stands. */
   readonly places: ReadonlyMap<string, Place>
 }
@@ -141,6 +143,7 @@ export async function mergeDocuments(
     routes,
     written: written.values,
     writtenRoutes: joined.routes.values,
+    routeFiles: joined.routes.files,
     places,
   }
 }

@@ -15,6 +15,9 @@ export class MergedRoutes {
     else for (const [index, each] of (value as unknown[]).entries()) this.written.push({ document, index, value: each })
   }
 
+  /** The file of each that is right, by its name; filled by {@link check}. */
+  readonly files = new Map<string, string>()
+
   /** As they were written. */
   get values(): readonly unknown[] {
     return this.written.map(({ value }) => value)
@@ -29,8 +32,10 @@ export class MergedRoutes {
     }
     for (const [place, { value }] of this.written.entries()) {
       const checked = check(route, value)
-      if ('output' in checked) right.push([place, checked.output])
-      else for (const { path, message } of checked.problems) report(place, path, message)
+      if ('output' in checked) {
+        right.push([place, checked.output])
+        this.files.set(checked.output.name, (this.written[place] as (typeof this.written)[number]).document.file)
+      } else for (const { path, message } of checked.problems) report(place, path, message)
     }
     acrossRoutes(right, ([place, ...path], message) => report(place as number, path, message))
     return right.map(([, each]) => each)

@@ -9,7 +9,7 @@ import type {
   PathRewriteSettings,
   RedirectSettings,
 } from '../../model/route-settings.ts'
-import { checked, compact, integer, listOf, mapOf, percent, type Report, record, text } from './blocks.ts'
+import { checked, compact, exactlyOne, integer, listOf, mapOf, percent, type Report, record, text } from './blocks.ts'
 import { some } from './outbound-policies.ts'
 import { headerName, headerValue } from './protection.ts'
 import { pathText, pattern, yesOrNo } from './route-match.ts'
@@ -54,7 +54,7 @@ export const backends: v.GenericSchema<unknown, BackendSettings[]> = v.pipe(
       v.transform(({ service, weight, headers }): BackendSettings => ({ service, weight, ...(headers === undefined ? {} : { headers }) })),
     ) as v.GenericSchema<unknown, BackendSettings>,
   ),
-  v.check((list) => list.some(({ weight }) => weight > 0), 'expected one whose weight is above 0'),
+  v.check((list) => list.length === 0 || list.some(({ weight }) => weight > 0), 'expected one whose weight is above 0'),
 )
 
 /** The services that get copies. */
@@ -92,9 +92,9 @@ function onePath({ prefix, path, regex }: { prefix?: unknown; path?: unknown; re
 
 /** What the service sees in place of what the caller wrote. */
 export const rewrite: v.GenericSchema<unknown, PathRewriteSettings & { readonly host?: string }> = v.pipe(
-  record({ ...pathEntries, host: v.optional(authority) }, [], (written, report) => {
-    onePath(written, report)
-    if (Object.keys(written).length === 0) report([], 'expected at least one of prefix, path, regex, host')
+  record({ ...pathEntries, host: v.optional(authority) }, [], (_, report, given) => {
+    onePath(given, report)
+    if (Object.keys(given).length === 0) report([], 'expected at least one of prefix, path, regex, host')
   }),
   v.transform((written) => compact(written) as PathRewriteSettings & { readonly host?: string }),
 )
@@ -118,10 +118,9 @@ export const redirect: v.GenericSchema<unknown, RedirectSettings> = v.pipe(
       ),
     },
     [],
-    (written, report) => {
-      onePath(written, report)
-      const { scheme, host, port, prefix, path, regex, stripQuery } = written
-      if ([scheme, host, port, prefix, path, regex].every((each) => each === undefined) && stripQuery !== true)
+    ({ port, host }, report, given) => {
+      onePath(given, report)
+      if (['scheme', 'host', 'port', 'prefix', 'path', 'regex'].every((key) => given[key] === undefined) && given['stripQuery'] !== true)
         report([], 'expected something that differs, or its callers come back for ever')
       if (port !== undefined && host !== undefined && /:\d+$/.test(host)) report(['port'], 'is in host already')
     },
@@ -133,9 +132,9 @@ export const redirect: v.GenericSchema<unknown, RedirectSettings> = v.pipe(
 export const hash: v.GenericSchema<unknown, HashSettings[]> = some(
   'sources of a key',
   v.pipe(
-    record({ header: v.optional(headerName), cookie: v.optional(text(256)), query: v.optional(text(1_024)) }, [], (written, report) => {
-      if (Object.keys(written).length !== 1) report([], 'expected one of header, cookie, query')
-    }),
+    record({ header: v.optional(headerName), cookie: v.optional(text(256)), query: v.optional(text(1_024)) }, [], (_, report, given) =>
+      exactlyOne(['header', 'cookie', 'query'], given, report),
+    ),
     v.transform((written): HashSettings => {
       const [from = 'header', name = ''] = Object.entries(written)[0] ?? []
       return { from: from as HashSettings['from'], name: name as string }

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { safePattern } from '../../core/safe-pattern.ts'
 import type { HeaderMatchSettings, MatchSettings, PathSettings, QueryMatchSettings, TextSettings } from '../../model/route-settings.ts'
 import { pathTemplate } from '../../routing/path-template.ts'
-import { checked, compact, listOf, percent, print, type Report, record, text } from './blocks.ts'
+import { checked, compact, exactlyOne, listOf, percent, print, type Report, record, text } from './blocks.ts'
 import { method, some } from './outbound-policies.ts'
 import { headerName } from './protection.ts'
 
@@ -45,10 +45,8 @@ function textOf(written: WrittenText): TextSettings | undefined {
 
 /** Exactly one of several ways. */
 function oneWay(keys: readonly string[]) {
-  return (written: object, report: Report): void => {
-    const there = keys.filter((key) => (written as Record<string, unknown>)[key] !== undefined)
-    if (there.length !== 1)
-      report([], `expected one of ${keys.join(', ')}, got ${there.length === 0 ? 'none that can be used' : there.join(' and ')}`)
+  return (written: object, report: Report, given: Readonly<Record<string, unknown>>): void => {
+    exactlyOne(keys, given, report)
     const { ignoreCase, regex } = written as WrittenText
     if (ignoreCase === true && regex !== undefined) report(['ignoreCase'], 'goes not with regex, where (?i) says it')
   }

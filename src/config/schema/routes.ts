@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { splitHost } from '../../core/host.ts'
 import type { RuleSettings } from '../../model/route-settings.ts'
-import { checked, compact, duration, type Fields, listOf, print, type Report, record, text } from './blocks.ts'
+import { checked, compact, duration, exactlyOne, type Fields, listOf, print, type Report, record, text } from './blocks.ts'
 import { some } from './outbound-policies.ts'
 import { orOff, retry } from './policy.ts'
 import { answer, fallback, fault } from './protection.ts'
@@ -58,12 +58,11 @@ type ParsedRule = Fields<typeof entries>
 /** What only concerns calls that go to a service. */
 const OF_BACKENDS = ['rewrite', 'mirror', 'timeout', 'idleTimeout', 'retry', 'fault', 'fallback', 'hash'] as const
 
-function acrossRule(written: Partial<ParsedRule>, report: Report): void {
-  const ends = (['backends', 'redirect', 'respond'] as const).filter((key) => written[key] !== undefined)
-  if (ends.length !== 1)
-    report([], `expected one of backends, redirect, respond, got ${ends.length === 0 ? 'none that can be used' : ends.join(' and ')}`)
-  if (ends.length === 1 && written.backends === undefined)
-    for (const key of OF_BACKENDS) if (written[key] !== undefined) report([key], `goes with backends, not with ${ends[0]}`)
+function acrossRule(written: Partial<ParsedRule>, report: Report, given: Readonly<Record<string, unknown>>): void {
+  exactlyOne(['backends', 'redirect', 'respond'], given, report)
+  const own = (['redirect', 'respond'] as const).find((key) => given[key] !== undefined)
+  if (own !== undefined && given['backends'] === undefined)
+    for (const key of OF_BACKENDS) if (given[key] !== undefined) report([key], `goes with backends, not with ${own}`)
   for (const key of ['rewrite', 'redirect'] as const) {
     if (written[key]?.prefix === undefined) continue
     const matches = written.match ?? []

@@ -1,3 +1,4 @@
+import { DEFAULT_POLICY } from '../../model/defaults.ts'
 import type { Caller } from '../caller.ts'
 import type { CallSettings } from '../engine.ts'
 import type { Exchange } from '../exchange.ts'
@@ -181,7 +182,13 @@ export class FetchCall implements Caller {
     this.former = this.controller
     this.drained = 0
     const { exchange } = this
-    if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
+    // A rule that redirects knows no deadline; what follows has the one of a call that begins now.
+    if (exchange === undefined && this.settings.notAfter === Number.POSITIVE_INFINITY)
+      this.settings = {
+        ...this.settings,
+        notAfter: this.context.now() + (this.settings.timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs),
+      }
+    else if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
     const to = this.context.find(next.request.origin)
     if (to === undefined) void this.goAbroad()
     else this.hop(to)
