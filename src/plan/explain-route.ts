@@ -92,7 +92,15 @@ function explainBackend(plan: Plan, rule: PlannedRule, backend: CompiledBackend,
       : led.by.map(({ name, rule: by, from }) => `redirected to ${by.redirectTo} by the policy ${name} (${from})`)
   last.outlier.restoreDue(now)
   const policy = last === service ? withRule(service.callPolicy, rule.policy, service.budget, plan.random) : last.callPolicy
-  return explainService(last, last.name, { ...request, headers: editedHeaders(request.headers, backend), gone: false }, redirects, policy)
+  const told = explainService(
+    last,
+    last.name,
+    { ...request, headers: editedHeaders(request.headers, backend), gone: false },
+    redirects,
+    policy,
+  )
+  const { host } = rule.settings.rewrite ?? {}
+  return host === undefined ? told : { ...told, tls: told.tls.replace("the URL's host", host) }
 }
 
 function nowhere(request: Asked, match: string, said: string, from: Record<string, string>): Explanation {

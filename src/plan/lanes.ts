@@ -50,7 +50,7 @@ export class Lanes {
 
   /** The endpoint for the next try of `call`; undefined when there is none for its colour. */
   pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    const { set, balancer } = this.laneFor(call, colour)
+    const { set, balancer } = this.laneFor(call, colour, now)
     const picked = set.pick(balancer, call, now)
     // Whoever else has it in a lane must not probe it at the same time.
     if (picked?.recovering === true) this.ground.set.changes++
@@ -59,7 +59,7 @@ export class Lanes {
 
   /** Those that a first try chooses among. */
   usable(call: Call, colour: string | undefined): readonly Endpoint[] {
-    return this.laneFor(call, colour).set.usable
+    return this.laneFor(call, colour, call.startedAt).set.usable
   }
 
   /** Whether `call` could go on to an endpoint that it did not try. */
@@ -89,14 +89,14 @@ export class Lanes {
     return `${where}no usable endpoint has ${label} ${colour}, ${strict ? 'and lanes are strict' : 'so the baseline takes it'}`
   }
 
-  private laneFor(call: Call, colour: string | undefined): Lane {
+  private laneFor(call: Call, colour: string | undefined, now: number): Lane {
     this.refresh()
     const own = this.own(colour)
     if (own !== undefined) {
       const lane = this.current(own)
       const { strict } = this.settings
       // A further try stays in its lane as long as there is one that it did not try.
-      if (strict || (call.tries === 0 ? hasUsable(lane) : lane.set.hasUntried(call))) return lane
+      if (strict || (call.tries === 0 ? hasUsable(lane) || awaitsProbe(lane, call, now) : lane.set.hasUntried(call))) return lane
     }
     return this.isStrict(colour) ? this.nobody : this.current(this.baseline)
   }
@@ -148,6 +148,17 @@ export class Lanes {
     return lane
   }
 }
+
+/** An endpoint of the lane may be back, and `call` is one to try it with; else a lane of one would stay out for good. */
+function awaitsProbe({ endpoints }: Lane, call: Call, now: number): boolean {
+  return endpoints.some(
+    ({ recovering, unhealthy, probedAt, ejectedUntil }) =>
+      recovering && !unhealthy && Number.isNaN(probedAt) && (call.idempotent || now - ejectedUntil >= REPEATABLE_FIRST_MS),
+  )
+}
+
+/** As in the endpoint set: for so long a probe is kept for calls that may be repeated. */
+const REPEATABLE_FIRST_MS = 500
 
 function hasUsable({ set }: Lane): boolean {
   return set.usable.some(({ out }) => !out)
