@@ -64,7 +64,8 @@ function acrossRule(written: Partial<ParsedRule>, report: Report, given: Readonl
   if (own !== undefined && given['backends'] === undefined)
     for (const key of OF_BACKENDS) if (given[key] !== undefined) report([key], `goes with backends, not with ${own}`)
   for (const key of ['rewrite', 'redirect'] as const) {
-    if (written[key]?.prefix === undefined) continue
+    // A match that is broken is told already.
+    if (written[key]?.prefix === undefined || (given['match'] !== undefined && written.match === undefined)) continue
     const matches = written.match ?? []
     if (matches.length === 0 || matches.some(({ path }) => !['prefix', 'pathSeparatedPrefix', 'exact'].includes(path?.kind ?? '')))
       report([key, 'prefix'], 'stands in for a prefix, so every match must have a path with prefix, pathSeparatedPrefix or exact')
