@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../src/config/mesh-options.ts'
 import { parseDuration } from '../src/core/duration.ts'
 import { ERRORS } from '../src/core/errors.ts'
-import { DEFAULT_HEALTH_CHECK, DEFAULT_POLICY, DEFAULT_SLOW_START } from '../src/model/defaults.ts'
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_SLOW_START } from '../src/model/defaults.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
 import { ROOT } from './support/child-script.ts'
 
@@ -61,7 +61,7 @@ describe('docs/defaults.md', () => {
 
   it('has what a section starts from that is off until it is written', () => {
     const { headers, expectedStatuses, ...check } = DEFAULT_HEALTH_CHECK
-    const sections = { healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined }, slowStart: DEFAULT_SLOW_START }
+    const sections = { healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined }, slowStart: DEFAULT_SLOW_START, lanes: DEFAULT_LANES }
     const documented = cells.filter(({ field }) => field.startsWith('section '))
     expect(documented.map(({ field, value }) => [field.slice(8), asInCode(field, value)]).sort()).toEqual(flat(sections).sort())
     expect([headers, expectedStatuses, check.serviceName]).toEqual([{}, [[200, 200]], ''])

@@ -56,10 +56,10 @@ export class Router {
         : 'unknown'
     }
     const { rule } = found
-    const { backends, settings: written } = rule
+    const { backends, only } = rule
     if (backends.length === 0) return this.answer(routed, found, options, caller)
-    const hashKey = settings.hashKey ?? (written.hash.length === 0 ? undefined : hashKeyOf(written.hash, request))
-    const backend = backends[rule.split.draw(hashKey, this.random)] as (typeof backends)[number]
+    const hashKey = settings.hashKey ?? (rule.hash === undefined ? undefined : hashKeyOf(rule.hash, request))
+    const backend = only ?? (backends[rule.split.draw(hashKey, this.random)] as (typeof backends)[number])
     const target = routed.target(rule, backend)
     if (target === undefined) {
       if (!settled) return 'unknown'
@@ -81,8 +81,7 @@ export class Router {
     edits: readonly HeaderEditSettings[] | undefined,
     path: string,
   ): DispatchOptions {
-    const { rewrite, settings } = rule
-    const host = settings.rewrite?.host
+    const { rewrite, host } = rule
     if (rewrite === undefined && edits === undefined && host === undefined) return options
     const copy: DispatchOptions = { ...options }
     if (rewrite !== undefined) {

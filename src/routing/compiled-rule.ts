@@ -26,7 +26,13 @@ export class CompiledRule implements MatchedRule {
   readonly matches: readonly MatchSettings[]
   readonly caseSensitive: boolean
   readonly backends: readonly CompiledBackend[]
+  /** The one that gets every call, where there is no choice. */
+  readonly only: CompiledBackend | undefined
   readonly split: WeightedSplit
+  /** Where a key comes from; undefined when from nowhere. */
+  readonly hash: RuleSettings['hash'] | undefined
+  /** The host that its services see. */
+  readonly host: string | undefined
   readonly rewrite: PathRewrite | undefined
   readonly location: Location | undefined
 
@@ -47,6 +53,9 @@ export class CompiledRule implements MatchedRule {
       request: edits(headers?.request, own?.request),
       response: edits(headers?.response, own?.response),
     }))
+    this.only = this.backends.length === 1 ? this.backends[0] : undefined
+    this.hash = settings.hash.length === 0 ? undefined : settings.hash
+    this.host = rewrite?.host
     this.split = new WeightedSplit(weights, `${route}/${name}`)
     const movesPath = rewrite !== undefined && [rewrite.prefix, rewrite.path, rewrite.regex].some((each) => each !== undefined)
     this.rewrite = movesPath ? new PathRewrite(rewrite) : undefined

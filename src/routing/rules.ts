@@ -2,7 +2,7 @@ import type { MatchSettings, PathSettings } from '../model/route-settings.ts'
 import { type Entry, keyOf } from './bucket.ts'
 import { compileConditions } from './conditions.ts'
 import { pathTemplate } from './path-template.ts'
-import { PathTrie } from './path-trie.ts'
+import { type PathExtent, PathTrie } from './path-trie.ts'
 import type { RoutedRequest } from './request-view.ts'
 import { patternTest } from './text-match.ts'
 
@@ -45,41 +45,39 @@ export class Rules<Rule extends MatchedRule> {
     const { path } = match
     const conditions = compileConditions(match)
     const anyCase = !rule.caseSensitive && path !== undefined && path.kind !== 'regex'
-    const { literal, exact, test } = compilePath(path, anyCase)
+    const { literal, extent, test } = compilePath(path, anyCase)
     const prefixLength = path === undefined || path.kind === 'regex' || path.kind === 'template' ? 0 : path.value.length
     const entry: Entry<FoundRule<Rule>> = { order, value: { rule, prefixLength }, path: test, conditions, keys: keysOf(match) }
     if (anyCase) {
       this.insensitive ??= new PathTrie()
-      this.insensitive.add(literal, exact, entry)
+      this.insensitive.add(literal, extent, entry)
     } else {
-      this.sensitive.add(literal, exact, entry)
+      this.sensitive.add(literal, extent, entry)
     }
   }
 }
 
-/** What a path begins with that matches, whether that is all of it, and what is left to ask. */
+/** What a path begins with that matches, how much of it that is, and what is left to ask. */
 function compilePath(
   path: PathSettings | undefined,
   anyCase: boolean,
-): { literal: string; exact: boolean; test: ((pathname: string) => boolean) | undefined } {
-  if (path === undefined) return { literal: '', exact: false, test: undefined }
+): { literal: string; extent: PathExtent; test: ((pathname: string) => boolean) | undefined } {
+  if (path === undefined) return { literal: '', extent: 'beginning', test: undefined }
   const value = anyCase ? path.value.toLowerCase() : path.value
   switch (path.kind) {
     case 'exact':
-      return { literal: value, exact: true, test: undefined }
+      return { literal: value, extent: 'whole', test: undefined }
     case 'prefix':
-      return { literal: value, exact: false, test: undefined }
-    case 'pathSeparatedPrefix': {
-      const { length } = value
-      return { literal: value, exact: false, test: (pathname) => pathname.length === length || pathname[length] === '/' }
-    }
+      return { literal: value, extent: 'beginning', test: undefined }
+    case 'pathSeparatedPrefix':
+      return { literal: value, extent: 'segments', test: undefined }
     case 'regex':
-      return { literal: literalOf(value), exact: false, test: patternTest(value) }
+      return { literal: literalOf(value), extent: 'beginning', test: patternTest(value) }
     case 'template': {
       const template = pathTemplate(value)
       if ('problem' in template) throw new Error(`${value} ${template.problem}`)
       const { literal } = template
-      return { literal, exact: false, test: anyCase ? (pathname) => template.test(pathname.toLowerCase()) : template.test }
+      return { literal, extent: 'beginning', test: anyCase ? (pathname) => template.test(pathname.toLowerCase()) : template.test }
     }
   }
 }
