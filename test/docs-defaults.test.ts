@@ -61,7 +61,11 @@ describe('docs/defaults.md', () => {
 
   it('has what a section starts from that is off until it is written', () => {
     const { headers, expectedStatuses, ...check } = DEFAULT_HEALTH_CHECK
-    const sections = { healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined }, slowStart: DEFAULT_SLOW_START, lanes: DEFAULT_LANES }
+    const sections = {
+      healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined },
+      slowStart: DEFAULT_SLOW_START,
+      lanes: DEFAULT_LANES,
+    }
     const documented = cells.filter(({ field }) => field.startsWith('section '))
     expect(documented.map(({ field, value }) => [field.slice(8), asInCode(field, value)]).sort()).toEqual(flat(sections).sort())
     expect([headers, expectedStatuses, check.serviceName]).toEqual([{}, [[200, 200]], ''])

@@ -11,7 +11,7 @@ export interface SafePattern {
 }
 
 /** Longer patterns are no configuration. */
-export const MAX_PATTERN = 1_024
+const MAX_PATTERN = 1_024
 
 /** Compiles `pattern`, or says what is wrong with it; never throws. */
 export function safePattern(pattern: string): SafePattern | { readonly problem: string } {

@@ -119,7 +119,7 @@ export class Router {
 }
 
 /** In words, that a route has no rule for a request. */
-export function unmatched(route: RoutePlan, method: string, pathname: string): string {
+function unmatched(route: RoutePlan, method: string, pathname: string): string {
   return `no rule of the route ${route.name} matches ${method} ${pathname}`
 }
 
