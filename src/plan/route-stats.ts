@@ -1,22 +1,21 @@
 import type { RouteStats, RuleStats } from '../model/stats.ts'
+import type { RuleCounters } from './route-counters.ts'
 import type { RoutePlan } from './route-plan.ts'
 
 /** The plain numbers of every route. */
 export function routeStats(routes: Iterable<RoutePlan>, ownNamespace: string): Record<string, RouteStats> {
-  const stats = Object.create(null) as Record<string, RouteStats>
-  for (const { name, snapshot, counters, list } of routes) {
-    const rules = Object.create(null) as Record<string, RuleStats>
-    for (const rule of list) {
-      const { calls, answered, mirrors } = rule.counters
-      const copies = Object.create(null) as RuleStats['mirrors']
-      for (const [service, { calls: copied, skipped }] of mirrors) {
-        const { calls: sent, inflight, successes, failures } = copied
-        copies[service] = { sent, inflight, successes, failures, skipped }
-      }
-      rules[rule.name] = { calls, answered, mirrors: copies }
-    }
-    const key = snapshot.namespace === ownNamespace ? name : `${name}.${snapshot.namespace}`
-    stats[key] = { unmatched: counters.unmatched, rules }
-  }
-  return stats
+  return Object.fromEntries(
+    Array.from(routes, ({ name, snapshot, counters, list }) => [
+      snapshot.namespace === ownNamespace ? name : `${name}.${snapshot.namespace}`,
+      { unmatched: counters.unmatched, rules: Object.fromEntries(list.map((rule) => [rule.name, ruleStats(rule.counters)])) },
+    ]),
+  )
+}
+
+function ruleStats({ calls, answered, mirrors }: RuleCounters): RuleStats {
+  const copies = Array.from(mirrors, ([service, { calls: copied, skipped }]) => {
+    const { calls: sent, inflight, successes, failures } = copied
+    return [service, { sent, inflight, successes, failures, skipped }] as const
+  })
+  return { calls, answered, mirrors: Object.fromEntries(copies) }
 }
