@@ -407,6 +407,12 @@ describe('routes from a source', () => {
     }
     const mesh = meshOf({ sources: [slow], routes: to('later') })
     expect(await tally(['/a', '/b'].map((path) => mesh.request(`http://shop${path}`)))).toEqual({ answered: 2 })
+    const left = meshOf({ sources: [slow], routes: to('later') })
+    const before = later.requests.length
+    await expect(left.fetch('http://shop/', { signal: AbortSignal.timeout(20) })).rejects.toMatchObject({ name: 'TimeoutError' })
+    await left.ready()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(later.requests).toHaveLength(before)
     const never = meshOf({ sources: [{ name: 'never', watch: () => () => {} }], routes: to('later') })
     expect(await failure(never.fetch('http://shop/', { mesh: { timeout: 50 } }))).toMatchObject({ code: 'MESH_DEADLINE' })
   })

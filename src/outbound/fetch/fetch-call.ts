@@ -94,6 +94,8 @@ export class FetchCall implements Caller {
 
   start(controller: DispatchController): void {
     this.controller = controller
+    // It may have waited for a source, and its caller may not have.
+    if (this.left) controller.abort(UNWANTED)
   }
 
   head(controller: DispatchController, status: number, raw: RawHeaders, _: unknown, statusText: string): void {
