@@ -3,6 +3,7 @@ import type { Random } from '../core/random.ts'
 import type { AnswerSettings } from '../model/resources.ts'
 import type { HeaderEditSettings } from '../model/route-settings.ts'
 import type { PlannedRule, RoutePlan } from '../plan/route-plan.ts'
+import type { CompiledBackend } from '../routing/compiled-rule.ts'
 import { hashKeyOf } from '../routing/hash-key.ts'
 import { RequestView } from '../routing/request-view.ts'
 import type { FoundRule } from '../routing/rules.ts'
@@ -56,10 +57,9 @@ export class Router {
         : 'unknown'
     }
     const { rule } = found
-    const { backends, only } = rule
-    if (backends.length === 0) return this.answer(routed, found, options, caller)
+    if (rule.backends.length === 0) return this.answer(routed, found, options, caller)
     const hashKey = settings.hashKey ?? (rule.hash === undefined ? undefined : hashKeyOf(rule.hash, request))
-    const backend = only ?? (backends[rule.split.draw(hashKey, this.random)] as (typeof backends)[number])
+    const backend = rule.pick(hashKey, this.random) as CompiledBackend
     const target = routed.target(rule, backend)
     if (target === undefined) {
       if (!settled) return 'unknown'

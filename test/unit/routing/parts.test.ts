@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../../src/core/random.ts'
 import { safePattern, substitutionProblem } from '../../../src/core/safe-pattern.ts'
 import type { PathRewriteSettings, RedirectSettings } from '../../../src/model/route-settings.ts'
+import { CompiledRule } from '../../../src/routing/compiled-rule.ts'
 import { hashKeyOf } from '../../../src/routing/hash-key.ts'
 import { HostSearch } from '../../../src/routing/host-search.ts'
 import { Location } from '../../../src/routing/location.ts'
 import { PathRewrite } from '../../../src/routing/path-rewrite.ts'
 import { pathTemplate } from '../../../src/routing/path-template.ts'
-import { WeightedSplit } from '../../../src/routing/weighted-split.ts'
 import { viewOf } from '../../support/routing.ts'
 
 describe('the host search', () => {
@@ -94,12 +94,16 @@ describe('where a redirect leads', () => {
 })
 
 describe('the draw among backends', () => {
+  const ruleOf = (weights: readonly number[], name = 'canary') => {
+    const backends = weights.map((weight, index) => ({ service: String(index), weight }))
+    return new CompiledRule({ name, matches: [], caseSensitive: true, mirror: [], hash: [], backends }, 'shop')
+  }
   const counts = (weights: number[], key?: (turn: number) => string): number[] => {
-    const split = new WeightedSplit(weights, 'shop/canary')
+    const rule = ruleOf(weights)
     const random = seededRandom(7)
     const drawn = weights.map(() => 0)
     for (let turn = 0; turn < 20_000; turn++) {
-      const index = split.draw(key?.(turn), random)
+      const index = Number(rule.pick(key?.(turn), random)?.service)
       drawn[index] = (drawn[index] ?? 0) + 1
     }
     return drawn.map((count) => count / 20_000)
@@ -111,14 +115,17 @@ describe('the draw among backends', () => {
     for (const [index, share] of counts(weights, (turn) => `user-${turn}`).entries())
       expect(Math.abs(share - (weights[index] as number) / total)).toBeLessThan(0.015)
   })
-  it('never draws one without weight', () => expect(counts([0, 1, 0])).toEqual([0, 1, 0]))
+  it('never draws one without weight, wherever it stands', () => {
+    expect([counts([0, 1, 0]), ruleOf([3, 7, 0]).pick(undefined, () => 1 - 2 ** -53)?.service]).toEqual([[0, 1, 0], '1'])
+  })
   it('a key always gets the same one, and another in another rule', () => {
-    const one = new WeightedSplit([1, 1], 'shop/one')
-    const other = new WeightedSplit([1, 1], 'shop/other')
     const keys = Array.from({ length: 200 }, (_, index) => `user-${index}`)
-    const draw = (split: WeightedSplit): number[] => keys.map((key) => split.draw(key, () => 0.99))
-    expect(draw(one)).toEqual(draw(new WeightedSplit([1, 1], 'shop/one')))
-    const both = draw(one).filter((index, at) => index === draw(other)[at]).length
+    const draw = (name: string): (string | undefined)[] => {
+      const rule = ruleOf([1, 1], name)
+      return keys.map((key) => rule.pick(key, () => 0.99)?.service)
+    }
+    expect(draw('one')).toEqual(draw('one'))
+    const both = draw('one').filter((index, at) => index === draw('other')[at]).length
     expect(both).toBeGreaterThan(60)
     expect(both).toBeLessThan(140)
   })
