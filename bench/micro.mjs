@@ -1,8 +1,12 @@
 // Prices of the parts of a call, in nanoseconds.
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { do_not_optimize, measure } from 'mitata'
 import * as parts from '../node_modules/.cache/inmesh-bench/parts.js'
+import { balancers } from './balancers.mjs'
+import { contextPrices } from './context.mjs'
 
 const {
+  Authorizer,
   ConfigStore,
   CircuitBreaker,
   Endpoint,
@@ -18,6 +22,7 @@ const {
   systemClock,
   Targets,
   TimerWheel,
+  TokenAuthenticator,
   WheelEntry,
 } = parts
 
@@ -111,6 +116,77 @@ function setOf(count) {
   return set
 }
 
+/** A gate that has seen `count` tokens of about a kilobyte, and calls that bring them again, as texts of their own. */
+async function knownTokens(count) {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+  const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k' }] }
+  const { inbound } = parseMeshOptions({ inbound: { authentication: { providers: { a: { issuer: 'https://a', jwks } } } } })
+  const gate = new TokenAuthenticator(inbound.authentication, { clock: systemClock, random: Math.random, service: 'web' })
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const headers = Array.from({ length: count }, (_, index) => {
+    const claims = { iss: 'https://a', sub: `u${index}`, exp: Math.floor(Date.now() / 1_000) + 3_600, scope: 'x'.repeat(400) }
+    const input = `${part({ alg: 'RS256', kid: 'k' })}.${part(claims)}`
+    return Buffer.from(`Bearer ${input}.${sign('sha256', Buffer.from(input), privateKey).toString('base64url')}`)
+  })
+  const callOf = (bytes) => {
+    const values = [bytes.toString('latin1')]
+    return { method: 'GET', hostname: 'web', pathname: '/', query: '', requestPrincipal: undefined, values: () => values }
+  }
+  for (const bytes of headers) await gate.admit(callOf(bytes))
+  return { gate, calls: headers.map(callOf) }
+}
+
+const NAMING = {
+  principal: (index) => ({ from: [{ source: { principals: [`td/ns/shop/sa/web-${index}`] } }], to: [{ operation: { methods: ['GET'] } }] }),
+  host: (index) => ({ to: [{ operation: { hosts: [`web-${index}.shop`], methods: ['GET'] } }] }),
+  prefix: (index) => ({ to: [{ operation: { paths: [`/api/v1/web-${index}/*`], methods: ['GET'] } }] }),
+  'a suffix, kept': (index) => ({ to: [{ operation: { paths: [`*/${index}-web`] } }] }),
+  'one principal and a prefix': (index) => ({
+    from: [{ source: { principals: ['td/ns/shop/sa/web-1'] } }],
+    to: [{ operation: { paths: [`/api/v1/web-${index}/*`] } }],
+  }),
+}
+
+/** Text as it comes out of a parser: in one piece. */
+const flat = (text) => Buffer.from(text).toString('latin1')
+
+/** Requests that each meet one of the policies, all over them. */
+function inboundCalls(policies) {
+  return Array.from({ length: 1_000 }, (_, index) => {
+    const at = (index * 37) % policies
+    const host = flat(`web-${at}.shop`)
+    return {
+      method: 'GET',
+      host,
+      hostname: host,
+      pathname: flat(`/api/v1/web-${at}/items/${index}`),
+      port: 8080,
+      localAddress: '10.0.0.1',
+      peerAddress: '10.0.0.2',
+      remoteAddress: '10.0.0.2',
+      principal: { id: flat(`spiffe://td/ns/shop/sa/web-${at}`), trustDomain: 'td', namespace: 'shop', serviceAccount: flat(`web-${at}`) },
+      values: () => [],
+    }
+  })
+}
+
+async function authorization(figures) {
+  for (const [naming, rule] of Object.entries(NAMING)) {
+    for (const count of [10, 10_000]) {
+      const policies = Array.from({ length: count }, (_, index) => ({ name: `p${index}`, rules: [rule(index)] }))
+      const authorizer = new Authorizer(policies)
+      const calls = inboundCalls(count)
+      // What is kept is kept from here on.
+      for (const call of calls) authorizer.decide(call)
+      let turn = 0
+      figures[`authorize: ${count} policies by ${naming}`] = await price(() => {
+        if (++turn === calls.length) turn = 0
+        do_not_optimize(authorizer.decide(calls[turn]))
+      })
+    }
+  }
+}
+
 async function price(operation) {
   const { p50 } = await measure(operation, { batch_samples: 4_096, min_cpu_time: 200e6 })
   return p50
@@ -139,6 +215,7 @@ export async function micro() {
     figures[`pick least-request of ${count}`] = await price(() => do_not_optimize(set.pick(leastRequest, CALL, 0)))
     figures[`pick round-robin of ${count}`] = await price(() => do_not_optimize(set.pick(roundRobin, CALL, 0)))
   }
+  Object.assign(figures, await balancers(price))
   const breaker = new CircuitBreaker('orders', settings, one.time, quiet)
   figures['breaker admit + settle'] = await price(() => breaker.admit(CALL).settle(SUCCESS))
   figures['route + pick + admit + settle'] = await price(() => {
@@ -155,6 +232,10 @@ export async function micro() {
     one.time.set(wait, one.time.now + 5_000)
     one.time.remove(wait)
   })
+  const { gate, calls } = await knownTokens(100)
+  let next = 0
+  figures['a known token admitted, one of 100'] = await price(() => do_not_optimize(gate.admit(calls[next++ % 100])))
+  gate.close()
   const set = setOf(10)
   const never = new CircuitBreaker('orders', { ...settings, minRequests: Number.MAX_SAFE_INTEGER }, one.time, quiet)
   const detector = new OutlierDetector({ ...outlierSettings, consecutiveFailures: Number.MAX_SAFE_INTEGER }, set, quiet)
@@ -170,5 +251,6 @@ export async function micro() {
     if (permit.refused !== true) permit.settle(FAILURE)
     ejecting.observe(endpoint, FAILURE, one.time.now)
   })
-  return figures
+  await authorization(figures)
+  return { ...figures, ...(await contextPrices()) }
 }

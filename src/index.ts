@@ -10,19 +10,47 @@ export { isMeshError, MeshError, type MeshErrorCode } from './core/errors.ts'
 export type { Gate, Permit, Refusal } from './core/gate.ts'
 export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
+export type { SecureOptions, TlsServerOptions } from './inbound/server-terms.ts'
 export { createMesh, type Mesh } from './mesh.ts'
+export type {
+  AuthenticationOptions,
+  AuthenticationStats,
+  ClaimHeaderOptions,
+  JsonWebKeySet,
+  KeySetStats,
+  RemoteKeysOptions,
+  TokenAlgorithm,
+  TokenPlaceOptions,
+  TokenProviderOptions,
+  TokenRequirementOptions,
+  TokenRuleOptions,
+} from './model/authentication.ts'
+export type * from './model/authorization.ts'
+export type {
+  BalancingOptions,
+  CookieOptions,
+  HashOnOptions,
+  LoadReportOptions,
+  SessionOptions,
+  SlowStartOptions,
+  SubsetOptions,
+} from './model/balancing.ts'
+export type { ContextOptions, CurrentRequest } from './model/context-options.ts'
 export type { MeshEvents } from './model/events.ts'
 export type { ExplainedBackend, ExplainRequest, Explanation } from './model/explanation.ts'
 export type { HealthChange, HealthReporter, HealthState } from './model/health.ts'
 export type { HttpAnswer, HttpClient, HttpRequest } from './model/http-client.ts'
+export type * from './model/identity.ts'
 export type * from './model/inbound.ts'
-export type { InboundCall, InboundGate } from './model/inbound-call.ts'
+export type { InboundCall, InboundGate, WithMesh } from './model/inbound-call.ts'
+export type * from './model/inbound-limits.ts'
 export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/names.ts'
 export type * from './model/options.ts'
 export type { Principal, RequestPrincipal } from './model/principal.ts'
 export type * from './model/protection.ts'
+export type { HealthPathOptions, HealthReport, LifecycleOptions, ReadinessState } from './model/readiness.ts'
 export type { RequestOptions, ResponseData } from './model/request.ts'
 export type { RetryOptions } from './model/retry-options.ts'
 export type * from './model/routes.ts'
 export type { Rejection, ResourceDelta, Sink, Source, SourceContext, Stop } from './model/source.ts'
-export type { EndpointStats, MeshStats, RouteStats, RuleStats, ServiceStats } from './model/stats.ts'
+export type { EndpointStats, InboundStats, MeshStats, RouteStats, RuleStats, ServiceStats } from './model/stats.ts'

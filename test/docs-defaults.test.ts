@@ -4,7 +4,15 @@ import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../src/config/mesh-options.ts'
 import { parseDuration } from '../src/core/duration.ts'
 import { ERRORS } from '../src/core/errors.ts'
-import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_SLOW_START } from '../src/model/defaults.ts'
+import {
+  DEFAULT_HEALTH_CHECK,
+  DEFAULT_LANES,
+  DEFAULT_LOAD_REPORTS,
+  DEFAULT_POLICY,
+  DEFAULT_SLOW_START,
+  DEFAULT_SUBSET_SIZE,
+} from '../src/model/defaults.ts'
+import { DEFAULT_RATE_LIMIT_HEADERS, DEFAULT_SHEDDING } from '../src/model/inbound-limits.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
 import { ROOT } from './support/child-script.ts'
 
@@ -65,18 +73,34 @@ describe('docs/defaults.md', () => {
       healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined },
       slowStart: DEFAULT_SLOW_START,
       lanes: DEFAULT_LANES,
+      shedding: DEFAULT_SHEDDING,
+      rateLimitHeaders: DEFAULT_RATE_LIMIT_HEADERS,
+      loadReports: { ...DEFAULT_LOAD_REPORTS, metrics: undefined },
     }
     const documented = cells.filter(({ field }) => field.startsWith('section '))
     expect(documented.map(({ field, value }) => [field.slice(8), asInCode(field, value)]).sort()).toEqual(flat(sections).sort())
-    expect([headers, expectedStatuses, check.serviceName]).toEqual([{}, [[200, 200]], ''])
+    expect([headers, expectedStatuses, check.serviceName, DEFAULT_LOAD_REPORTS.metrics]).toEqual([{}, [[200, 200]], '', []])
+    expect(cells.find(({ written }) => written.startsWith('endpoints under subset'))?.value).toBe(`${DEFAULT_SUBSET_SIZE}`)
   })
 
   it('says what the mesh makes of no options', () => {
     const parsed = parseMeshOptions({}) as unknown as Record<string, unknown>
     const documented = cells.filter(({ field }) => field.startsWith('options.'))
-    expect(documented.map(({ field }) => field)).toEqual(['options.namespace', 'options.unknownHosts', 'options.context'])
-    for (const { field, value } of documented)
-      expect([field, parsed[field.slice('options.'.length)]]).toEqual([field, asInCode(field, value)])
+    expect(documented.map(({ field }) => field)).toEqual([
+      'options.namespace',
+      'options.unknownHosts',
+      'options.context',
+      ...flat({ flow: parsed['flow'] }, 'options.').map(([field]) => field),
+      'options.inbound.lifecycle.drainDelayMs',
+      ...flat((parsed['inbound'] as { health: object }).health, 'options.inbound.health.').map(([field]) => field),
+    ])
+    for (const { field, value } of documented) {
+      const found = field
+        .split('.')
+        .slice(1)
+        .reduce<unknown>((within, key) => (within as Record<string, unknown>)[key], parsed)
+      expect([field, Array.isArray(found) ? found.join(', ') : found]).toEqual([field, asInCode(field, value)])
+    }
   })
 
   it('says what is kept of a body', () => {

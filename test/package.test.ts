@@ -173,6 +173,22 @@ describe('the built package', () => {
     },
   )
 
+  it.each(['mjs', 'cjs'] as const)('a regular expression in a policy works, also where none was needed before (%s)', async (kind) => {
+    const get = kind === 'mjs' ? `await import('inmesh')` : `require('inmesh')`
+    const { value } = await observe(
+      kind,
+      `(async () => {
+         const { createMesh } = ${get}
+         const policy = (regex) => [{ name: 'a', permissions: [{ path: { regex, ignoreCase: true } }], principals: [{ any: true }] }]
+         const mesh = createMesh({ inbound: { authorization: policy('/(a+)+') } })
+         let problem = ''
+         try { createMesh({ inbound: { authorization: policy('(') } }) } catch ({ code }) { problem = code }
+         console.log(JSON.stringify([mesh.authorize({ path: '/aA' }).action, mesh.authorize({ path: '/b' }).action, problem]))
+       })()`,
+    )
+    expect(value).toEqual(['allow', 'deny', 'MESH_CONFIG'])
+  })
+
   it('a second try enters p-retry, from ESM', async () => {
     const { value, loaded } = await observe('mjs', `import { createMesh } from 'inmesh'\n${retryOnce}`)
     expect(value).toBe(2)

@@ -1,5 +1,6 @@
 import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
+import type { Outcome } from '../core/outcome.ts'
 
 /**
  * Chooses one of the candidates for a call; undefined only when there are none. `candidates` is a frozen array that keeps
@@ -7,5 +8,14 @@ import type { Endpoint } from '../core/endpoint.ts'
  */
 export interface Balancer {
   readonly name: string
-  pick(candidates: readonly Endpoint[], call: Call): Endpoint | undefined
+  /** Calls of one key go to one endpoint, so that further tries of a call are its business too: it passes over what was tried. */
+  readonly keyed?: boolean
+  /** True until it has built what it picks by for the first time; picks work all the same, but not as they will. */
+  readonly unprepared?: boolean
+  /** Builds that for `members` and calls back when it is there. */
+  prepare?(members: readonly Endpoint[], then: () => void): void
+  /** @param members the endpoints of which the candidates are usable, likewise frozen; the candidates when nobody says */
+  pick(candidates: readonly Endpoint[], call: Call, members?: readonly Endpoint[]): Endpoint | undefined
+  /** An answer came from `endpoint`, or a try ended without one. What fails after its head is told twice. */
+  observe?(endpoint: Endpoint, outcome: Outcome, now: number): void
 }

@@ -2,7 +2,7 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint, EndpointGroup } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Balancer } from './balancer.ts'
-import { firstLevel, hasLevels } from './priority-levels.ts'
+import { firstLevel, type PriorityLevel, priorityLevels } from './priority-levels.ts'
 
 /**
  * The endpoints of a service that are in its configuration now. A pick reads a frozen array; what is usable is worked out
@@ -12,6 +12,7 @@ export class EndpointSet implements EndpointGroup {
   all: readonly Endpoint[] = EMPTY
   ejected = 0
   private candidates: readonly Endpoint[] = EMPTY
+  private memberList: readonly Endpoint[] = EMPTY
   /** `candidates` is older than the last change. Many ejections between two picks are worked out once. */
   private stale = false
   private panicPercent: number
@@ -19,8 +20,8 @@ export class EndpointSet implements EndpointGroup {
   /** How many of `all` are ejected or unhealthy; how many are degraded. */
   private out = 0
   private degraded = 0
-  /** Their priorities differ. */
-  private leveled = false
+  /** By priority, where their priorities differ. */
+  private levels: readonly PriorityLevel[] | undefined = undefined
   /** Those whose ejection is over and that wait for a call to probe them. */
   private awaiting: Endpoint[] = []
   private readonly random: Random
@@ -43,6 +44,18 @@ export class EndpointSet implements EndpointGroup {
     return this.candidates
   }
 
+  /** The endpoints of which the usable ones are usable: all, or those of one priority. Likewise frozen. */
+  get members(): readonly Endpoint[] {
+    if (this.stale) this.refresh()
+    return this.memberList
+  }
+
+  /** Where `balancer` would send a first try, of which nobody hears. */
+  wouldPick(balancer: Balancer, call: Call): Endpoint | undefined {
+    if (this.stale) this.refresh()
+    return balancer.pick(this.candidates, call, this.memberList)
+  }
+
   reconfigure(panicPercent: number): void {
     this.panicPercent = panicPercent
     this.changed()
@@ -58,7 +71,7 @@ export class EndpointSet implements EndpointGroup {
     this.out = 0
     this.degraded = 0
     for (const endpoint of this.all) this.count(endpoint, 1)
-    this.leveled = hasLevels(this.all)
+    this.levels = priorityLevels(this.all)
     // One that comes back waits again as soon as outlier detection looks.
     this.awaiting = []
     for (const endpoint of this.all) if (endpoint.recovering && Number.isNaN(endpoint.probedAt)) this.awaiting.push(endpoint)
@@ -91,12 +104,12 @@ export class EndpointSet implements EndpointGroup {
   /** The endpoint for the next try of `call`: a further try takes one not yet tried, the promising ones first. */
   pick(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
     if (this.stale) this.refresh()
-    if (call.tries > 0) return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call)
+    if (call.tries > 0) return this.pickAgain(balancer, call, now)
     if (this.awaiting.length > 0) {
       const probe = this.takeProbe(call, now)
       if (probe !== undefined) return probe
     }
-    const picked = balancer.pick(this.candidates, call)
+    const picked = balancer.pick(this.candidates, call, this.memberList)
     if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return this.pickConnecting(now) ?? picked
     return picked
   }
@@ -122,6 +135,15 @@ export class EndpointSet implements EndpointGroup {
     return undefined
   }
 
+  /** For a further try. Keyed calls stay with what their key leads to next, as long as that was not tried. */
+  private pickAgain(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
+    if (balancer.keyed === true) {
+      const next = balancer.pick(this.candidates, call, this.memberList)
+      if (next !== undefined && !call.hasTried(next) && !refusedLately(next, now)) return next
+    }
+    return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call, this.memberList)
+  }
+
   /**
    * The best of the endpoints that `call` did not try: usable, of the first priority, then usable but refused in the past second, then those that are out.
    * The walk begins at a random place, so that what one endpoint sheds is spread over all others.
@@ -138,7 +160,7 @@ export class EndpointSet implements EndpointGroup {
       if (call.hasTried(endpoint)) continue
       if (endpoint.out) out ??= endpoint
       else if (endpoint.degraded || refusedLately(endpoint, now)) refused ??= endpoint
-      else if (!this.leveled) return endpoint
+      else if (this.levels === undefined) return endpoint
       else if (best === undefined || endpoint.spec.priority < best.spec.priority) best = endpoint
     }
     return best ?? refused ?? out
@@ -171,10 +193,11 @@ export class EndpointSet implements EndpointGroup {
   private refresh(): void {
     this.stale = false
     const { all, out, degraded, panicPercent } = this
-    const level = this.leveled ? firstLevel(all, panicPercent) : undefined
+    const level = this.levels && firstLevel(this.levels, panicPercent)
+    this.memberList = level ?? all
     this.inPanic = level === undefined && all.length > 0 && (all.length - out) * 100 < panicPercent * all.length
     if (level !== undefined) {
-      this.candidates = Object.freeze(level)
+      this.candidates = out === 0 ? level : Object.freeze(level.filter((endpoint) => !endpoint.out))
       return
     }
     const whole = all.length - out - degraded

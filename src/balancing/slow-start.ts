@@ -1,13 +1,5 @@
 import type { Endpoint } from '../core/endpoint.ts'
-
-/** How an endpoint that joined or came back is led up to its share. */
-export interface SlowStartSettings {
-  readonly windowMs: number
-  /** Share of its weight that it begins with, 0–100. */
-  readonly minWeightPercent: number
-  /** 1: the share grows with time; more: faster at first. */
-  readonly aggression: number
-}
+import type { SlowStartSettings } from '../model/balancing.ts'
 
 /**
  * The part of its weight that an endpoint may use `now`: max(min, (t ÷ window)^(1 ÷ aggression)), t from when it joined or came back,

@@ -7,7 +7,7 @@ const MOST_ENDPOINTS = 20
 
 /** An explanation for people: one heading per part, and who says so at the end. */
 export function writeExplanation(explanation: Explanation, { method = 'GET', url }: ExplainRequest, out: Output): void {
-  const { route, candidates, from } = explanation
+  const { route, candidates, subset, from } = explanation
   const line = (heading: string, ...texts: string[]): void => {
     for (const [index, text] of texts.entries()) out.write(`  ${out.paint('cyan', (index === 0 ? heading : '').padEnd(10))} ${text}\n`)
   }
@@ -25,6 +25,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
       ...candidates.slice(0, MOST_ENDPOINTS).map(({ address, state, because }) => `${address}, ${state}: ${because}`),
       ...(more > 0 ? [`and ${more} more`] : []),
       ...(candidates.length === 0 ? ['none'] : []),
+      ...(subset === undefined ? [] : [`${candidates.length} of ${subset.of}: ${subset.because}`]),
     )
     line('gates', ...explanation.gates.map((gate) => `${gate.name}, ${gate.state}`))
     line('timeouts', ...timeoutTexts(explanation.timeouts))

@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { Events } from '../core/event.ts'
 import { type Random, systemRandom } from '../core/random.ts'
 import { TimerWheel } from '../core/timer-wheel.ts'
+import type { CallSettings } from '../model/call-settings.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { Logger } from '../model/options.ts'
 
@@ -13,6 +15,8 @@ export class Ground {
   readonly events: Events<MeshEvents>
   /** No new call is taken. */
   closed = false
+  /** What holds around a moment, once somebody asked for it. */
+  context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private readonly logger: Logger | undefined
 
   constructor({ clock, random, logger }: { clock: Clock | undefined; random: Random | undefined; logger: Logger | undefined }) {
@@ -21,6 +25,12 @@ export class Ground {
     this.time = new TimerWheel(this.clock)
     this.logger = logger
     this.events = new Events((error) => this.report('event listener', error))
+  }
+
+  /** Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */
+  contextStorage(): AsyncLocalStorage<CallSettings> {
+    this.context ??= new AsyncLocalStorage()
+    return this.context
   }
 
   readonly emit = <Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void => this.events.emit(name, payload)

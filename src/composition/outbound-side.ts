@@ -1,18 +1,25 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { channel } from 'node:diagnostics_channel'
 import type { ParsedOptions } from '../config/mesh-options.ts'
+import { textOf } from '../config/schema/plain.ts'
 import { SourceRunner } from '../config/source-runner.ts'
 import { ConfigStore } from '../config/store.ts'
 import { defaultClassifier } from '../core/classifier.ts'
 import { DnsResolver } from '../discovery/dns/dns-resolver.ts'
 import { HealthMonitor } from '../health/monitor.ts'
 import { HealthReporters } from '../health/reporters.ts'
+import type { CallSettings } from '../model/call-settings.ts'
 import type { MeshStats } from '../model/stats.ts'
+import type { AgentCall } from '../outbound/agent/agent-call.ts'
+import { EndpointAgents } from '../outbound/agent/endpoint-agents.ts'
+import { HttpAgent } from '../outbound/agent/http-agent.ts'
+import type { Connections } from '../outbound/connections.ts'
 import { MeshDispatcher, type UniversalDispatcher } from '../outbound/dispatcher.ts'
-import type { CallSettings } from '../outbound/engine.ts'
 import { MeshFetch, type Ownership, urlOf } from '../outbound/fetch/mesh-fetch.ts'
 import { UndiciHttpClient } from '../outbound/http-client.ts'
 import { Installation } from '../outbound/install.ts'
-import { Outbound } from '../outbound/outbound.ts'
+import { MutualTls } from '../outbound/mutual-tls.ts'
+import { Outbound, type OutboundHost } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
 import { Router } from '../outbound/router.ts'
 import { Startup } from '../outbound/startup.ts'
@@ -22,7 +29,12 @@ import { Plan } from '../plan/plan.ts'
 import { routeStats } from '../plan/route-stats.ts'
 import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
+import { Authorizer } from '../security/authorization/authorizer.ts'
 import type { Ground } from './ground.ts'
+import type { IdentitySide } from './identity-side.ts'
+
+/** Instrumentations of undici listen here, and add `traceparent` to what leaves. */
+const requestsOfUndici = channel('undici:request:create')
 
 /** How the names of endpoints and hosts are called in events, as if they came from a source. */
 const NAMES = 'names'
@@ -30,6 +42,8 @@ const NAMES = 'names'
 /** Everything of a mesh that carries calls out of the process, put together; and the configuration that it goes by. */
 export class OutboundSide {
   readonly store: ConfigStore
+  /** Who may call this process; the inbound side asks it. */
+  readonly authorizer: Authorizer
   readonly plan: Plan
   readonly targets: Targets
   readonly startup: Startup
@@ -38,20 +52,26 @@ export class OutboundSide {
   readonly http: UndiciHttpClient
   readonly executor: Executor
   readonly dispatcher: UniversalDispatcher
+  /** Called when something that `missing` names may be there. */
+  onProgress: () => void = () => {}
   private readonly options: ParsedOptions
   private readonly ground: Ground
+  private readonly who: IdentitySide
   private readonly monitor: HealthMonitor
+  private readonly host: OutboundHost
   private readonly outbound: Outbound
+  private readonly agents: EndpointAgents
   private readonly fetching: MeshFetch
-  private context: AsyncLocalStorage<CallSettings> | undefined = undefined
   private installation: Installation | undefined = undefined
 
   /** @param close what `dispatcher.close()` does, which ends the whole mesh */
-  constructor(parsed: ParsedOptions, ground: Ground, close: (options: { timeout?: number }) => Promise<void>) {
+  constructor(parsed: ParsedOptions, ground: Ground, who: IdentitySide, close: (options: { timeout?: number }) => Promise<void>) {
     const { clock, random, time, emit, report } = ground
     const { addressPolicy } = parsed
+    const mutual = new MutualTls(who.store, who.verifier)
     this.options = parsed
     this.ground = ground
+    this.who = who
     this.resolver = new DnsResolver({
       clock,
       random,
@@ -61,7 +81,7 @@ export class OutboundSide {
       settled: () => this.startup.check(),
     })
     this.http = new UndiciHttpClient({ clock, addressPolicy, names: this.resolver, undici: () => this.startup.undici() })
-    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy) })
+    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy, mutual) })
     const reporters = new HealthReporters(parsed.healthReporters, clock, (error) => report('health reporter', error))
     this.plan = new Plan(
       {
@@ -72,20 +92,26 @@ export class OutboundSide {
         monitor: this.monitor,
         emit,
         report: (change) => reporters.tell(change),
-        released: (endpoint) => this.startup.engine.connections?.release(endpoint),
+        released: (endpoint) => {
+          this.startup.engine.connections?.release(endpoint)
+          this.agents.release(endpoint)
+        },
         unreachable: (endpoint) => this.sources.unreachable(endpoint),
       },
       parsed.namespace,
       parsed.service,
     )
     this.startup = new Startup(
-      { clock, time, classifier: defaultClassifier, emit, report },
+      { clock, time, classifier: defaultClassifier, emit, report, tells: parsed.context, traced: () => requestsOfUndici.hasSubscribers },
       {
         undici: parsed.undici,
         addressPolicy,
+        mutual,
         fallback: parsed.fallback,
+        checked: () => this.onProgress(),
         sourcesSettled: () => this.sources.settled,
         start: () => {
+          who.store.start()
           this.resolver.start()
           this.sources.start()
           this.monitor.start()
@@ -93,6 +119,12 @@ export class OutboundSide {
       },
     )
     this.targets = new Targets(this.plan, { engine: this.startup.engine, random })
+    this.authorizer = new Authorizer([], { namespace: parsed.namespace, failed: (error) => report('an authorization policy', error) })
+    who.store.onChange((lessTrust) => {
+      this.startup.check()
+      this.startup.engine.connections?.renew(lessTrust)
+      this.agents.destroy()
+    })
     this.store = new ConfigStore({
       namespace: parsed.namespace,
       defaults: parsed.defaults,
@@ -101,24 +133,33 @@ export class OutboundSide {
         this.plan.apply(snapshot, changed)
         emit('configChanged', { version: snapshot.version, services: [...changed], source })
       },
+      onAuthorization: (state) => this.authorizer.reconfigure(state),
     })
     this.plan.apply(this.store.snapshot, this.store.snapshot.services.keys())
-    const apply = new Map(parsed.sources.map(({ name }) => [name, this.store.register(name)] as const))
+    const apply = new Map(
+      parsed.sources.map(({ name, inbound }) => [name, this.store.register(name, { inbound: inbound === true })] as const),
+    )
     const context = { namespace: parsed.namespace, clock, random, addressPolicy, http: this.http }
     this.sources = new SourceRunner(parsed.sources, context, (source, delta) => apply.get(source)?.(delta) ?? [], {
-      rejected: (source, rejections) => emit('configRejected', { source, rejections }),
-      failed: (source, error) => emit('sourceFailed', { source, error }),
+      rejected: (source, rejections) => {
+        this.store.failed(source, rejections.flatMap(({ problems }) => problems).join('; '))
+        emit('configRejected', { source, rejections })
+      },
+      failed: (source, error) => {
+        this.store.failed(source, textOf(error))
+        emit('sourceFailed', { source, error })
+      },
       recovered: (source) => emit('sourceRecovered', { source }),
       answered: () => this.startup.check(),
     })
     const side = this
-    this.outbound = new Outbound({
+    this.host = {
       engine: this.startup.engine,
       targets: this.targets,
       router: new Router(this.startup.engine, random),
       unknownHosts: parsed.unknownHosts,
       get context() {
-        return side.context
+        return ground.context
       },
       get closed() {
         return ground.closed
@@ -127,7 +168,11 @@ export class OutboundSide {
         return side.startup.done
       },
       whenReady: (then) => this.startup.when(then),
-    })
+    }
+    this.outbound = new Outbound(this.host)
+    this.agents = new EndpointAgents((request, connected) =>
+      (request as AgentCall).open(this.startup.engine.connections as Connections, connected),
+    )
     this.dispatcher = new MeshDispatcher({
       dispatch: (request, handler, passOn) => this.outbound.dispatch(request, handler, passOn),
       undici: () => this.startup.undici(),
@@ -140,7 +185,15 @@ export class OutboundSide {
         return ground.closed
       },
     }) as unknown as UniversalDispatcher
-    this.executor = new Executor({ clock, random, gates: parsed.gates, emit })
+    this.executor = new Executor({
+      clock,
+      random,
+      gates: parsed.gates,
+      emit,
+      get around() {
+        return side.outbound.around
+      },
+    })
     const { outbound, targets } = this
     this.fetching = new MeshFetch({
       owner: (input) => this.owner(input),
@@ -163,10 +216,20 @@ export class OutboundSide {
     })
   }
 
-  /** The per-call options around this moment. Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */
+  /** Who has not given yet what calls and servers need: our identity, sources, names. */
+  get awaited(): string[] {
+    return [...this.who.store.missing, ...this.sources.missing, ...this.resolver.pending]
+  }
+
+  /** What keeps calls from being sent as they should be, in words. */
+  get missing(): string[] {
+    const missing = this.awaited
+    return missing.length > 0 || this.startup.done ? missing : ['undici']
+  }
+
+  /** The per-call options around this moment. */
   contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
-    if (this.options.context) this.context ??= new AsyncLocalStorage()
-    return this.context
+    return this.options.context ? this.ground.contextStorage() : undefined
   }
 
   /** `fetch` for whoever called `former`: ours goes through the mesh, the rest to `former` unchanged. */
@@ -189,8 +252,13 @@ export class OutboundSide {
     return this.installation.hold()
   }
 
+  /** An agent for clients that stand on node:http. */
+  httpAgent(protocol: 'http:' | 'https:'): HttpAgent {
+    return new HttpAgent(protocol, this.host, this.agents, () => this.outbound.passedThrough++)
+  }
+
   /** What `mesh.stats()` says of the outbound side. */
-  stats(): Omit<MeshStats, 'closed'> {
+  stats(): Omit<MeshStats, 'closed' | 'inbound' | 'identity'> {
     const now = this.ground.time.read()
     const services: MeshStats['services'] = {}
     let inflight = 0
@@ -209,6 +277,7 @@ export class OutboundSide {
       passedThrough: this.outbound.passedThrough,
       services,
       routes: routeStats(this.plan.routes.all(), this.options.namespace),
+      authorization: this.authorizer.stats,
       executions: this.executor.stats(),
       sources: this.sources.states,
     }
@@ -220,6 +289,7 @@ export class OutboundSide {
     this.monitor.close()
     // A source that does not let go must not hold the calls, nor whoever waits for the end of the mesh.
     await Promise.all([this.executor.close(timeoutMs), this.within(timeoutMs, this.sources.stop()), this.startup.drain(timeoutMs)])
+    this.agents.destroy()
     this.plan.close()
     this.resolver.close()
     await this.http.close()

@@ -1,6 +1,8 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
+import { problemText } from '../core/problem.ts'
 import type { RuleSettings } from '../model/route-settings.ts'
 import { routeProblem } from '../routing/route-problem.ts'
+import { readPolicy } from '../security/authorization/policy.ts'
 import { isPlainObject } from './schema/blocks.ts'
 
 /**
@@ -36,10 +38,22 @@ export function problemsOf(resource: unknown): string[] {
       if (problem !== undefined) problems.push(`rules: ${problem}`)
       break
     }
+    case 'authorization':
+      if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
+      problems.push(...authorizationProblems(resource))
+      break
     default:
-      problems.push(`kind: expected service, endpoints, traffic-policy, outbound-policy or route, got ${JSON.stringify(kind)}`)
+      problems.push(
+        `kind: expected service, endpoints, traffic-policy, outbound-policy, authorization or route, got ${JSON.stringify(kind)}`,
+      )
   }
   return problems
+}
+
+function authorizationProblems({ policy, namespace, name }: Record<string, unknown>): string[] {
+  const parsed = readPolicy(policy, typeof namespace === 'string' ? namespace : 'default')
+  if ('problems' in parsed) return parsed.problems.map(({ path, message }) => problemText({ path: ['policy', ...path], message }))
+  return parsed.name === name && parsed.namespace === namespace ? [] : ['policy: expected the name and namespace of the resource']
 }
 
 function ruleProblems(rule: unknown): string[] {

@@ -9,6 +9,7 @@ export interface PolicyLayer {
 
 const SECTIONS = [
   'balancing',
+  'subset',
   'timeouts',
   'retry',
   'circuitBreaker',
@@ -54,6 +55,6 @@ const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
 
 function overlay(below: unknown, written: unknown, builtIn: unknown): unknown {
   if (typeof written !== 'object' || written === null) return written
-  const base = typeof below === 'object' && below !== null ? below : builtIn
+  const base = [below, builtIn].find((each) => typeof each === 'object' && each !== null)
   return Object.freeze({ ...(base as object | undefined), ...written })
 }

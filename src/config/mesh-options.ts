@@ -4,20 +4,24 @@ import type { Clock } from '../core/clock.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { ContextSettings } from '../model/context-options.ts'
 import type { HealthReporter } from '../model/health.ts'
+import type { IdentitySettings, TrustSettings } from '../model/identity.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { DispatcherLike, Logger, UndiciModule } from '../model/options.ts'
 import type { PolicySections, Resource } from '../model/resources.ts'
 import type { Source } from '../model/source.ts'
-import { checked, listOf, oneOf, record, text, withMethods } from './schema/blocks.ts'
+import { checked, listOf, oneOf, type Report, record, text, withMethods } from './schema/blocks.ts'
+import { context, flowOf } from './schema/context.ts'
+import { identity, trust } from './schema/identity.ts'
 import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
-import { acrossPolicy, LATER_POLICY_KEYS, policyEntries, toSections } from './schema/policy.ts'
+import { acrossPolicy, LATER_POLICY_KEYS, type ParsedPolicy, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
 import { routes } from './schema/routes.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
 import { strangeBackends } from './schema/strange-backends.ts'
-import { unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -28,6 +32,8 @@ export interface ParsedOptions {
   readonly resources: readonly Resource[]
   readonly sources: readonly Source[]
   readonly inbound: InboundSettings
+  readonly identity: IdentitySettings | undefined
+  readonly trust: ReadonlyMap<string, TrustSettings>
   readonly gates: readonly Gate[]
   readonly healthReporters: readonly HealthReporter[]
   readonly unknownHosts: 'pass' | 'refuse'
@@ -38,6 +44,8 @@ export interface ParsedOptions {
   readonly clock: Clock | undefined
   readonly random: Random | undefined
   readonly context: boolean
+  /** What flows where `context` is on. */
+  readonly flow: ContextSettings
 }
 
 /** Names by which provenance tells what no source wrote. */
@@ -57,6 +65,7 @@ const sources = listOf('sources', withMethods<Source>('a source', 'watch'), (wri
 const OPAQUE = {
   sources: 'list',
   gates: 'list',
+  'inbound.gates': 'list',
   healthReporters: 'list',
   fallback: 'value',
   undici: 'value',
@@ -80,6 +89,8 @@ function optionsSchema(plain: unknown) {
       policies: v.optional(outboundPolicies, []),
       routes: v.optional(routes, []),
       inbound: v.optional(inbound, {}),
+      identity: v.optional(identity),
+      trust: v.optional(trust, {}),
       sources: v.optional(sources, []),
       gates: v.optional(listOf('gates', withMethods<Gate>('a gate', 'admit')), []),
       healthReporters: v.optional(listOf('health reporters', withMethods<HealthReporter>('a health reporter', 'report')), []),
@@ -98,13 +109,14 @@ function optionsSchema(plain: unknown) {
           typeof input === 'function' ? (input as Random) : undefined,
         ),
       ),
-      context: v.optional(
-        checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),
-        true,
-      ),
+      context: v.optional(context, true),
     },
     LATER_KEYS,
-    strangeBackends,
+    (written, report) => {
+      strangeBackends(written, report)
+      // One that is written and broken is reported as such.
+      if ((plain as { identity?: unknown } | null | undefined)?.identity === undefined) needsIdentity(written, report)
+    },
   )
 }
 
@@ -121,11 +133,13 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     routes: written,
     defaults,
     service,
+    identity,
     fallback,
     undici,
     logger,
     clock,
     random,
+    context: flow,
     allowAddresses: allowed,
     ...rest
   } = result.output
@@ -133,17 +147,21 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     ...rest,
     locality: rest.locality as Locality,
     service,
+    identity: identity as IdentitySettings | undefined,
     fallback,
     undici,
     logger,
     clock,
     random,
+    context: flow !== false,
+    flow: flowOf(flow),
     addressPolicy: new AddressPolicy(allowed),
     defaults: toSections(defaults),
     resources: [
       ...unfoldServices(services ?? new Map(), rest.namespace),
       ...unfoldPolicies(policies, rest.namespace),
       ...unfoldRoutes(written, rest.namespace),
+      ...unfoldAuthorization(rest.inbound.authorization, rest.namespace),
     ],
   }
 }
@@ -152,6 +170,17 @@ function isUndici(input: unknown): boolean {
   if (typeof input !== 'object' || input === null) return false
   const { Pool, Agent, Dispatcher } = input as Record<string, unknown>
   return [Pool, Agent, Dispatcher].every((each) => typeof each === 'function')
+}
+
+/** Mutual TLS without anybody to be would fail at each call; it is told at the door. */
+function needsIdentity(
+  written: { defaults?: ParsedPolicy; services?: ReadonlyMap<string, ParsedPolicy> | undefined },
+  report: Report,
+): void {
+  const at = [...(written.services ?? [])].find(([, { tls }]) => tls?.mode === 'mutual')?.[0]
+  if (at === undefined && written.defaults?.tls?.mode !== 'mutual') return
+  const where = at === undefined ? 'defaults' : `services.${at}`
+  report(['identity'], `expected a certificate and its key: ${where}.tls.mode is 'mutual'`)
 }
 
 /** What services are judged by; where it is broken itself it is reported beside them, and they are judged without it. */

@@ -1,4 +1,5 @@
 import type { Resource } from '../model/resources.ts'
+import type { ParsedAuthorizationPolicy } from './schema/authorization.ts'
 import type { ParsedOutboundPolicy } from './schema/outbound-policies.ts'
 import { toSections } from './schema/policy.ts'
 import type { ParsedRoute } from './schema/routes.ts'
@@ -34,5 +35,16 @@ export function unfoldRoutes(routes: readonly ParsedRoute[], defaultNamespace: s
     order,
     hosts,
     rules,
+  }))
+}
+
+/** Unfolds `authorization: [ … ]`; the order decides only which policy is named where several match. */
+export function unfoldAuthorization(policies: readonly ParsedAuthorizationPolicy[], defaultNamespace: string): Resource[] {
+  return policies.map(({ name, namespace = defaultNamespace, policy }, order) => ({
+    kind: 'authorization',
+    namespace,
+    name,
+    order,
+    policy,
   }))
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type {
+  AuthorizationResource,
   EndpointsResource,
   OutboundPolicyResource,
   PolicySections,
@@ -11,8 +12,16 @@ import type {
   TrafficPolicyResource,
 } from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
-import type { OutboundPolicySnapshot, RouteSnapshot, ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
+import type {
+  AuthorizationSnapshot,
+  AuthorizationState,
+  OutboundPolicySnapshot,
+  RouteSnapshot,
+  ServiceSnapshot,
+  Snapshot,
+} from '../model/snapshot.ts'
 import type { Rejection, ResourceDelta } from '../model/source.ts'
+import { AuthorizationList } from './authorization-list.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
@@ -28,6 +37,8 @@ export interface StoreOptions {
   readonly resources: readonly Resource[]
   /** `changed` holds the keys (`namespace/name`) of services whose content is different now. */
   onChange(snapshot: Snapshot, changed: ReadonlySet<string>, source: string): void
+  /** Hears what inbound policy is in force, and what is missing, whenever that is different; for the first time at once. */
+  onAuthorization?(state: AuthorizationState): void
 }
 
 /** Name of the layer that the options of `createMesh` form. */
@@ -48,21 +59,36 @@ export class ConfigStore {
   private readonly services = new Map<string, ServiceSnapshot>()
   private readonly policyKeys = new Set<string>()
   private readonly routeKeys = new Set<string>()
+  private readonly authorization: AuthorizationList
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
 
   constructor(options: StoreOptions) {
     this.options = options
+    this.authorization = new AuthorizationList((state) => options.onAuthorization?.(state))
     const touched = new Set<string>()
     for (const resource of options.resources) this.put(OPTIONS, resource, touched)
     this.rebuild(touched)
-    this.snapshot = { version: 1, services: new Map(this.services), policies: this.policies(), routes: this.routes() }
+    this.snapshot = {
+      version: 1,
+      services: new Map(this.services),
+      policies: this.policies(),
+      routes: this.routes(),
+      authorization: this.authorized(),
+    }
+    this.authorization.tell()
   }
 
   /** Makes a source known, stronger than those before it; returns what takes its deltas. */
-  register(source: string): (delta: ResourceDelta) => Rejection[] {
+  register(source: string, { inbound = false }: { inbound?: boolean } = {}): (delta: ResourceDelta) => Rejection[] {
     this.order.push(source)
+    if (inbound) this.authorization.await(source)
     return (delta) => this.apply(source, delta)
+  }
+
+  /** A source could not give what it has; what it gave before stays. */
+  failed(source: string, why: string): void {
+    this.authorization.failed(source, why)
   }
 
   private apply(source: string, delta: ResourceDelta): Rejection[] {
@@ -77,20 +103,28 @@ export class ConfigStore {
       } else {
         rejections.push(rejectionOf(resource, problems))
         // What cannot be read is not gone: its former version stays.
-        if (isNamed(resource)) named.add(resourceKey(resource))
+        if (isNamed(resource)) {
+          named.add(resourceKey(resource))
+          if (resource.kind === 'authorization') this.authorization.rejected(source, resource, problems, this.has(source, resource))
+        }
       }
     }
     for (const removal of delta.removals) if (isNamed(removal)) this.drop(source, resourceKey(removal), touched)
     if (delta.complete) {
       for (const [key, versions] of this.resources) if (versions.has(source) && !named.has(key)) this.drop(source, key, touched)
     }
+    this.authorization.delivered(source, delta.complete ? named : undefined)
     const changed = this.rebuild(touched)
+    const authorization = this.authorized()
     const policies = keepEqual({ list: this.policies() }, { list: this.snapshot.policies }).list
     const routes = keepEqual({ list: this.routes() }, { list: this.snapshot.routes }).list
-    if (changed.size > 0 || policies !== this.snapshot.policies || routes !== this.snapshot.routes) {
-      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services), policies, routes }
+    const { snapshot: former } = this
+    const same = policies === former.policies && routes === former.routes && authorization === former.authorization
+    if (changed.size > 0 || !same) {
+      this.snapshot = { version: former.version + 1, services: new Map(this.services), policies, routes, authorization }
       this.options.onChange(this.snapshot, changed, source)
     }
+    this.authorization.tell()
     return rejections
   }
 
@@ -101,10 +135,12 @@ export class ConfigStore {
     else versions.set(source, resource)
     if (resource.kind === 'outbound-policy') this.policyKeys.add(key)
     else if (resource.kind === 'route') this.routeKeys.add(key)
+    if (resource.kind === 'authorization') this.authorization.touch(key, source)
     touched.add(`${resource.namespace}/${resource.name}`)
   }
 
   private drop(source: string, key: string, touched: Set<string>): void {
+    this.authorization.dropped(key, source)
     const versions = this.resources.get(key)
     if (versions?.delete(source) !== true) return
     if (versions.size === 0) {
@@ -173,6 +209,17 @@ export class ConfigStore {
       if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
     }
     return orderRoutes(versions)
+  }
+
+  private authorized(): readonly AuthorizationSnapshot[] {
+    return this.authorization.list((key) => {
+      const found = this.winner<AuthorizationResource>(key)
+      return found && { ...found, rank: this.rank(found.from.source) }
+    })
+  }
+
+  private has(source: string, resource: Resource): boolean {
+    return this.resources.get(resourceKey(resource))?.has(source) === true
   }
 
   private rank(source: string): number {

@@ -3,6 +3,17 @@ import type { Endpoint } from './endpoint.ts'
 /** Order in which calls are given up under pressure; `high` goes last. */
 export type Priority = 'low' | 'normal' | 'high'
 
+/** What a call was hashed to. */
+export interface Affinity {
+  /** Upper and lower half of the 64 bits. */
+  readonly hi: number
+  readonly lo: number
+  /** Nothing to hash was found, and the hash is a random number. */
+  readonly random: boolean
+  /** Values of `Set-Cookie` that go back with the answer, so that the next call hashes to the same. */
+  readonly cookies: readonly string[]
+}
+
 /**
  * One logical call as routers, gates, balancers and retry policies see it. Plain fields, written once
  * by whoever opens the door; the mesh never looks into a body to fill them.
@@ -28,6 +39,10 @@ export interface Call {
   readonly moves: number
   /** The value of a request header by its lower-case name, or undefined; the first when it is there twice. */
   header(name: string): string | undefined
+  /** Every value of a request header by its lower-case name; where this is absent there is at most one. */
+  headerValues?(name: string): readonly string[]
+  /** Written by balancers that hash; kept from try to try. */
+  affinity?: Affinity | undefined
   /** Whether this call already tried `endpoint`; a further try prefers another. */
   hasTried(endpoint: Endpoint): boolean
 }

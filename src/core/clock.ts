@@ -17,6 +17,8 @@ export interface Clock {
   setTimer(fire: () => void, delayMs: number): Timer
   /** Runs `fire` after the events that already wait in the kernel were delivered. */
   afterPoll(fire: () => void): void
+  /** Milliseconds that the event loop has waited for events so far: what is left of the time it was busy. Absent where nobody knows. */
+  idleTime?(): number
 }
 
 /** Longest wait of one platform timer; beyond it `setTimeout` fires after one millisecond instead. */
@@ -52,4 +54,5 @@ export const systemClock: Clock = {
   afterPoll: (fire) => {
     setImmediate(fire)
   },
+  idleTime: () => performance.eventLoopUtilization().idle,
 }

@@ -1,4 +1,6 @@
 import type { EndpointRecord } from './endpoint-record.ts'
+import type { LatencyRecord } from './latency-record.ts'
+import type { ReportedLoad } from './reported-load.ts'
 
 /** Where a service runs: part of a zone, of a region. */
 export interface Locality {
@@ -26,12 +28,20 @@ export interface EndpointSpec {
  * One endpoint as it lives in this process. Its counters are keyed by service + id and outlive
  * configuration: a push, even a removal for less than a minute, makes nobody forget.
  */
-export class Endpoint {
+export class Endpoint implements LatencyRecord {
+  /** Tries under way now. */
+  inflight = 0
+  // What balancers go by that look at latency, beside what all of them read.
+  heard = 0
+  heardAt = 0
+  latencyPeak = 0
+  failing = 0
+  sparedUntil = 0
   readonly service: string
   readonly id: string
   spec: EndpointSpec
-  /** Tries under way now. */
-  inflight = 0
+  /** What balancers go by that look at reported load, made at the first report. */
+  load: ReportedLoad | undefined = undefined
   /** Tries ever sent, those that succeeded and those that failed. */
   tries = 0
   successes = 0

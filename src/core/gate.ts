@@ -15,6 +15,8 @@ export interface Gate {
 /** Leave to go on. Whoever admits a call hears, exactly once, how it ended. */
 export interface Permit {
   readonly refused?: false
+  /** Inbound: what the answer says besides, such as how much of a rate limit is left. Read when the call was admitted. */
+  readonly answerHeaders?: AnswerHeaders | undefined
   settle(outcome: Outcome): void
 }
 
@@ -27,7 +29,14 @@ export interface Refusal {
   readonly retryAfterMs?: number | undefined
   /** The resource that decided, where the gate knows it better than its own configuration does. */
   readonly from?: string | undefined
+  /** Inbound: further headers of the answer that says no. `Retry-After` is not among them: it is `retryAfterMs`. */
+  readonly headers?: AnswerHeaders | undefined
+  /** `WWW-Authenticate` of the answer: how the caller may prove himself. */
+  readonly challenge?: string | undefined
 }
+
+/** Names and values of headers that a gate adds to an answer. */
+export type AnswerHeaders = readonly (readonly [name: string, value: string])[]
 
 /** The permit of a gate that remembers nothing. */
 export const FREE_PERMIT: Permit = Object.freeze({ settle: () => {} })

@@ -1,31 +1,63 @@
 import { RE2JS } from 're2js'
 
-/** A regular expression that needs time in proportion to the text, whatever somebody wrote (RE2 syntax: no look-around, no back-references). */
-export interface SafePattern {
-  /** Whether all of `text` matches. */
-  test(text: string): boolean
-  /** `text` with every part that matches replaced by `substitution`, which {@link substitutionProblem} found in order. */
-  replace(text: string, substitution: string): string
+/** Longer ones are no pattern that anybody reads. */
+const MAX_LENGTH = 2_048
+
+/**
+ * A regular expression from configuration, in the syntax of RE2: matching takes time that grows with the text and with nothing
+ * else, where the platform's own needs seconds for `(a+)+$`. Look-around and back references do not exist in it.
+ */
+export class SafePattern {
+  /** As it was written. */
+  readonly text: string
+  private readonly compiled: RE2JS
+
+  /** @internal use {@link safePattern} */
+  constructor(text: string, compiled: RE2JS) {
+    this.text = text
+    this.compiled = compiled
+  }
+
   /** How many groups it has. */
-  readonly groups: number
+  get groups(): number {
+    return this.compiled.groupCount()
+  }
+
+  /** Whether the whole of `input` matches, as Envoy's `safe_regex` asks. */
+  matches(input: string): boolean {
+    return this.compiled.testExact(input)
+  }
+
+  /** Whether a part of `input` matches. */
+  finds(input: string): boolean {
+    return this.compiled.test(input)
+  }
+
+  /** `input` with every part that matches replaced by `substitution`, which {@link substitutionProblem} found in order. */
+  replace(input: string, substitution: string): string {
+    const matcher = this.compiled.matcher(input)
+    let replaced = ''
+    let end = 0
+    while (matcher.find()) {
+      replaced += input.slice(end, matcher.start())
+      replaced += substitution.replace(/\\(.)/gs, (_, what: string) => (what === '\\' ? '\\' : (matcher.group(Number(what)) ?? '')))
+      end = matcher.end()
+    }
+    return replaced + input.slice(end)
+  }
 }
 
-/** Longer patterns are no configuration. */
-const MAX_PATTERN = 1_024
-
-/** Compiles `pattern`, or says what is wrong with it; never throws. */
-export function safePattern(pattern: string): SafePattern | { readonly problem: string } {
-  if (pattern.length > MAX_PATTERN) return { problem: `is longer than ${MAX_PATTERN} characters` }
+/** Compiles `text`, or says in words why it cannot be used; never throws. */
+export function safePattern(
+  text: string,
+  { ignoreCase = false }: { ignoreCase?: boolean } = {},
+): SafePattern | { readonly problem: string } {
+  if (text.length > MAX_LENGTH) return { problem: `a pattern of ${text.length} characters; at most ${MAX_LENGTH} are taken` }
   try {
-    const compiled = RE2JS.compile(pattern)
-    return {
-      test: (text) => compiled.matches(text),
-      replace: (text, substitution) => replaceAll(compiled, text, substitution),
-      groups: compiled.groupCount(),
-    }
+    return new SafePattern(text, RE2JS.compile(text, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0))
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)
-    return { problem: said.replace(/^error parsing regexp: /, '') }
+    return { problem: `not a pattern in the syntax of RE2: ${said.replace(/^error parsing regexp: /, '')}` }
   }
 }
 
@@ -37,16 +69,4 @@ export function substitutionProblem(substitution: string, groups: number): strin
     if (Number(what) > groups) return `${written} is no group of the pattern, which has ${groups}`
   }
   return undefined
-}
-
-function replaceAll(compiled: RE2JS, text: string, substitution: string): string {
-  const matcher = compiled.matcher(text)
-  let replaced = ''
-  let end = 0
-  while (matcher.find()) {
-    replaced += text.slice(end, matcher.start())
-    replaced += substitution.replace(/\\(.)/gs, (_, what: string) => (what === '\\' ? '\\' : (matcher.group(Number(what)) ?? '')))
-    end = matcher.end()
-  }
-  return replaced + text.slice(end)
 }

@@ -1,4 +1,4 @@
-/** How fast a {@link TokenBucket} fills, and how much it holds. */
+/** How fast a {@link RateMeter} lets go, and how much at once. */
 export interface TokenBucketSettings {
   /** Tokens that come back per millisecond. */
   readonly ratePerMs: number
@@ -6,19 +6,31 @@ export interface TokenBucketSettings {
   readonly burst: number
 }
 
+/** What somebody may still spend of a rate: a {@link TokenBucket} or a `Gcra`, which agree with each other. */
+export interface RateMeter {
+  readonly settings: TokenBucketSettings
+  take(now: number): boolean
+  left(now: number): number
+  waitMs(now: number): number
+  /** Calls that are not made good yet. */
+  spent(now: number): number
+  reconfigure(settings: TokenBucketSettings, now: number): void
+}
+
 /**
  * A token bucket: begins full, gives one token a call, and is refilled by the time that has passed when somebody looks, so
  * that it costs no timer however many there are. Within any `t` milliseconds it gives at most `burst + ratePerMs × t` tokens.
  */
-export class TokenBucket {
-  private settings: TokenBucketSettings
+export class TokenBucket implements RateMeter {
+  settings: TokenBucketSettings
   /** Below zero after a push that made the bucket smaller than what was spent: that debt is paid off first. */
   private tokens: number
   private at: number
 
-  constructor(settings: TokenBucketSettings, now: number) {
+  /** @param spent calls that it begins with as if they had been made */
+  constructor(settings: TokenBucketSettings, now: number, spent = 0) {
     this.settings = settings
-    this.tokens = settings.burst
+    this.tokens = settings.burst - spent
     this.at = now
   }
 
@@ -40,6 +52,11 @@ export class TokenBucket {
   waitMs(now: number): number {
     this.refill(now)
     return this.tokens >= ONE ? 0 : (1 - this.tokens) / this.settings.ratePerMs
+  }
+
+  spent(now: number): number {
+    this.refill(now)
+    return this.settings.burst - this.tokens
   }
 
   /** Applies to the living state: what was spent stays spent, whatever the size of the bucket is now. */

@@ -1,12 +1,18 @@
 /**
- * The two messages of `grpc.health.v1.Health/Check`, written by hand: a request is one string, an answer one number, and no
- * protobuf library is worth loading for that.
+ * The two messages of `grpc.health.v1.Health`, written by hand, in both directions: a request is one string, an answer one number, and
+ * no protobuf library is worth loading for that.
  */
 
-/** Path of the method. */
+/** Path of the method that answers once. */
 export const HEALTH_CHECK_PATH = '/grpc.health.v1.Health/Check'
+/** Path of the method that answers at every change. */
+export const HEALTH_WATCH_PATH = '/grpc.health.v1.Health/Watch'
 
-const STATUS_NAMES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
+/** What a service may be, in the order of its numbers. */
+const STATUS_NAMES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const
+
+/** What a service may be. */
+export type HealthStatus = (typeof STATUS_NAMES)[number]
 
 /** `HealthCheckRequest { service }` in a length-prefixed frame. */
 export function encodeHealthRequest(service: string): Buffer {
@@ -33,6 +39,30 @@ export function decodeHealthStatus(frame: Buffer): string | undefined {
     else return undefined
   }
   return at === frame.length ? (STATUS_NAMES[status] ?? `status ${status}`) : undefined
+}
+
+/** The service that a framed `HealthCheckRequest` asks for, empty for the whole process; undefined when it is no such request. */
+export function decodeHealthRequest(frame: Buffer): string | undefined {
+  if (frame.length < 5 || frame[0] !== 0 || frame.readUInt32BE(1) !== frame.length - 5) return undefined
+  let service = ''
+  let at = 5
+  while (at < frame.length) {
+    const tag = readVarint(frame, at)
+    const value = tag === undefined ? undefined : readVarint(frame, tag.next)
+    if (tag === undefined || value === undefined) return undefined
+    const wire = tag.value & 7
+    if (wire !== 0 && wire !== 2) return undefined
+    const end = wire === 2 ? value.next + value.value : value.next
+    if (end > frame.length) return undefined
+    if (tag.value === 0x0a) service = frame.toString('utf8', value.next, end)
+    at = end
+  }
+  return service
+}
+
+/** `HealthCheckResponse { status }` in a length-prefixed frame. */
+export function encodeHealthStatus(status: HealthStatus): Buffer {
+  return Buffer.from([0, 0, 0, 0, 2, 0x08, STATUS_NAMES.indexOf(status)])
 }
 
 function varint(value: number): number[] {

@@ -1,45 +1,27 @@
-import type { MeshErrorCode } from '../core/errors.ts'
-import type { RetryCondition } from './names.ts'
-import type { FallbackCondition, FallbackFunction } from './protection.ts'
+import type { RequestContext } from './request-context.ts'
 
-/** When, how often and how far apart a broken try is sent again. */
-export interface RetrySettings {
-  readonly attempts: number
-  readonly on: readonly RetryCondition[]
-  /** Undefined: what remains ÷ tries left. */
-  readonly perTryTimeoutMs: number | undefined
-  readonly backoffBaseMs: number
-  readonly backoffMaxMs: number
-  readonly budgetPercent: number
-  readonly budgetMinPerSecond: number
+/** Per-call wishes, checked, and what holds around the call. It is what a mesh keeps in its AsyncLocalStorage. */
+export interface CallSettings {
+  readonly timeoutMs: number | undefined
+  readonly idempotent: boolean | undefined
+  readonly hashKey: string | undefined
+  readonly priority: 'low' | 'normal' | 'high'
+  readonly retries: number | undefined
+  /** Clock time that no deadline goes beyond; Infinity for none. */
+  readonly notAfter: number
+  /** The request that came in and beneath which the call is made. */
+  readonly within: RequestContext | undefined
+  /** The call outlives that request: neither its deadline nor its end concern it. */
+  readonly detached: boolean
 }
 
-/** Lower-case name. */
-export interface HeaderMatch {
-  readonly name: string
-  readonly value?: string
-}
-
-/** Faults that are put in the way of calls. */
-export interface FaultSettings {
-  readonly delay?: { readonly durationMs: number; readonly percent: number; readonly header?: HeaderMatch }
-  readonly abort?: {
-    readonly status?: number
-    readonly code?: MeshErrorCode
-    readonly percent: number
-    readonly header?: HeaderMatch
-  }
-}
-
-/** An answer of the mesh itself, checked. */
-export interface AnswerSettings {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array
-}
-
-/** What callers get in place of a failure. */
-export interface FallbackSettings {
-  readonly on?: readonly FallbackCondition[]
-  readonly respond: AnswerSettings | FallbackFunction
-}
+export const NO_SETTINGS: CallSettings = Object.freeze({
+  timeoutMs: undefined,
+  idempotent: undefined,
+  hashKey: undefined,
+  priority: 'normal',
+  retries: undefined,
+  notAfter: Number.POSITIVE_INFINITY,
+  within: undefined,
+  detached: false,
+})

@@ -1,9 +1,22 @@
-import type { HealthCheckSettings, Policy, SlowStartSettings, TlsSettings } from './resources.ts'
+import type { LoadReportSettings, SlowStartSettings } from './balancing.ts'
+import type { InboundTlsSettings } from './identity.ts'
+import type { HealthCheckSettings, Policy, TlsSettings } from './resources.ts'
 import type { LaneSettings } from './route-settings.ts'
 
 /** What every service starts from. The docs' table of defaults is compared with this one by a test. */
 export const DEFAULT_POLICY = Object.freeze({
-  balancing: Object.freeze({ policy: 'least-request', slowStart: false }),
+  balancing: Object.freeze({
+    policy: 'least-request',
+    slowStart: false,
+    peakEwma: Object.freeze({ decayMs: 10_000 }),
+    hashOn: undefined,
+    ringHash: Object.freeze({ minSize: 1_024, maxSize: 8_388_608 }),
+    maglev: Object.freeze({ tableSize: 65_537 }),
+    boundedLoad: false,
+    loadReports: false,
+    session: false,
+  }),
+  subset: 'auto',
   timeouts: Object.freeze({
     timeoutMs: undefined,
     headTimeoutMs: 15_000,
@@ -68,6 +81,18 @@ export const DEFAULT_SLOW_START: SlowStartSettings = Object.freeze({ windowMs: 3
 /** What a `lanes` section that is present starts from. */
 export const DEFAULT_LANES: LaneSettings = Object.freeze({ header: 'x-lane', label: 'lane', baseline: undefined, strict: false })
 
+/** What `loadReports` that are switched on start from. */
+export const DEFAULT_LOAD_REPORTS: LoadReportSettings = Object.freeze({
+  blackoutMs: 10_000,
+  expiryMs: 180_000,
+  updateMs: 1_000,
+  errorPenalty: 1,
+  metrics: Object.freeze([]),
+})
+
+/** Endpoints that a process uses of a service that has more, unless `subset` says otherwise. */
+export const DEFAULT_SUBSET_SIZE = 100
+
 /** What a `tls` section that is present starts from. */
 export const DEFAULT_TLS: TlsSettings = Object.freeze({
   mode: 'simple',
@@ -75,5 +100,16 @@ export const DEFAULT_TLS: TlsSettings = Object.freeze({
   cert: undefined,
   key: undefined,
   serverName: undefined,
+  sans: undefined,
   minVersion: 'TLSv1.2',
+})
+
+/** What an `inbound.tls` section starts from, written or not. */
+export const DEFAULT_INBOUND_TLS: InboundTlsSettings = Object.freeze({
+  mode: undefined,
+  ca: undefined,
+  sans: undefined,
+  minVersion: 'TLSv1.2',
+  maxConnectionAgeMs: 3_600_000,
+  handshakeTimeoutMs: 10_000,
 })

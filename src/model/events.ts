@@ -30,4 +30,14 @@ export interface MeshEvents {
   /** A fault was put in the way of a call; `delayMs` is 0 without a delay, `status` 0 without an answer. */
   faultInjected: { service: string; delayMs: number; status: number; code: string | undefined }
   refused: { service: string; gate: string; code: string; reason: string }
+  /** A certificate and its key took the place of the former ones. `notAfter`: milliseconds since the epoch. */
+  identityRotated: { id: string; notAfter: number; generation: number }
+  /** Files of the identity or of a trust bundle (`what`) cannot be used; what was in force stays. */
+  identityRejected: { what: string; reason: string }
+  /** So many percent of its life are over and no new one came: 50, 80, 90, and 100 when it is over. */
+  identityExpiring: { id: string; percent: number; notAfter: number; leftMs: number }
+  /** Others are believed from now on. */
+  trustChanged: { what: string; authorities: number; generation: number }
+  /** A peer that connected to us was sent away for its certificate. */
+  peerRejected: { address: string; reason: string }
 }

@@ -19,6 +19,8 @@ export interface Explanation {
   /** Where the call may go, with the share of each, 0–1; what is told below is told of the one with the most. */
   backends: { service: string; share: number }[]
   candidates: { address: string; state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering'; taken: boolean; because: string }[]
+  /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
+  subset?: { size: number; of: number; because: string }
   gates: { name: string; state: string; from: string }[]
   timeouts: TimeoutSettings | undefined
   retry: (RetrySettings & { applies: boolean; because: string }) | undefined

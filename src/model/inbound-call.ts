@@ -9,6 +9,12 @@ import type { Principal, RequestPrincipal } from './principal.ts'
 export interface InboundCall extends Call {
   /** Canonical path without the query. */
   readonly pathname: string
+  /**
+   * The path folded by `foldPathname`, when the application routes loosely (Express and Koa match without case and trailing slash), or
+   * nobody knows how it routes; undefined when it routes as written. A rule that forbids or limits is folded alike and holds for this as
+   * well; a rule that permits goes by `pathname` alone. So no spelling that the application takes for a forbidden path gets by.
+   */
+  readonly loosePathname?: string | undefined
   /** The query without its question mark; empty when there is none. */
   readonly query: string
   /** The addressed host in lower case, without port and trailing dot. */
@@ -28,6 +34,8 @@ export interface InboundCall extends Call {
   readonly principal: Principal | undefined
   /** Set by authentication. */
   requestPrincipal: RequestPrincipal | undefined
+  /** Set by authorization: what it decided, and which rule did. Undefined where nobody authorizes. */
+  decision?: unknown
   /** Every value of a header by its lower-case name, duplicates and comma joins taken apart; empty when it is absent. */
   values(name: string): readonly string[]
 }
@@ -40,3 +48,9 @@ export interface InboundGate {
   readonly name: string
   admit(call: InboundCall): Permit | Refusal | PromiseLike<Permit | Refusal>
 }
+
+/**
+ * A request that the guard let through, of whatever framework: `(request as WithMesh<typeof request>).mesh` has the principal, the
+ * deadline, the decision and the facts that it was judged by. No framework's types are touched for it.
+ */
+export type WithMesh<Incoming> = Incoming & { readonly mesh: Readonly<InboundCall> }

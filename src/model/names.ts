@@ -2,7 +2,7 @@
 export type RetryCondition = '5xx' | 'gateway-error' | 'reset' | 'connect-failure' | 'refused-stream' | 'timeout'
 
 /** How endpoints are chosen. */
-export type BalancingPolicy = 'round-robin' | 'weighted-round-robin' | 'random' | 'least-request'
+export type BalancingPolicy = 'round-robin' | 'weighted-round-robin' | 'random' | 'least-request' | 'peak-ewma' | 'ring-hash' | 'maglev'
 
 /** What an active health check speaks. */
 export type HealthCheckType = 'http' | 'tcp' | 'grpc'

@@ -4,9 +4,13 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { BalancingOptions, SubsetOptions } from './balancing.ts'
+import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
+import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
-import type { BalancingPolicy, HealthCheckType } from './names.ts'
+import type { HealthCheckType } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
 import type { RetryOptions } from './retry-options.ts'
 import type { LaneOptions, RouteOptions } from './routes.ts'
@@ -27,23 +31,6 @@ export type EndpointOptions =
       /** 0 is used first. Default 0. */
       priority?: number
     }
-
-/** How endpoints are chosen. Default `least-request`. */
-export interface BalancingOptions {
-  policy?: BalancingPolicy
-  /** Leads endpoints that joined or came back up to their share. Default false. Not for `random`. */
-  slowStart?: SlowStartOptions | false
-}
-
-/** How long an endpoint takes to its full share: weight × max(minWeightPercent, (time ÷ window)^(1 ÷ aggression)). */
-export interface SlowStartOptions {
-  /** Default 30s. */
-  window?: Duration
-  /** Share of its weight that it begins with, 1–100. Default 10. */
-  minWeightPercent?: number
-  /** 1: the share grows with time; more: faster at first. 0.1–10. Default 1. */
-  aggression?: number
-}
 
 /** Asks endpoints whether they are in order. */
 export interface HealthCheckOptions {
@@ -116,13 +103,13 @@ export interface OutlierDetectionOptions {
   compare?: 'relative' | 'absolute'
 }
 
-/** PEM text or DER bytes, or a list of them. */
-export type Pem = string | Uint8Array | readonly (string | Uint8Array)[]
-
 /** How a service is reached under TLS. */
 export interface TlsOptions {
-  /** `off`: clear text; `simple`: TLS, the server proves itself. Default `simple` when the section is present. */
-  mode?: 'off' | 'simple'
+  /**
+   * `off`: clear text; `simple`: TLS, the server proves itself; `mutual`: we show our `identity`, and the server must show a SPIFFE id of a
+   * trust domain in `trust`. Default `simple` when the section is present.
+   */
+  mode?: 'off' | 'simple' | 'mutual'
   /** Trusted issuers. Default: the system's. */
   ca?: Pem
   /** Client certificate chain, PEM. Goes with `key`. */
@@ -131,12 +118,19 @@ export interface TlsOptions {
   key?: string | Uint8Array
   /** Name sent as SNI and checked in the certificate. Default: the URL's host. */
   serverName?: string
+  /**
+   * Names that the server's certificate must have one of, in place of `serverName`: exact, `prefix*`, `*suffix`, `*`. Default in mode
+   * `mutual`: any SPIFFE id of our own trust domain.
+   */
+  sans?: string[]
   minVersion?: 'TLSv1.2' | 'TLSv1.3'
 }
 
 /** Everything about how a service is called; the same shape serves as `defaults`. `false` switches a section off. */
 export interface PolicyOptions {
   balancing?: BalancingOptions
+  /** How many of the endpoints this process uses; every process others. Default `auto`: 100, or all where the policy hashes. */
+  subset?: SubsetOptions
   /** Whole call, retries and backoff included, to the last byte. Default: 15 s to the head of the answer, then `idleTimeout`. */
   timeout?: Duration
   /** TCP and TLS together. Default 2s. */
@@ -186,6 +180,11 @@ export interface ConfigOptions<Name extends string = string, Backend extends str
   routes?: RouteOptions<Backend>[]
 }
 
+/** The same as a source gives it: with the policies for requests that come in, which the options have under `inbound`. */
+export interface SourceConfigOptions extends ConfigOptions {
+  authorization?: AuthorizationPolicyOptions[]
+}
+
 /** What undici's module exports, as far as the mesh uses it; hand in your own copy as `createMesh({ undici })`. */
 export type UndiciModule = object
 
@@ -213,6 +212,10 @@ export interface MeshOptions<Name extends string = string, Backend extends strin
   sources?: Source[]
   /** What holds for the requests that this process receives. */
   inbound?: InboundOptions
+  /** Who we are to our peers. */
+  identity?: IdentityOptions
+  /** Whom we believe, by trust domain. */
+  trust?: TrustOptions
   /** What happens to hosts that are no service: `pass` (default) or `refuse`. */
   unknownHosts?: 'pass' | 'refuse'
   /** Addresses or CIDR ranges allowed although the address policy refuses them (link-local, metadata, multicast …). */
@@ -228,8 +231,11 @@ export interface MeshOptions<Name extends string = string, Backend extends strin
   logger?: Logger
   clock?: Clock
   random?: Random
-  /** Set false to do without AsyncLocalStorage; `mesh.with` is then refused. Default true. */
-  context?: boolean
+  /**
+   * What flows from a request that came in to the calls beneath it. Set false to do without AsyncLocalStorage; `mesh.with` is then
+   * refused. Default true.
+   */
+  context?: boolean | ContextOptions
 }
 
 /** Per-call wishes: `mesh.fetch(url, { mesh: … })`, `mesh.request(url, { mesh: … })`, `mesh.with(…, fn)`. */
@@ -243,6 +249,8 @@ export interface CallOptions {
   priority?: Priority
   /** Re-sends after the first try, 0–10. */
   retries?: number
+  /** The call outlives the request that it is made beneath: neither that request's deadline nor its end concern it. Default false. */
+  detached?: boolean
 }
 
 type NamesIn<O> = O extends { services: infer S } ? keyof S & string : never

@@ -1,11 +1,14 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { Secret } from '../core/secret.ts'
-import type { FallbackSettings, FaultSettings, RetrySettings } from './call-settings.ts'
-import type { BalancingPolicy, HealthCheckType } from './names.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { BalancingSettings, SubsetSettings } from './balancing.ts'
+import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
+import type { SanMatch } from './identity.ts'
+import type { HealthCheckType } from './names.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
 
-export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-settings.ts'
+export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-policy-settings.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
 export interface Provenance {
@@ -16,7 +19,7 @@ export interface Provenance {
   readonly section?: string | undefined
 }
 
-export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'route'
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'authorization' | 'route'
 
 interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
@@ -60,7 +63,20 @@ export interface RouteResource extends ResourceBase<'route'> {
   readonly rules: readonly RuleSettings[]
 }
 
-export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource | RouteResource
+/** Who may call this process; one policy of the list. */
+export interface AuthorizationResource extends ResourceBase<'authorization'> {
+  /** Its place among those of the same source. */
+  readonly order: number
+  readonly policy: AuthorizationPolicyOptions
+}
+
+export type Resource =
+  | ServiceResource
+  | EndpointsResource
+  | TrafficPolicyResource
+  | OutboundPolicyResource
+  | AuthorizationResource
+  | RouteResource
 
 /** What a rule over source and target matches and decides; an absent condition holds for everybody. */
 export interface OutboundRule {
@@ -96,13 +112,6 @@ export interface OutlierSettings {
   readonly latencyMs: number | false
   readonly minRequests: number
   readonly compare: 'relative' | 'absolute'
-}
-
-/** How an endpoint that joined or came back is led up to its share. */
-export interface SlowStartSettings {
-  readonly windowMs: number
-  readonly minWeightPercent: number
-  readonly aggression: number
 }
 
 /** How endpoints are probed. */
@@ -154,11 +163,12 @@ export interface RateLimitSettings extends RateSettings {
 }
 
 export interface TlsSettings {
-  readonly mode: 'off' | 'simple'
+  readonly mode: 'off' | 'simple' | 'mutual'
   readonly ca: readonly (string | Uint8Array)[] | undefined
   readonly cert: readonly (string | Uint8Array)[] | undefined
   readonly key: Secret | undefined
   readonly serverName: string | undefined
+  readonly sans: readonly SanMatch[] | undefined
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
 }
 
@@ -172,7 +182,8 @@ export interface TimeoutSettings {
 
 /** The complete policy of one service; a section that is `false` is switched off. */
 export interface Policy {
-  readonly balancing: { readonly policy: BalancingPolicy; readonly slowStart: SlowStartSettings | false }
+  readonly balancing: BalancingSettings
+  readonly subset: SubsetSettings
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
   readonly circuitBreaker: BreakerSettings | false
@@ -190,7 +201,8 @@ export interface Policy {
 
 /** Sections of a {@link Policy} as one resource wrote them: fields that were not written are absent. */
 export interface PolicySections {
-  readonly balancing?: Partial<Policy['balancing']>
+  readonly balancing?: Partial<BalancingSettings>
+  readonly subset?: SubsetSettings
   readonly timeouts?: Partial<TimeoutSettings>
   readonly retry?: Partial<RetrySettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false

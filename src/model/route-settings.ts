@@ -1,4 +1,4 @@
-import type { AnswerSettings, FallbackSettings, FaultSettings, RetrySettings } from './call-settings.ts'
+import type { AnswerSettings, FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
 
 /** Exactly one way is written. Patterns are checked, and text here: the rules compile them. */
 export interface TextSettings {

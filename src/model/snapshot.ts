@@ -1,4 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
+import type { AuthorizationPolicyOptions } from './authorization.ts'
+import type { IdentityStats } from './identity.ts'
 import type { OutboundRule, Policy, Provenance } from './resources.ts'
 import type { RuleSettings } from './route-settings.ts'
 
@@ -33,6 +35,29 @@ export interface RouteSnapshot {
   readonly from: Provenance
 }
 
+/** One policy in force, and the resource that holds it. */
+export interface AuthorizationSnapshot {
+  readonly name: string
+  readonly namespace: string
+  readonly policy: AuthorizationPolicyOptions
+  readonly from: Provenance
+}
+
+/** Inbound policy that should be in force and is not known. As long as there is any, every request is refused. */
+export interface MissingAuthorization {
+  readonly reason: string
+  /** The resource, or the source. */
+  readonly from: string
+  /** It may come yet: the source has not answered for the first time. */
+  readonly pending: boolean
+}
+
+/** Everything that authorization goes by. */
+export interface AuthorizationState {
+  readonly policies: readonly AuthorizationSnapshot[]
+  readonly missing: readonly MissingAuthorization[]
+}
+
 /** The configuration in force at one moment. */
 export interface Snapshot {
   readonly version: number
@@ -42,6 +67,8 @@ export interface Snapshot {
   readonly policies: readonly OutboundPolicySnapshot[]
   /** Those whose hosts count first come first. The same list until one of them changes. */
   readonly routes: readonly RouteSnapshot[]
+  /** Who may call this process. The same list until one of them changes. */
+  readonly authorization: readonly AuthorizationSnapshot[]
 }
 
 /** The same as plain JSON, as `mesh.snapshot()` gives it. */
@@ -50,4 +77,6 @@ export interface PrintedSnapshot {
   services: Record<string, ServiceSnapshot>
   policies: OutboundPolicySnapshot[]
   routes: RouteSnapshot[]
+  authorization: AuthorizationSnapshot[]
+  identity: IdentityStats
 }

@@ -8,6 +8,8 @@ import type { Resource, ResourceKind } from './resources.ts'
 export interface Source {
   /** Appears in provenance, events and stats. */
   readonly name: string
+  /** It may deliver inbound policy: until it has delivered for the first time, no request is let in. Default false. */
+  readonly inbound?: boolean
   /**
    * Starts to deliver. Returns what stops it and releases every handle. Called once, by `ready()` or the first call.
    * The source never throws later: what fails goes to `sink.failed`.

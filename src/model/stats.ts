@@ -1,4 +1,8 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { AuthenticationStats } from './authentication.ts'
+import type { AuthorizationStats } from './authorization.ts'
+import type { IdentityStats } from './identity.ts'
+import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -77,6 +81,20 @@ export interface RouteStats {
   rules: Record<string, RuleStats>
 }
 
+/** Requests that came in, in `mesh.stats()`. */
+export interface InboundStats {
+  requests: number
+  inflight: number
+  /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
+  refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+  /** Absent without authentication. */
+  authentication?: AuthenticationStats
+  /** Absent without rate limits. */
+  rateLimits?: RateLimitStats
+  /** Absent without shedding. */
+  shedding?: SheddingStats
+}
+
 /** Plain JSON, made when asked for. */
 export interface MeshStats {
   version: number
@@ -87,7 +105,11 @@ export interface MeshStats {
   services: Record<string, ServiceStats>
   /** By name; `name.namespace` for those of another namespace. */
   routes: Record<string, RouteStats>
+  authorization: AuthorizationStats
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
+  inbound: InboundStats
+  /** Who we are and whom we believe. */
+  identity: IdentityStats
   sources: Record<string, { state: 'starting' | 'ready' | 'failed'; version: string }>
 }

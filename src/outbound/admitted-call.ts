@@ -33,11 +33,16 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     } catch (error) {
       this.abort(error)
     }
+    if (!this.over) this.scope?.join(this)
   }
 
   /** Asks the gates and sends the first try. */
   begin(): void {
     if (this.phase !== 'waiting') return
+    if (this.deadline <= this.startedAt) {
+      this.finishWithError(this.noTimeLeft(), IGNORED)
+      return
+    }
     const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
     if (this.over) {
       this.settle(IGNORED)
@@ -107,6 +112,12 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     } else if (gone || plan.usableFor(this, colour).length === 0) {
       const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint(colour)
       this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
+    } else if (plan.balancing.strands(this)) {
+      const reason = "the endpoint of the call's session is gone or out of use, and the session is strict"
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
+    } else if (plan.balancing.binds(this)) {
+      plan.protections.connections.endpointRefusals++
+      this.overload("the endpoint of the call's session is full, and the session is strict")
     } else if (plan.isFull(this, colour)) {
       plan.protections.connections.endpointRefusals++
       this.overload(`limits.perEndpoint.maxRequests is reached at every endpoint: ${plan.protections.endpointMaxRequests} tries in flight`)

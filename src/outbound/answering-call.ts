@@ -51,7 +51,6 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
 
   abstract pause(): void
   abstract resume(): void
-  abstract abort(reason?: unknown): void
 
   /** Over: whoever spoke to somebody else's code asks, since that code may have ended the call. */
   protected get over(): boolean {
@@ -126,6 +125,7 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
     if (this.phase === 'queued') this.leaveQueue()
     this.phase = 'done'
     this.engine.time.remove(this)
+    this.scope?.leave(this)
     this.pausing?.cancel()
     this.body?.release(this.reason)
     this.countEnd(outcome)

@@ -147,7 +147,7 @@ export abstract class Attempt implements Outcome {
     this.finish()
     if (!silent) {
       this.kind = kindOf(error, this.unsent)
-      this.code = codeOf(this.kind)
+      this.code = codeOf(this.kind, error)
       this.owner.attemptFailed(this, error)
     }
     this.vacate()

@@ -3,7 +3,7 @@ import { MeshError } from '../core/errors.ts'
 import type { CallOptions } from '../model/options.ts'
 import { type CallSettings, NO_SETTINGS } from './engine.ts'
 
-const KNOWN: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'hashKey', 'priority', 'retries'])
+const KNOWN: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'hashKey', 'priority', 'retries', 'detached'])
 
 /**
  * Checks per-call options; what they leave out comes from `base`.
@@ -13,7 +13,7 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
   if (options === undefined || options === null) return base
   if (typeof options !== 'object' || Array.isArray(options)) throw invalid([`mesh: expected an object, got ${typeof options}`])
   const problems: string[] = []
-  const { timeout, idempotent, hashKey, priority, retries } = options as CallOptions
+  const { timeout, idempotent, hashKey, priority, retries, detached } = options as CallOptions
   for (const key of Object.keys(options)) if (!KNOWN.has(key)) problems.push(`mesh.${key}: unknown key`)
   const timeoutMs = timeout === undefined ? base.timeoutMs : parseDuration(timeout)
   if (timeout !== undefined && (timeoutMs === undefined || timeoutMs === 0)) {
@@ -28,14 +28,19 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
   if (retries !== undefined && !(Number.isInteger(retries) && retries >= 0 && retries <= 10)) {
     problems.push(`mesh.retries: expected an integer from 0 to 10, got ${print(retries)}`)
   }
+  if (detached !== undefined && typeof detached !== 'boolean') problems.push(`mesh.detached: expected a boolean, got ${print(detached)}`)
   if (problems.length > 0) throw invalid(problems)
+  const { within } = base
+  const alone = detached ?? base.detached
   return {
     timeoutMs,
     idempotent: idempotent ?? base.idempotent,
     hashKey: hashKey ?? base.hashKey,
     priority: priority ?? base.priority,
     retries: retries ?? base.retries,
-    notAfter: base.notAfter,
+    notAfter: alone ? Number.POSITIVE_INFINITY : Math.min(base.notAfter, within?.notAfter ?? Number.POSITIVE_INFINITY),
+    within,
+    detached: alone,
   }
 }
 

@@ -2,31 +2,15 @@ import type { Socket } from 'node:net'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import type { TlsSettings } from '../model/resources.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { connectorTo, SecureContexts } from './connector.ts'
+import { type Connector, connectorTo } from './connector.ts'
 import type { Pool } from './handler.ts'
 import { limitedConnector } from './limited-connector.ts'
+import type { MutualTls } from './mutual-tls.ts'
+import { PoolEntry } from './pool-entry.ts'
+import { SecureContexts } from './secure-contexts.ts'
 import type { Undici } from './undici.ts'
-
-/** How a call wants to be connected: which authority it names, and whether TLS is spoken. */
-export interface Wire {
-  /** Origin of the URL as the caller wrote it; gives the `Host` header, and SNI unless the configuration names another. */
-  readonly origin: string
-  /** Dialled when the endpoint names no port of its own. */
-  readonly port: number
-  readonly tls: { readonly settings: TlsSettings | undefined; readonly serverName: string } | undefined
-  readonly connectTimeoutMs: number
-}
-
-/** The pool of one endpoint for one wire, and when it was last used. */
-interface PoolEntry {
-  readonly wire: Wire
-  readonly pool: Pool
-  usedAt: number
-  /** The pool for another wire of the same endpoint; nearly always there is one only. */
-  next: PoolEntry | undefined
-}
+import type { Wire } from './wire.ts'
 
 /**
  * Connections per endpoint: made at the first try, capped, closed when nobody used them for a minute
@@ -36,29 +20,27 @@ export class Connections {
   private readonly undici: Undici
   private readonly clock: Clock
   private readonly addressPolicy: AddressPolicy
-  private readonly contexts = new SecureContexts()
+  private readonly contexts: SecureContexts
   private readonly entries = new Map<Endpoint, PoolEntry>()
   private readonly closing = new Set<Pool>()
   private readonly upgraded = new Set<Socket>()
   private sweeper: Timer | undefined = undefined
   private destroyed = false
 
-  constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy) {
+  constructor(undici: Undici, clock: Clock, addressPolicy: AddressPolicy, mutual: MutualTls) {
     this.undici = undici
     this.clock = clock
     this.addressPolicy = addressPolicy
+    this.contexts = new SecureContexts(mutual)
   }
 
   /** The pool that reaches `endpoint` over `wire`, whose sockets `limit` counts. */
   acquire(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit, now: number): Pool {
     const first = this.entries.get(endpoint)
     for (let entry = first; entry !== undefined; entry = entry.next) {
-      if (entry.wire === wire) {
-        entry.usedAt = now
-        return entry.pool
-      }
+      if (entry.wire === wire) return entry.take(now)
     }
-    const entry: PoolEntry = { wire, pool: this.open(endpoint, wire, limit), usedAt: now, next: first }
+    const entry = new PoolEntry(wire, limit, this.open(endpoint, wire, limit), now, first, this.retire)
     this.entries.set(endpoint, entry)
     this.sweeper ??= this.scheduleSweep()
     return entry.pool
@@ -71,18 +53,31 @@ export class Connections {
   dropIdle(endpoint: Endpoint, pool: Pool): void {
     const first = this.entries.get(endpoint)
     for (let entry = first; entry !== undefined; entry = entry.next) {
-      if (entry.pool === pool && pool.stats.free > 0) {
-        this.forget(endpoint, entry)
-        this.retire(pool)
-        return
-      }
+      if (entry.isFormer(pool)) entry.endFormer()
+      else if (entry.pool === pool && pool.stats.free > 0) this.drop(endpoint, entry)
     }
   }
 
   /** The endpoint left: its connections close when their calls are done. */
   release(endpoint: Endpoint): void {
-    for (let entry = this.entries.get(endpoint); entry !== undefined; entry = entry.next) this.retire(entry.pool)
+    for (let entry = this.entries.get(endpoint); entry !== undefined; entry = entry.next) entry.pools.forEach(this.retire)
     this.entries.delete(endpoint)
+  }
+
+  /**
+   * Our certificate changed, or whom we believe: what was connected before closes when its calls are done. It takes further ones only
+   * while new connections are made in its place, and none at all when somebody is believed no more (`atOnce`).
+   */
+  renew(atOnce: boolean): void {
+    const now = this.clock.now()
+    for (const [endpoint, first] of this.entries) {
+      for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
+        const { wire, limit } = entry
+        if (wire.tls?.settings?.mode !== 'mutual') continue
+        if (atOnce || entry.isIdle(now, QUIET_MS)) this.drop(endpoint, entry)
+        else entry.succeed(this.open(endpoint, wire, limit), now)
+      }
+    }
   }
 
   /** A socket that left HTTP behind belongs to its caller, until it is silent for too long or the mesh closes. */
@@ -97,8 +92,10 @@ export class Connections {
     let connections = 0
     let idleConnections = 0
     for (let entry = this.entries.get(endpoint); entry !== undefined; entry = entry.next) {
-      connections += entry.pool.stats.connected
-      idleConnections += entry.pool.stats.free
+      for (const { stats } of entry.pools) {
+        connections += stats.connected
+        idleConnections += stats.free
+      }
     }
     return { connections, idleConnections }
   }
@@ -110,15 +107,16 @@ export class Connections {
     this.destroyed = true
     const pools = [...this.closing]
     for (const first of this.entries.values()) {
-      for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) pools.push(entry.pool)
+      for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) pools.push(...entry.pools)
     }
     this.entries.clear()
     for (const socket of this.upgraded) socket.destroy()
     await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
   }
 
-  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
-    const connect = connectorTo({
+  /** What dials `endpoint` over `wire`. */
+  connector(endpoint: Endpoint, wire: Wire): Connector {
+    return connectorTo({
       endpoint: endpoint.spec.port === 0 ? { ...endpoint.spec, port: wire.port } : endpoint.spec,
       tls: wire.tls,
       timeoutMs: wire.connectTimeoutMs,
@@ -126,6 +124,10 @@ export class Connections {
       addressPolicy: this.addressPolicy,
       contexts: this.contexts,
     })
+  }
+
+  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
+    const connect = this.connector(endpoint, wire)
     const makeRoom = (): void => this.dropIdleOf(endpoint.service)
     return new this.undici.Pool(wire.origin, {
       connections: Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint),
@@ -145,19 +147,23 @@ export class Connections {
       if (endpoint.service !== service) continue
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
         if (entry.pool.stats.free === 0) continue
-        this.forget(endpoint, entry)
-        this.retire(entry.pool)
+        this.drop(endpoint, entry)
         return
       }
     }
   }
 
-  private retire(pool: Pool): void {
+  private readonly retire = (pool: Pool): void => {
     this.closing.add(pool)
     pool.close().then(
       () => this.closing.delete(pool),
       () => this.closing.delete(pool),
     )
+  }
+
+  private drop(endpoint: Endpoint, entry: PoolEntry): void {
+    this.forget(endpoint, entry)
+    entry.pools.forEach(this.retire)
   }
 
   private forget(endpoint: Endpoint, gone: PoolEntry): void {
@@ -184,11 +190,8 @@ export class Connections {
   private sweep(now: number): void {
     for (const [endpoint, first] of this.entries) {
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
-        const { running, pending } = entry.pool.stats
-        if (now - entry.usedAt > IDLE_MS && running + pending === 0) {
-          this.forget(endpoint, entry)
-          this.retire(entry.pool)
-        }
+        entry.sweep(now)
+        if (entry.isIdle(now, IDLE_MS)) this.drop(endpoint, entry)
       }
     }
   }
@@ -197,4 +200,6 @@ export class Connections {
 /** Sockets per endpoint and wire; Envoy's `max_connections` per cluster. */
 const MAX_CONNECTIONS = 1_024
 const IDLE_MS = 60_000
+/** Who was not called for so long has no herd of callers. */
+const QUIET_MS = 5_000
 const SWEEP_MS = 10_000

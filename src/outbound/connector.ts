@@ -1,9 +1,13 @@
 import { isIP, type Socket, connect as tcpConnect } from 'node:net'
-import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext, connect as tlsConnect } from 'node:tls'
+import { type PeerCertificate, connect as tlsConnect } from 'node:tls'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { TlsSettings } from '../model/resources.ts'
+import type { SecureContexts } from './secure-contexts.ts'
+
+/** Code of a dial that was given up because we cannot say who we are; no endpoint is to blame. */
+export const NO_IDENTITY = 'ERR_NO_IDENTITY'
 
 /** Why a connection did not come about; undici hands it on untouched. */
 export class DialError extends Error {
@@ -52,6 +56,11 @@ export function connectorTo(dial: DialOptions): Connector {
       connected(new DialError(`${endpoint.address}: ${refusal}`, 'ERR_ADDRESS_REFUSED', false), null)
       return
     }
+    const missing = tls === undefined ? undefined : dial.contexts.missing(tls.settings)
+    if (missing !== undefined) {
+      connected(new DialError(`${endpoint.address}: ${missing}`, NO_IDENTITY, true), null)
+      return
+    }
     const socket = open()
     dial.background?.(socket)
     let tcpStands = false
@@ -96,14 +105,15 @@ function opener({ endpoint, tls, contexts, protocols = ['http/1.1'] }: DialOptio
   }
   let session: Buffer | undefined
   const { serverName, settings } = tls
+  const resumes = contexts.resumes(settings)
   return () => {
     const options = {
       host,
       port,
-      session,
+      session: resumes ? session : undefined,
       // RFC 6066 §3: an address is never sent as SNI.
       servername: isIP(serverName) === 0 ? serverName : '',
-      checkServerIdentity: (_: string, certificate: PeerCertificate) => checkServerIdentity(serverName, certificate),
+      checkServerIdentity: (_: string, certificate: PeerCertificate) => contexts.checkServer(settings, serverName, certificate),
       secureContext: contexts.of(settings),
       ALPNProtocols: [...protocols],
       // A TLS record is no longer.
@@ -114,30 +124,6 @@ function opener({ endpoint, tls, contexts, protocols = ['http/1.1'] }: DialOptio
       session = ticket
     })
     return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
-  }
-}
-
-/** One secure context per configuration: making one parses every root certificate. */
-export class SecureContexts {
-  private readonly made = new WeakMap<TlsSettings, SecureContext>()
-  private system: SecureContext | undefined = undefined
-
-  of(settings: TlsSettings | undefined): SecureContext {
-    if (settings === undefined) {
-      this.system ??= createSecureContext({ minVersion: 'TLSv1.2' })
-      return this.system
-    }
-    let context = this.made.get(settings)
-    if (context === undefined) {
-      context = createSecureContext({
-        ca: settings.ca as (string | Buffer)[] | undefined,
-        cert: settings.cert as (string | Buffer)[] | undefined,
-        key: settings.key?.reveal() as string | Buffer | undefined,
-        minVersion: settings.minVersion,
-      })
-      this.made.set(settings, context)
-    }
-    return context
   }
 }
 

@@ -1,16 +1,20 @@
 import type { Classifier } from '../core/classifier.ts'
 import type { Clock } from '../core/clock.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
+
+export { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
+
 import type { MeshEvents } from '../model/events.ts'
 import type { HeaderEditSettings } from '../model/route-settings.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
 import type { MirrorCounters } from '../plan/route-counters.ts'
 import type { PlannedRule } from '../plan/route-plan.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
-import type { Connections, Wire } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { DispatchOptions } from './handler.ts'
 import type { Body, ReplayMemory } from './replay-body.ts'
 import type { Undici } from './undici.ts'
+import type { Wire } from './wire.ts'
 
 /** What exchanges of one mesh share. `undici` and `connections` are there once undici was loaded. */
 export interface Engine {
@@ -21,6 +25,10 @@ export interface Engine {
   undici: Undici | undefined
   connections: Connections | undefined
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
+  /** Whether calls say in their headers how long they may take, and what they are made beneath. */
+  readonly tells: boolean
+  /** Whether somebody else puts the trace into the requests that leave this process: two of them would be none. */
+  traced(): boolean
   /** What a gate or a hook threw; logged, never thrown on. */
   report(what: string, error: unknown): void
 }
@@ -48,25 +56,3 @@ export interface Ruled {
   /** Sends copies of a call that was admitted; undefined where nobody gets any. */
   readonly mirror: ((options: DispatchOptions, body: Body | undefined) => void) | undefined
 }
-
-/** Per-call wishes, checked. */
-export interface CallSettings {
-  readonly timeoutMs: number | undefined
-  readonly idempotent: boolean | undefined
-  readonly hashKey: string | undefined
-  readonly priority: 'low' | 'normal' | 'high'
-  readonly retries: number | undefined
-  /** Colour of the call, where no header tells it. */
-  readonly lane?: string | undefined
-  /** Clock time that no deadline goes beyond; Infinity for none. */
-  readonly notAfter: number
-}
-
-export const NO_SETTINGS: CallSettings = Object.freeze({
-  timeoutMs: undefined,
-  idempotent: undefined,
-  hashKey: undefined,
-  priority: 'normal',
-  retries: undefined,
-  notAfter: Number.POSITIVE_INFINITY,
-})

@@ -12,7 +12,7 @@ import type { CallSettings, Engine, Target } from './engine.ts'
 import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { editRawHeaders } from './header-edits.ts'
-import { rawHeader } from './headers.ts'
+import { rawHeader, withRawHeaders } from './headers.ts'
 import { answerError } from './own-answer.ts'
 import { optionsForTry } from './try-options.ts'
 
@@ -136,8 +136,9 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     attempt.uses = limit
     this.countTry(endpoint)
     this.tryDeadline = now + this.tryTimeout(now)
-    engine.time.set(this, Math.min(this.deadline, this.tryDeadline))
-    attempt.send(optionsForTry(this.options, this.body))
+    const until = Math.min(this.deadline, this.tryDeadline)
+    engine.time.set(this, until)
+    attempt.send(optionsForTry(this.options, this.body, this.told(until - now)))
   }
 
   private afterFailedTry(attempt: Attempt, error: unknown): void {
@@ -214,10 +215,10 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const now = engine.time.read()
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
+    if (status === 429 || status >= 500) attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
     const verdict = this.judge(attempt, status, raw, now)
     if (verdict === 'failure') {
       attempt.unavailable = isUnavailableStatus(status)
-      attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
       this.observe(attempt, verdict)
       if (this.over) return
       const decision = this.decide(attempt)
@@ -228,10 +229,8 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
       }
       this.countNotAgain(decision)
       if (this.answeredInstead(attempt, status, raw, parsed, statusText)) return
-    } else {
-      attempt.verdict = verdict
     }
-    this.handOn(status, raw, parsed, statusText, now)
+    this.handOn(attempt, status, raw, parsed, statusText, now)
   }
 
   /** A fallback stands in for the answer of the service, which is held back until it does. */
@@ -251,7 +250,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
         this.brokenAnswer(attempt, new Error('it broke while a fallback was asked'))
         return
       }
-      this.handOn(status, raw, parsed, statusText, this.engine.time.read())
+      this.handOn(attempt, status, raw, parsed, statusText, this.engine.time.read())
       if (this.heldEnd !== undefined) this.attemptEnd(attempt, this.heldEnd, undefined)
       else if (!this.paused) attempt.resume()
     }
@@ -275,6 +274,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     }
     if (this.over) return
     this.rawTrailers = rawTrailers
+    this.readLoad(attempt.endpoint, rawTrailers)
     this.observe(attempt, attempt.verdict)
     this.finish(attempt)
     try {
@@ -303,6 +303,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
     this.counters.latency.add(now - this.startedAt, now)
+    this.heard(attempt, 'success', raw, now)
     this.observe(attempt, 'success')
     const edited = this.editedHead(raw)
     this.rawHeaders = edited
@@ -317,8 +318,18 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
   }
 
   /** The winner's head goes to the caller; from here on nothing is tried again. */
-  private handOn(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string, now: number): void {
+  private handOn(
+    { endpoint }: Attempt,
+    status: number,
+    received: RawHeaders,
+    receivedParsed: HeaderRecord | undefined,
+    statusText: string,
+    now: number,
+  ): void {
+    const marks = this.plan.balancing.marks(this, endpoint)
+    const raw = marks === undefined ? received : withRawHeaders(received, marks)
     const edited = this.editedHead(raw)
+    const parsed = marks === undefined ? receivedParsed : undefined
     this.phase = 'streaming'
     this.rawHeaders = edited
     this.lastByteAt = now

@@ -1,9 +1,9 @@
 import { isMeshError, type MeshErrorCode, meshErrorWithoutStack } from '../core/errors.ts'
 import type { FailureKind } from '../core/outcome.ts'
-import { DialError } from './connector.ts'
+import { DialError, NO_IDENTITY } from './connector.ts'
 
-/** What this process ran out of; no endpoint is to blame. */
-const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'])
+/** What this process ran out of, or has not got yet; no endpoint is to blame. */
+const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', NO_IDENTITY])
 
 /** undici found the request itself unsendable; its own error says best why. */
 const CALLERS_MISTAKES: ReadonlySet<string> = new Set([
@@ -34,8 +34,8 @@ const CODES = {
   aborted: 'MESH_RESET',
 } as const satisfies Record<FailureKind, MeshErrorCode>
 
-export function codeOf(kind: FailureKind): MeshErrorCode {
-  return CODES[kind]
+export function codeOf(kind: FailureKind, error?: unknown): MeshErrorCode {
+  return errorCode(error) === NO_IDENTITY ? 'MESH_TLS' : CODES[kind]
 }
 
 /** What kind of failure undici's `error` is; `unsent` when it never began to write the request. */

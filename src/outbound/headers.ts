@@ -49,6 +49,11 @@ export function joinedHeader(raw: RawHeaders, name: string): string | undefined 
   return Array.isArray(value) ? value.join(', ') : first
 }
 
+/** `raw` and behind it the pairs of `added`, name after value. */
+export function withRawHeaders(raw: RawHeaders, added: readonly string[]): RawHeaders {
+  return [...raw, ...added.map((part) => Buffer.from(part, 'latin1'))]
+}
+
 /** Whether request headers, in any form that undici takes, contain `name` (lower case). */
 export function hasRequestHeader(headers: unknown, name: string): boolean {
   return requestHeader(headers, name) !== undefined
@@ -91,4 +96,33 @@ export function requestHeader(headers: unknown, name: string): string | undefine
     if (key.length === name.length && key.toLowerCase() === name) return String((headers as Record<string, unknown>)[key])
   }
   return undefined
+}
+
+/** Shows every name and value of request headers, in any form that undici takes, to `visit`; `state` saves it a closure. */
+export function visitRequestHeaders<State>(
+  headers: unknown,
+  visit: (name: string, value: unknown, state: State) => void,
+  state: State,
+): void {
+  if (headers === null || typeof headers !== 'object') return
+  if (Array.isArray(headers)) {
+    for (let index = 0; index + 1 < headers.length; index += 2) visit(String(headers[index]), headers[index + 1], state)
+  } else if (typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] === 'function') {
+    for (const pair of headers as Iterable<unknown>) if (Array.isArray(pair)) visit(String(pair[0]), pair[1], state)
+  } else {
+    for (const key of Object.keys(headers)) visit(key, (headers as Record<string, unknown>)[key], state)
+  }
+}
+
+/** Every value of `name` (lower case) in request headers of any form that undici takes. */
+export function requestHeaderValues(headers: unknown, name: string): readonly string[] {
+  const values: unknown[] = []
+  visitRequestHeaders(
+    headers,
+    (key, value) => {
+      if (value !== undefined && value !== null && key.toLowerCase() === name) values.push(value)
+    },
+    undefined,
+  )
+  return values.flat().map(String)
 }

@@ -1,9 +1,11 @@
-import type { Call, Priority } from '../core/call.ts'
+import type { Affinity, Call, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
+import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
+import type { RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
 import type { ServiceCounters } from '../plan/service-counters.ts'
@@ -12,14 +14,15 @@ import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Ruled, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
-import { hasRequestHeader, rawHeader, requestHeader } from './headers.ts'
+import { hasRequestHeader, rawHeader, requestHeader, requestHeaderValues } from './headers.ts'
 import { settlePermits } from './permits.ts'
+import { toldHeaders } from './told-headers.ts'
 
 /**
  * The facts of one outbound call: what gates, balancers and the retry policy ask about, and how long everything may take. It sits in
  * the wheel of deadlines itself, so that a call is one object.
  */
-export abstract class OutboundCall extends WheelEntry implements Call {
+export abstract class OutboundCall extends WheelEntry implements Call, ScopeMember {
   readonly service: string
   readonly method: string
   readonly host: string
@@ -31,6 +34,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   readonly deadline: number
   tries = 0
   moves = 0
+  /** @internal */ scopeBefore: ScopeMember | undefined = undefined
+  /** @internal */ scopeAfter: ScopeMember | undefined = undefined
+  affinity: Affinity | undefined = undefined
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
   /** What it goes by: the policy that its service, or its rule, had when it began. */
@@ -48,6 +54,10 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   protected lastEndpoint: Endpoint | undefined = undefined
   /** The deadline holds to the last byte; otherwise only to the head. An event stream has no last byte to wait for. */
   protected boundToEnd: boolean
+  /** The request that it ends with. */
+  protected readonly scope: Scope | undefined
+  /** The request that it is made beneath. */
+  private readonly within: RequestContext | undefined
   private readonly requestHeaders: unknown
   private tried: Endpoint[] | undefined = undefined
   /** One of the re-sends that the limits count. */
@@ -62,7 +72,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.policy = policy
     this.counters = shadow === undefined ? plan.counters : shadow.calls
     this.ruled = ruled
-    this.colour = plan.lanes === undefined ? undefined : (settings.lane ?? requestHeader(options.headers, plan.lanes.header))
+    this.colour = plan.lanes === undefined ? undefined : colourOf(options.headers, plan.lanes.header, settings.within)
+    this.within = settings.within
+    this.scope = settings.detached ? undefined : settings.within
     this.timeouts = policy.timeouts
     this.service = plan.name
     this.method = options.method
@@ -78,6 +90,9 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     this.deadline = Math.min(this.startedAt + (bound ?? policy.timeouts.headTimeoutMs), settings.notAfter)
   }
 
+  /** Ends the call before its time. */
+  abstract abort(reason?: unknown): void
+
   /** Re-sends that this call has not used. */
   get resendsLeft(): number {
     return Math.max(0, this.retries - Math.max(0, this.tries - 1 - this.moves))
@@ -85,6 +100,10 @@ export abstract class OutboundCall extends WheelEntry implements Call {
 
   header(name: string): string | undefined {
     return requestHeader(this.requestHeaders, name)
+  }
+
+  headerValues(name: string): readonly string[] {
+    return requestHeaderValues(this.requestHeaders, name)
   }
 
   /** Whether the limits allow one more re-send of this call. */
@@ -111,7 +130,7 @@ export abstract class OutboundCall extends WheelEntry implements Call {
   }
 
   /** The one place where an endpoint hears how a try ended. */
-  protected observe(attempt: Attempt, verdict: Outcome['verdict']): void {
+  protected observe(attempt: ObservedTry, verdict: Outcome['verdict']): void {
     if (attempt.observed) return
     const { endpoint } = attempt
     attempt.observed = true
@@ -119,15 +138,35 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     endpoint.inflight--
     if (verdict === 'success') endpoint.successes++
     else if (verdict === 'failure') endpoint.failures++
-    this.plan.outlier.observe(endpoint, attempt, this.engine.time.now, attempt.startedAt)
+    const { now } = this.engine.time
+    this.plan.outlier.observe(endpoint, attempt, now, attempt.startedAt)
+    // Of an answer that succeeded the balancer heard when its head came.
+    if (verdict !== 'success') this.plan.balancer.observe?.(endpoint, attempt, now)
+  }
+
+  /** An answer's head, for those who balance by what endpoints do and say. */
+  protected heard(attempt: Attempt, verdict: Outcome['verdict'], raw: RawHeaders, now: number): void {
+    const { endpoint } = attempt
+    attempt.verdict = verdict
+    if (verdict === 'success') this.plan.balancer.observe?.(endpoint, attempt, now)
+    this.readLoad(endpoint, raw)
+  }
+
+  /** What an endpoint says of its load in headers or trailers. */
+  protected readLoad(endpoint: Endpoint, raw: RawHeaders): void {
+    const { loads } = this.plan.balancing
+    if (loads === undefined || raw.length === 0) return
+    loads.heard(endpoint, rawHeader(raw, 'endpoint-load-metrics'), rawHeader(raw, 'endpoint-load-metrics-bin'), this.engine.time.now)
   }
 
   /** The head of an answer: what it means, and what it says of the endpoint besides its status. */
-  protected judge({ endpoint, startedAt }: Attempt, status: number, raw: RawHeaders, now: number): Outcome['verdict'] {
+  protected judge(attempt: Attempt, status: number, raw: RawHeaders, now: number): Outcome['verdict'] {
     const { plan, engine } = this
+    const { endpoint, startedAt } = attempt
     const verdict = engine.classifier.judgeStatus(status)
     if (plan.health.active && rawHeader(raw, 'x-envoy-immediate-health-check-fail') !== undefined) plan.health.failAtOnce(endpoint)
     if (verdict === 'success') plan.outlier.answered(endpoint, startedAt, now)
+    this.heard(attempt, verdict, raw, now)
     return verdict
   }
 
@@ -194,11 +233,37 @@ export abstract class OutboundCall extends WheelEntry implements Call {
     return remaining / triesLeft
   }
 
+  /** The deadline was inherited from a request that nobody waits for any more. */
+  protected noTimeLeft(): Error {
+    return this.error('MESH_DEADLINE', { reason: 'no time was left when the call began', from: undefined })
+  }
+
+  /** What the next hop is told of a try that may take `withinMs`; undefined where nobody wrote a bound, and nothing came in. */
+  protected told(withinMs: number): readonly string[] | undefined {
+    const { engine, within, priority, tries, moves } = this
+    if (!engine.tells || (within === undefined && !this.boundToEnd && priority === 'normal')) return undefined
+    const attempt = (within?.attempt ?? 1) + Math.max(0, tries - moves - 1)
+    return toldHeaders(this.requestHeaders, { remainingMs: withinMs, attempt, priority, within, traced: engine.traced() })
+  }
+
   /** When to look again at a body of which nothing came since `silentSince`. */
   protected streamWake(silentSince: number): number {
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** The lane of a call: its own, or that of the request beneath which it is made. */
+function colourOf(headers: unknown, name: string, within: RequestContext | undefined): string | undefined {
+  return requestHeader(headers, name) ?? within?.handedOn(name)
+}
+
+/** A try as its end is told. */
+interface ObservedTry extends Outcome {
+  readonly endpoint: Endpoint
+  readonly startedAt: number
+  verdict: Outcome['verdict']
+  observed: boolean
 }
 
 /** The part of the configuration that a failure of each kind goes back to. */

@@ -8,7 +8,7 @@ import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engi
 import { Exchange } from './exchange.ts'
 import type { DispatchHandler, DispatchOptions } from './handler.ts'
 import { refuse } from './refuse.ts'
-import type { Router, Way } from './router.ts'
+import type { NoWay, Router, Way } from './router.ts'
 import type { Destination, Targets } from './targets.ts'
 import { readableTwice } from './try-options.ts'
 import { splitUrl } from './url.ts'
@@ -78,9 +78,13 @@ export class Outbound {
       return undefined
     }
     if (to.routed === undefined) return this.send(to.target as Target, options, caller, settings)
-    let way: Way | 'ended' | 'unknown'
+    let way: Way | NoWay
     try {
       way = host.router.follow(to.routed, options, caller, settings, host.ready)
+      if (typeof way === 'object' && 'rule' in way) {
+        host.router.answer(to.routed, way, options, caller)
+        return undefined
+      }
     } catch (error) {
       // Headers that cannot be read.
       this.refuse(caller, error)

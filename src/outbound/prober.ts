@@ -2,8 +2,10 @@ import type { Socket } from 'node:net'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ProbeRequest, ProbeResult, Prober } from '../model/health.ts'
-import { connectorTo, SecureContexts } from './connector.ts'
+import { connectorTo } from './connector.ts'
+import type { MutualTls } from './mutual-tls.ts'
 import type { ProbeEnd } from './probe-end.ts'
+import { SecureContexts } from './secure-contexts.ts'
 
 /**
  * Sends the probes of health checks. Each gets a connection of its own, dialled as the calls' are and closed at its end: a probe that
@@ -13,12 +15,13 @@ import type { ProbeEnd } from './probe-end.ts'
 export class EndpointProber implements Prober {
   private readonly clock: Clock
   private readonly addressPolicy: AddressPolicy
-  private readonly contexts = new SecureContexts()
+  private readonly contexts: SecureContexts
   private readonly running = new Set<ProbeEnd>()
 
-  constructor(clock: Clock, addressPolicy: AddressPolicy) {
+  constructor(clock: Clock, addressPolicy: AddressPolicy, mutual: MutualTls) {
     this.clock = clock
     this.addressPolicy = addressPolicy
+    this.contexts = new SecureContexts(mutual)
   }
 
   probe(request: ProbeRequest): Promise<ProbeResult> {

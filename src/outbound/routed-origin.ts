@@ -5,12 +5,12 @@ import type { PlannedRule } from '../plan/route-plan.ts'
 import type { RouteMatch } from '../plan/route-table.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import type { CompiledBackend } from '../routing/compiled-rule.ts'
-import type { Wire } from './connections.ts'
 import type { Engine, Ruled, Target } from './engine.ts'
 import type { DispatchOptions } from './handler.ts'
 import type { Origin } from './origin.ts'
 import type { Body } from './replay-body.ts'
 import { sendShadow, shadowAuthority } from './shadow.ts'
+import type { Wire } from './wire.ts'
 
 /** What the targets of a rule are made with. */
 export interface RoutedGround {

@@ -24,8 +24,8 @@ export interface Way {
   readonly settings: CallSettings
 }
 
-/** What became of a call that has no way: it was answered or refused; or its service is not known yet. */
-export type NoWay = 'ended' | 'unknown'
+/** What became of a call that has no way: it was refused, or its service is not known yet; or its rule answers it. */
+export type NoWay = 'ended' | 'unknown' | FoundRule<PlannedRule>
 
 /** Asks the rules of routes. What a call needs of a rule was made when the rule was; here it is looked up. */
 export class Router {
@@ -40,15 +40,15 @@ export class Router {
   }
 
   /**
-   * The way of a call under the rules of its host, or none; then `caller` has heard of it, unless the service is `unknown` and somebody
-   * may still name it.
+   * The way of a call under the rules of its host, or none; then `caller` has heard of it, unless its rule answers it, or its service is
+   * `unknown` and somebody may still name it.
    * @param settled whether every source has said what it has
    */
   follow(routed: RoutedOrigin, options: DispatchOptions, caller: Caller, settings: CallSettings, settled: boolean): Way | NoWay {
     const { route, name } = routed.match
     if (route === undefined) return this.refuse(caller, 'MESH_NO_ENDPOINT', `the route ${name} was removed`, undefined)
     const path = wholePath(options)
-    const request = this.view.of(options.method, path, options.headers)
+    const request = this.view.of(options.method, path, options.headers, settings.within)
     const found = route.rules.find(request)
     if (found === undefined) {
       if (settled) route.counters.unmatched++
@@ -57,7 +57,7 @@ export class Router {
         : 'unknown'
     }
     const { rule } = found
-    if (rule.backends.length === 0) return this.answer(routed, found, options, caller)
+    if (rule.backends.length === 0) return found
     const hashKey = settings.hashKey ?? (rule.hash === undefined ? undefined : hashKeyOf(rule.hash, request))
     const backend = rule.pick(hashKey, this.random) as CompiledBackend
     const target = routed.target(rule, backend)
@@ -95,8 +95,8 @@ export class Router {
     return copy
   }
 
-  private answer({ origin }: RoutedOrigin, found: FoundRule<PlannedRule>, options: DispatchOptions, caller: Caller): NoWay {
-    const { rule, prefixLength } = found
+  /** Answers a call by the rule that {@link follow} found for it just now. */
+  answer({ origin }: RoutedOrigin, { rule, prefixLength }: FoundRule<PlannedRule>, options: DispatchOptions, caller: Caller): void {
     const { redirect, respond, headers } = rule.settings
     const { engine, view } = this
     const answer: AnswerSettings =
@@ -109,7 +109,6 @@ export class Router {
     const edits = headers?.response === undefined ? undefined : [headers.response]
     const body = replayBody(options.body, engine.replayMemory)
     new DirectAnswer(answer, { caller, method, body, edits, report: engine.report }).begin()
-    return 'ended'
   }
 
   private refuse(caller: Caller, code: 'MESH_UNKNOWN_SERVICE' | 'MESH_NO_ENDPOINT', reason: string, from: string | undefined): NoWay {

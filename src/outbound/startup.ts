@@ -8,6 +8,8 @@ import type { Engine } from './engine.ts'
 import { Exchange } from './exchange.ts'
 import type { Dispatcher, DispatchHandler, DispatchOptions, Pool } from './handler.ts'
 import type { Installation } from './install.ts'
+import type { MutualTls } from './mutual-tls.ts'
+import { OutboundCall } from './outbound-call.ts'
 import { refuse } from './refuse.ts'
 import { ReplayMemory } from './replay-body.ts'
 import { type Dialect, loadUndici, type Undici } from './undici.ts'
@@ -16,9 +18,12 @@ import { type Dialect, loadUndici, type Undici } from './undici.ts'
 export interface StartupOptions {
   readonly undici: object | undefined
   readonly addressPolicy: AddressPolicy
+  readonly mutual: MutualTls
   readonly fallback: DispatcherLike | undefined
   /** Starts the sources; called once. */
   start(): void
+  /** Something that was waited for may be there. */
+  checked(): void
   /** True when every source answered once, or failed to. */
   sourcesSettled(): boolean
 }
@@ -96,6 +101,7 @@ export class Startup {
       this.release(undefined)
     }
     for (const watch of [...this.watching]) watch(undefined)
+    this.options.checked()
   }
 
   /** undici, loaded at the first need. */
@@ -103,7 +109,7 @@ export class Startup {
     this.loading ??= loadUndici(this.options.undici).then((undici) => {
       const { engine, options } = this
       engine.undici = undici
-      engine.connections = new Connections(undici, engine.clock, options.addressPolicy)
+      engine.connections = new Connections(undici, engine.clock, options.addressPolicy, options.mutual)
       this.installation?.takeDispatchers()
       return undici
     })
@@ -144,7 +150,7 @@ export class Startup {
         clock.setTimer(resolve, Math.min(DRAIN_STEP_MS, endsAt - clock.now()))
       })
     }
-    for (const entry of time.entries()) if (entry instanceof Exchange) entry.abort(closed)
+    for (const entry of time.entries()) if (entry instanceof OutboundCall) entry.abort(closed)
     await this.engine.connections?.destroy()
     await this.ownAgent?.destroy()
   }

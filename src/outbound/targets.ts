@@ -1,11 +1,12 @@
 import type { HostMatch } from '../plan/host-table.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { RouteMatch } from '../plan/route-table.ts'
+import { secured } from '../plan/secured.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
-import type { Wire } from './connections.ts'
 import type { Target } from './engine.ts'
 import { type Origin, parseOrigin } from './origin.ts'
 import { type RoutedGround, RoutedOrigin } from './routed-origin.ts'
+import type { Wire } from './wire.ts'
 
 /** Where an origin leads: straight to a service, or over the rules of a route. Exactly one of the two is there. */
 export interface Destination {
@@ -111,11 +112,11 @@ export class Targets {
 
   /** The same wire as before where nothing about it changed, since connections are kept by it. */
   private wireFor(key: string, origin: Origin, { policy }: ServicePlan): Wire {
-    const settings = policy.tls?.mode === 'simple' ? policy.tls : undefined
+    const settings = secured(policy)
     const tls = origin.secure || settings !== undefined ? { settings, serverName: settings?.serverName ?? bare(origin.host) } : undefined
     const wire: Wire = {
       origin: `${origin.secure ? 'https' : 'http'}://${origin.authority}`,
-      port: policy.tls?.mode === 'simple' && !origin.secure && origin.port === 80 ? 443 : origin.port,
+      port: settings !== undefined && !origin.secure && origin.port === 80 ? 443 : origin.port,
       tls,
       connectTimeoutMs: policy.timeouts.connectTimeoutMs,
     }

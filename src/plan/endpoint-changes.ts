@@ -8,6 +8,8 @@ import { KnownEndpoints } from './known-endpoints.ts'
 export interface EndpointsOwner {
   /** The endpoints that calls choose among now. */
   readonly set: EndpointSet
+  /** Those of `specs` that are used here, in steps; all of them without it. */
+  part?(specs: readonly EndpointSpec[]): Generator<undefined, readonly EndpointSpec[]>
   /** The living endpoint behind a specification that is new here. */
   join(spec: EndpointSpec, now: number): Endpoint
   /** Another specification of a living endpoint. */
@@ -125,8 +127,9 @@ export class EndpointChanges {
   }
 
   /** One change; it may be interrupted at every `yield`. */
-  private *steps(specs: readonly EndpointSpec[]): Generator<undefined, void> {
+  private *steps(offered: readonly EndpointSpec[]): Generator<undefined, void> {
     const { known, owner, time } = this
+    const specs = owner.part === undefined ? offered : yield* owner.part(offered)
     const former = owner.set.all
     const number = ++this.number
     const change: Change = { specs, former, number, now: time.read(), beside: 0, present: [], returning: [] }

@@ -1,11 +1,14 @@
+import type { Call } from '../core/call.ts'
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
+import { sanText } from '../security/spiffe/san-matcher.ts'
 import type { CallPolicy } from './call-policy.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { HostMatch } from './host-table.ts'
 import type { Plan } from './plan.ts'
 import { followRedirects } from './redirect.ts'
+import { secured } from './secured.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /** What is to be explained. */
@@ -54,7 +57,8 @@ export function explainService(
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
-    candidates: request.gone ? [] : candidates(plan, colour),
+    candidates: request.gone ? [] : candidates(plan, request, colour),
+    ...subsetOf(plan),
     gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
     timeouts,
     retry: {
@@ -70,6 +74,26 @@ export function explainService(
     rewrites: [...redirects, ...(lanes === undefined ? [] : [`${lanes.describe(colour)} (${from['lanes']})`])],
     tls: tlsOf(plan, request.secure),
     from,
+  }
+}
+
+/** The request as balancers see calls. */
+function explainedCall(service: string, { host, method, path, headers }: ExplainedRequest): Call {
+  const byName = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+  return {
+    service,
+    method,
+    host,
+    path,
+    idempotent: true,
+    priority: 'normal',
+    hashKey: undefined,
+    startedAt: 0,
+    deadline: Number.POSITIVE_INFINITY,
+    tries: 0,
+    moves: 0,
+    header: (name) => byName.get(name),
+    hasTried: () => false,
   }
 }
 
@@ -92,21 +116,29 @@ function headerOf({ headers }: ExplainedRequest, name: string): string | undefin
   return Object.entries(headers).find(([each]) => each.toLowerCase() === name)?.[1]
 }
 
-function candidates(plan: ServicePlan, colour: string | undefined): Explanation['candidates'] {
+function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> {
+  if (balancing.offered <= set.all.length) return {}
+  const because = `subset: this process uses ${balancing.size} of each priority, other processes others`
+  return { subset: { size: balancing.size, of: balancing.offered, because } }
+}
+
+function candidates(plan: ServicePlan, request: ExplainedRequest, colour: string | undefined): Explanation['candidates'] {
   const { set, lanes } = plan
   const usable = new Set(set.usable)
+  const own = plan.leadsTo(explainedCall(plan.name, request), colour, 0)
   return set.all.map((endpoint) => {
     const { state, reason } = endpointState(endpoint)
     if (lanes?.takes(endpoint, colour) === false) return { address: endpoint.address, state, taken: false, because: 'of another lane' }
     const taken = usable.has(endpoint)
-    return { address: endpoint.address, state, taken, because: because(plan, state, taken, reason) }
+    const why = because(plan, state, taken, reason)
+    return { address: endpoint.address, state, taken, because: endpoint === own ? `this request goes here: ${why}` : why }
   })
 }
 
-function because({ set, balancer }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
-  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancer.name} chooses among all`
+function because({ set, balancing }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
+  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
   if (state === 'healthy')
-    return taken ? `chosen among the usable by ${balancer.name}` : 'a priority before its own has enough usable endpoints'
+    return taken ? `chosen among the usable by ${balancing.name}` : 'a priority before its own has enough usable endpoints'
   return `${WHY[state]}${reason === undefined ? '' : ` (${reason})`}; ${taken ? 'the others alone are too few' : LAST_RESORT}`
 }
 
@@ -122,7 +154,12 @@ const WHY: Readonly<Record<Exclude<State, 'healthy'>, string>> = {
 const LAST_RESORT = 'a further try may still take it when all others were tried'
 
 function tlsOf({ policy }: ServicePlan, secure: boolean): string {
-  if (policy.tls?.mode === 'simple')
-    return `TLS, name ${policy.tls.serverName ?? "of the URL's host"}, ${policy.tls.ca === undefined ? 'system roots' : 'configured roots'}`
+  const tls = secured(policy)
+  if (tls !== undefined) {
+    const { mode, ca, serverName = "of the URL's host" } = tls
+    const sans = tls.sans?.map(sanText).join(', ')
+    if (mode === 'mutual') return `mutual TLS, SPIFFE id ${sans ?? 'of our own trust domain'}`
+    return `TLS, name ${sans ?? serverName}, ${ca === undefined ? 'system roots' : 'configured roots'}`
+  }
   return secure ? "TLS, name of the URL's host, system roots" : 'clear text'
 }

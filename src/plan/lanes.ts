@@ -4,13 +4,16 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { LaneSettings } from '../model/route-settings.ts'
+import type { ServiceBalancing } from './service-balancing.ts'
 import type { WatchedSet } from './watched-set.ts'
 
 /** The endpoints of one colour, with a balancer of their own, since balancers remember what they built from whom they choose among. */
 interface Lane {
   readonly endpoints: readonly Endpoint[]
   readonly set: EndpointSet
-  readonly balancer: Balancer
+  balancer: Balancer
+  /** The balancer of all endpoints that `balancer` is like. */
+  like: Balancer
   /** The change of all endpoints that `set` knows of. */
   known: number
 }
@@ -19,8 +22,8 @@ interface Lane {
 export interface LaneGround {
   readonly set: WatchedSet
   readonly random: Random
-  panicPercent(): number
-  makeBalancer(): Balancer
+  readonly balancing: Pick<ServiceBalancing, 'balancer' | 'another'>
+  readonly panicPercent: number
 }
 
 /**
@@ -89,7 +92,8 @@ export class Lanes {
     return `${where}no usable endpoint has ${label} ${colour}, ${strict ? 'and lanes are strict' : 'so the baseline takes it'}`
   }
 
-  private laneFor(call: Call, colour: string | undefined, now: number): Lane {
+  /** The endpoints that a try of `call` chooses among, and who chooses. */
+  laneFor(call: Call, colour: string | undefined, now: number): Lane {
     this.refresh()
     const own = this.own(colour)
     if (own !== undefined) {
@@ -133,14 +137,23 @@ export class Lanes {
   }
 
   private laneOf(endpoints: readonly Endpoint[], former?: Lane): Lane {
-    const { random, panicPercent, makeBalancer } = this.ground
-    const set = former?.set ?? new EndpointSet(panicPercent(), random)
-    return { endpoints: Object.freeze(endpoints), set, balancer: former?.balancer ?? makeBalancer(), known: -1 }
+    const { random, panicPercent, balancing } = this.ground
+    const { set, balancer, like } = former ?? {
+      set: new EndpointSet(panicPercent, random),
+      balancer: balancing.another(),
+      like: balancing.balancer,
+    }
+    return { endpoints: Object.freeze(endpoints), set, balancer, like, known: -1 }
   }
 
   /** `lane`, as its endpoints are now. */
   private current(lane: Lane): Lane {
-    const { changes } = this.ground.set
+    const { balancing, set } = this.ground
+    const { changes } = set
+    if (lane.like !== balancing.balancer) {
+      lane.like = balancing.balancer
+      lane.balancer = balancing.another()
+    }
     if (lane.known !== changes) {
       lane.known = changes
       lane.set.replace(lane.endpoints)

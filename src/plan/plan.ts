@@ -2,8 +2,9 @@ import type { Random } from '../core/random.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { OutboundPolicies } from '../resilience/outbound-policies.ts'
 import { type HostMatch, HostTable } from './host-table.ts'
+import { ProcessIdentity } from './process-identity.ts'
 import { type RouteMatch, RouteTable } from './route-table.ts'
-import { type PlanContext, ServicePlan } from './service-plan.ts'
+import { type PlanContext, type ServiceContext, ServicePlan } from './service-plan.ts'
 
 /**
  * The running side of the configuration: one {@link ServicePlan} per service, and the table of hosts. A new snapshot
@@ -15,7 +16,7 @@ export class Plan {
   readonly random: Random
   /** Grows when hosts, routes or policies change (not with endpoints): what was looked up under an older one is void. */
   version = 0
-  private readonly context: PlanContext
+  private readonly context: ServiceContext
   private readonly ownNamespace: string
   private readonly policies: OutboundPolicies
   private readonly plans = new Map<string, ServicePlan>()
@@ -25,8 +26,8 @@ export class Plan {
   /** @param ownService who the mesh is, for policies that ask whose calls they are */
   constructor(context: PlanContext, ownNamespace: string, ownService?: string) {
     this.policies = new OutboundPolicies({ service: ownService, namespace: ownNamespace }, context.time)
-    this.context = context
     this.random = context.random
+    this.context = { ...context, identity: new ProcessIdentity(`${ownNamespace}/${ownService ?? ''}`, context.random) }
     this.ownNamespace = ownNamespace
     this.table = new HostTable([], ownNamespace)
     this.routes = new RouteTable(context.random)

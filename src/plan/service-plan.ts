@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
-import { createBalancer } from '../balancing/create.ts'
 import { pickWithRoom } from '../balancing/pick-with-room.ts'
 import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
@@ -25,7 +24,9 @@ import { type ServedName, servedNames } from './host.ts'
 import { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
+import type { ProcessIdentity } from './process-identity.ts'
 import { Protections } from './protections.ts'
+import { ServiceBalancing } from './service-balancing.ts'
 import { ServiceCounters } from './service-counters.ts'
 import { WatchedSet } from './watched-set.ts'
 
@@ -41,6 +42,11 @@ export interface PlanContext extends NewsDesk {
   released(endpoint: Endpoint): void
   /** No connection to the endpoint came about: whoever named it may know better by now. */
   unreachable(endpoint: Endpoint): void
+}
+
+/** The same for one service. */
+export interface ServiceContext extends PlanContext {
+  readonly identity: ProcessIdentity
 }
 
 /**
@@ -60,20 +66,20 @@ export class ServicePlan {
   callPolicy: CallPolicy
   /** Its endpoints by colour, where it has lanes. */
   lanes: Lanes | undefined = undefined
-  balancer: Balancer
+  readonly balancing: ServiceBalancing
   /** Asked in this order; settled in the reverse one. */
   gates: readonly Gate[]
   /** Breaker, limits, faults, fallback, policies. */
   readonly protections: Protections
   /** False once the service left the configuration: its names stay ours. */
   present = true
-  private readonly context: PlanContext
+  private readonly context: ServiceContext
   private readonly named: NamedEndpoints
   private readonly changes: EndpointChanges
   private readonly former = new Map<string, ServedName>()
 
   /** @param name how it is called in events, errors and stats */
-  constructor(name: string, snapshot: ServiceSnapshot, context: PlanContext) {
+  constructor(name: string, snapshot: ServiceSnapshot, context: ServiceContext) {
     const { policy } = snapshot
     const { time, random } = context
     this.name = name
@@ -81,7 +87,6 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
-    this.balancer = this.makeBalancer()
     this.budget = new RetryBudget(policy.retry, time.now)
     this.set = new WatchedSet(policy.panicPercent, random)
     const news = new EndpointNews(name, context)
@@ -91,6 +96,7 @@ export class ServicePlan {
     this.protections = new Protections(name, policy, context)
     this.gates = this.protections.gates
     this.callPolicy = this.ownPolicy()
+    this.balancing = new ServiceBalancing(policy, this.set, context, () => this.protections.connections.busy)
     this.configureLanes()
     this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
@@ -105,18 +111,18 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      const former = this.policy
+      const { lanes, panicPercent } = this.policy
+      const repart = this.balancing.apply(policy)
       this.policy = policy
-      if (!isDeepStrictEqual(policy.balancing, former.balancing)) this.balancer = this.makeBalancer()
       this.budget.reconfigure(policy.retry)
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
-      const { lanes, balancing, panicPercent } = policy
-      const before = { lanes: former.lanes, balancing: former.balancing, panicPercent: former.panicPercent }
-      if (!isDeepStrictEqual({ lanes, balancing, panicPercent }, before)) this.configureLanes()
+      const relane = policy.panicPercent !== panicPercent || !isDeepStrictEqual(policy.lanes, lanes)
+      if (relane) this.configureLanes()
+      if (repart) this.applyEndpoints(this.named.resolved)
     }
     this.callPolicy = this.ownPolicy()
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
@@ -143,14 +149,18 @@ export class ServicePlan {
     return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
 
-  /** There is nothing to dial yet, because names are being resolved for the first time. */
+  /** No call can be sent yet, because names are being resolved for the first time, or what calls are hashed with is being loaded. */
   get resolving(): boolean {
-    return this.named.pending
+    return this.named.pending || this.balancing.pending
   }
 
   /** Calls back once names were resolved, or could not be. */
   whenResolved(then: () => void): void {
-    this.named.whenSettled(then)
+    this.named.whenSettled(() => this.balancing.whenSettled(then))
+  }
+
+  get balancer(): Balancer {
+    return this.balancing.balancer
   }
 
   /** A try found that nobody can be connected at `endpoint`. */
@@ -198,10 +208,10 @@ export class ServicePlan {
 
   /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
   pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    const { lanes, set } = this
-    const picked = lanes === undefined ? set.pick(this.balancer, call, now) : lanes.pick(call, colour, now)
+    const picked = this.choose(call, colour, now)
     const { endpointMax } = this.protections
     if (picked === undefined || picked.inflight < endpointMax) return picked
+    if (this.balancing.binds(call)) return undefined
     return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
   }
 
@@ -212,7 +222,13 @@ export class ServicePlan {
 
   /** Whether `call` could go on to an endpoint that it did not try. */
   hasUntried(call: Call, colour: string | undefined): boolean {
+    if (this.balancing.binds(call)) return false
     return this.lanes === undefined ? this.set.hasUntried(call) : this.lanes.hasUntried(call, colour)
+  }
+
+  /** The endpoint that a first try of such a call goes to, where that is certain. */
+  leadsTo(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    return this.balancing.leadsTo(call, this.lanes?.laneFor(call, colour, now))
   }
 
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
@@ -228,25 +244,24 @@ export class ServicePlan {
     return this.usableFor(call, colour).every(({ inflight }) => inflight >= endpointMaxRequests)
   }
 
+  /** A session that is not strict stays within the lane of its call. */
+  private choose(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    const { lanes, balancing } = this
+    if (lanes === undefined) return balancing.pick(call, now)
+    const own = balancing.pickOfSession(call)
+    if (balancing.binds(call)) return own
+    return own !== undefined && lanes.takes(own, colour) ? own : lanes.pick(call, colour, now)
+  }
+
   private ownPolicy(): CallPolicy {
     const { policy, budget, context, protections, snapshot } = this
     const { fault, fallback } = protections
     return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
   }
 
-  private makeBalancer(): Balancer {
-    const { policy, slowStart } = this.policy.balancing
-    return createBalancer(policy, this.context.random, slowStart)
-  }
-
   private configureLanes(): void {
-    const { set, context, policy } = this
-    const ground = {
-      set,
-      random: context.random,
-      panicPercent: () => this.policy.panicPercent,
-      makeBalancer: () => this.makeBalancer(),
-    }
+    const { set, balancing, context, policy } = this
+    const ground = { set, balancing, random: context.random, panicPercent: policy.panicPercent }
     this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, ground)
   }
 
@@ -272,6 +287,7 @@ export class ServicePlan {
     const { context, set } = this
     return {
       set,
+      part: (specs) => this.balancing.part(specs),
       join: (spec, now) => {
         const endpoint = new Endpoint(this.name, spec)
         // Who joins others starts slowly; those that a service begins with have nobody to leave the load to.

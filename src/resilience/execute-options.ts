@@ -18,6 +18,8 @@ export interface ExecuteOptions {
   retries?: number
   /** Ends the execution; counts against nobody unless its reason is a `TimeoutError`. */
   signal?: AbortSignal
+  /** It outlives the request that it is run beneath: neither that request's deadline nor its end concern it. Default false. */
+  detached?: boolean
   /** The breaker of this name; the first execution of a name decides. `false`: none. */
   circuitBreaker?: CircuitBreakerOptions | false
 }
@@ -27,11 +29,12 @@ export interface ExecuteSettings {
   readonly timeoutMs: number
   readonly retries: number
   readonly idempotent: boolean
+  readonly detached: boolean
   /** Undefined: none. */
   readonly breaker: BreakerSettings | undefined
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'retries', 'signal', 'circuitBreaker'])
+const OPTIONS: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'retries', 'signal', 'circuitBreaker', 'detached'])
 
 /**
  * Checks what `mesh.execute` was given.
@@ -43,14 +46,16 @@ export function executeSettings(name: unknown, task: unknown, options: ExecuteOp
   if (typeof task !== 'function') problems.push('execute: expected a function')
   for (const key of Object.keys(options)) if (!OPTIONS.has(key)) problems.push(`execute.${key}: unknown key`)
   const { timeout = DEFAULT_POLICY.timeouts.headTimeoutMs, retries = DEFAULT_POLICY.retry.attempts, idempotent = false } = options
+  const { detached = false } = options
   const timeoutMs = parseDuration(timeout)
   if (timeoutMs === undefined || timeoutMs === 0)
     problems.push(`execute.timeout: expected a duration above 0, at most 24 days, got ${String(timeout)}`)
   if (!(Number.isInteger(retries) && retries >= 0 && retries <= 10))
     problems.push(`execute.retries: expected an integer from 0 to 10, got ${String(retries)}`)
   if (typeof idempotent !== 'boolean') problems.push(`execute.idempotent: expected a boolean, got ${String(idempotent)}`)
+  if (typeof detached !== 'boolean') problems.push(`execute.detached: expected a boolean, got ${String(detached)}`)
   if (problems.length > 0) throw new MeshError('MESH_CONFIG', { reason: problems.join('\n') })
   // Checked here, and not where the breaker is made: one caller's mistake must not stay with the name.
   const breaker = options.circuitBreaker === false ? undefined : breakerSettings(options.circuitBreaker ?? {})
-  return { timeoutMs: timeoutMs as number, retries, idempotent, breaker }
+  return { timeoutMs: timeoutMs as number, retries, idempotent, detached, breaker }
 }

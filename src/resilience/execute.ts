@@ -1,9 +1,11 @@
-import type { Call } from '../core/call.ts'
+import type { Call, Priority } from '../core/call.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import { isMeshError, MeshError } from '../core/errors.ts'
 import type { Gate, Permit } from '../core/gate.ts'
 import { IGNORED, type Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
+import type { ScopeMember } from '../core/scope.ts'
+import { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { BreakerSettings } from '../model/resources.ts'
@@ -28,22 +30,26 @@ export interface ExecutorHost {
   readonly random: Random
   /** Asked in this order before the breaker, settled in the reverse one. Default none. */
   readonly gates?: readonly Gate[]
+  /** The per-call options around this moment, and the request that came in. */
+  readonly around?: CallSettings
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
 }
 
 /** One execution under way: the call that gates see, its deadline, its signal, its runs. */
-class Execution<T> implements Call {
+class Execution<T> implements Call, ScopeMember {
   readonly service: string
   readonly method = 'EXECUTE'
   readonly host: string
   readonly path = ''
   readonly idempotent: boolean
-  readonly priority = 'normal'
+  readonly priority: Priority
   readonly hashKey = undefined
   readonly startedAt: number
   readonly deadline: number
   readonly moves = 0
   tries = 0
+  /** @internal */ scopeBefore: ScopeMember | undefined = undefined
+  /** @internal */ scopeAfter: ScopeMember | undefined = undefined
   over = false
   /** It ended for reasons that are nobody's fault. */
   ignored = false
@@ -57,7 +63,7 @@ class Execution<T> implements Call {
   private rejectEnded: (reason: unknown) => void = () => {}
   private reason: unknown = undefined
 
-  constructor(executor: ExecutorHost, name: string, task: Task<T>, settings: ExecuteSettings, budget: RetryBudget) {
+  constructor(executor: ExecutorHost, name: string, task: Task<T>, settings: ExecuteSettings, budget: RetryBudget, around: CallSettings) {
     this.executor = executor
     this.service = name
     this.host = name
@@ -66,7 +72,8 @@ class Execution<T> implements Call {
     this.retries = settings.retries
     this.budget = budget
     this.startedAt = executor.clock.now()
-    this.deadline = this.startedAt + settings.timeoutMs
+    this.priority = around.priority
+    this.deadline = Math.min(this.startedAt + settings.timeoutMs, settings.detached ? Number.POSITIVE_INFINITY : around.notAfter)
     this.ended = new Promise<never>((_, reject) => {
       this.rejectEnded = reject
     })
@@ -88,6 +95,11 @@ class Execution<T> implements Call {
 
   hasTried(): boolean {
     return false
+  }
+
+  /** Whoever waits for it left; a reason named `TimeoutError` counts as a failure. */
+  abort(reason: unknown): void {
+    this.end(reason, (reason as { name?: unknown } | null)?.name !== 'TimeoutError')
   }
 
   end(reason: unknown, ignored: boolean): void {
@@ -225,16 +237,21 @@ export class Executor {
     const settings = executeSettings(name, task, options)
     if (this.closed) throw closedError(name)
     const named = this.named(name)
-    const execution = new Execution(this.host, name, task, settings, named.budget)
+    const { around = NO_SETTINGS } = this.host
+    const execution = new Execution(this.host, name, task, settings, named.budget, around)
     const { signal } = options
-    const aborted = (): void => execution.end(signal?.reason, (signal?.reason as { name?: unknown } | null)?.name !== 'TimeoutError')
+    const scope = settings.detached || around.detached ? undefined : around.within
+    const aborted = (): void => execution.abort(signal?.reason)
+    const withinMs = execution.deadline - execution.startedAt
     const outOfTime = (): void => {
-      const reason = `not done within ${settings.timeoutMs} ms`
-      execution.end(new MeshError('MESH_DEADLINE', { service: name, tries: execution.tries, reason }), false)
+      const reason = withinMs > 0 ? `not done within ${Math.round(withinMs)} ms` : 'no time was left when it began'
+      execution.end(new MeshError('MESH_DEADLINE', { service: name, tries: execution.tries, reason }), withinMs <= 0)
     }
-    const timer = this.host.clock.setTimer(outOfTime, settings.timeoutMs)
+    const timer = this.host.clock.setTimer(outOfTime, withinMs)
+    if (withinMs <= 0) outOfTime()
     if (signal?.aborted === true) aborted()
     signal?.addEventListener('abort', aborted, { once: true })
+    scope?.join(execution)
     this.running.add(execution)
     named.running++
     const permits: Permit[] = []
@@ -252,6 +269,7 @@ export class Executor {
       throw execution.tries === 0 ? translateOpen(name, error) : error
     } finally {
       timer.cancel()
+      scope?.leave(execution)
       signal?.removeEventListener('abort', aborted)
       this.running.delete(execution)
       named.running--

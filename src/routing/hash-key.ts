@@ -1,3 +1,4 @@
+import { cookieIn } from '../core/cookie.ts'
 import type { HashSettings } from '../model/route-settings.ts'
 import { queryParameter } from './query.ts'
 import type { RoutedRequest } from './request-view.ts'
@@ -13,13 +14,5 @@ export function hashKeyOf(from: readonly HashSettings[], request: RoutedRequest)
 
 function read({ from, name }: HashSettings, request: RoutedRequest): string | undefined {
   if (from === 'header') return request.header(name)
-  return from === 'query' ? queryParameter(request.query, name) : cookie(request.header('cookie'), name)
-}
-
-function cookie(header: string | undefined, name: string): string | undefined {
-  for (const pair of header?.split(';') ?? []) {
-    const sign = pair.indexOf('=')
-    if (sign > 0 && pair.slice(0, sign).trim() === name) return pair.slice(sign + 1).trim()
-  }
-  return undefined
+  return from === 'query' ? queryParameter(request.query, name) : cookieIn(request.header('cookie'), name)
 }

@@ -16,6 +16,12 @@ export interface RoutedRequest {
 /** Reads one header out of headers in whatever form. */
 export type HeaderReader = (headers: unknown, name: string) => string | undefined
 
+/** The request beneath which a call is made; its headers go with the call where the caller wrote none. */
+export interface Beneath {
+  /** One of the headers that are handed on as they came. */
+  handedOn(name: string): string | undefined
+}
+
 /**
  * The one view that all requests of a mesh are routed through, one after the other: routing never waits, so there is nothing to
  * allocate per call.
@@ -24,6 +30,7 @@ export class RequestView implements RoutedRequest {
   method = ''
   private path = ''
   private headers: unknown = undefined
+  private beneath: Beneath | undefined = undefined
   private readonly read: HeaderReader
   private readonly random: Random
   private before: string | undefined = undefined
@@ -36,10 +43,11 @@ export class RequestView implements RoutedRequest {
   }
 
   /** Looks at another request from here on. */
-  of(method: string, path: string, headers: unknown): this {
+  of(method: string, path: string, headers: unknown, beneath?: Beneath): this {
     this.method = method
     this.path = path
     this.headers = headers
+    this.beneath = beneath
     this.before = undefined
     this.after = undefined
     this.drawn = -1
@@ -62,7 +70,7 @@ export class RequestView implements RoutedRequest {
   }
 
   header(name: string): string | undefined {
-    return this.read(this.headers, name)
+    return this.read(this.headers, name) ?? this.beneath?.handedOn(name)
   }
 
   private split(): void {

@@ -31,5 +31,5 @@ export function compileText({ kind, value, ignoreCase }: TextSettings): TextTest
 export function patternTest(pattern: string): TextTest {
   const compiled = safePattern(pattern)
   if ('problem' in compiled) throw new Error(`${JSON.stringify(pattern)}: ${compiled.problem}`)
-  return (text) => compiled.test(text)
+  return (text) => compiled.matches(text)
 }

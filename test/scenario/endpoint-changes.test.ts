@@ -40,7 +40,7 @@ async function registered(first: readonly EndpointSpec[]): Promise<{ mesh: Mesh;
       return () => {}
     },
   }
-  const mesh = createMesh({ sources: [source] })
+  const mesh = createMesh({ sources: [source], defaults: { subset: 'all' } })
   cleanups.push(() => mesh.close({ timeout: 0 }))
   await mesh.ready()
   return { mesh, push }

@@ -2,8 +2,10 @@ import { Worker } from 'node:worker_threads'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { mustEndWell, place, requireBuild, runScript } from '../support/child-script.ts'
 import { lifetimes } from '../support/lifetimes.ts'
+import { TempDir } from '../support/temp-dir.ts'
+import { CertificateAuthority } from '../support/tls.ts'
 
-const { serverOf } = lifetimes()
+const { keep, serverOf } = lifetimes()
 
 beforeAll(requireBuild)
 
@@ -91,6 +93,31 @@ setImmediate(() => console.log(JSON.stringify(process.getActiveResourcesInfo().f
        console.log(JSON.stringify(open.filter((each) => !/Pipe|TTY|File|FSReq|MessagePort|Worker|Immediate/.test(each))))`,
     )
     expect(said).toEqual([])
+  })
+
+  it('whose identity lies in watched files ends at once, and holds nothing of them after the close', async () => {
+    const directory = new TempDir()
+    keep(() => directory.remove())
+    const ca = new CertificateAuthority()
+    const { cert, key } = ca.issue({ names: ['spiffe://example.org/web'] })
+    const at = (name: string, content: string): string => directory.write(name, content)
+    const identity = { certFile: at('cert.pem', cert), keyFile: at('key.pem', key), caFile: at('ca.pem', ca.cert) }
+    expect((await run('watching', { identity }, 'await mesh.ready()\nmesh.tls()')).ms).toBeLessThan(4_000)
+    const { said } = await run<unknown[]>(
+      'watched',
+      { identity },
+      `import { createServer } from 'node:https'
+       import { channel } from 'node:diagnostics_channel'
+       await mesh.ready()
+       const server = createServer(mesh.tls()).listen(0)
+       await new Promise((resolve) => server.on('listening', () => server.close(resolve)))
+       const subscribed = channel('net.server.socket').hasSubscribers
+       await mesh.close()
+       await new Promise((resolve) => setTimeout(resolve, 50))
+       const open = process.getActiveResourcesInfo().filter((each) => !/Pipe|TTY|File|FSReq|MessagePort|Worker|Immediate/.test(each))
+       console.log(JSON.stringify([open, subscribed, channel('net.server.socket').hasSubscribers, mesh.stats().identity.id]))`,
+    )
+    expect(said).toEqual([[], true, false, 'spiffe://example.org/web'])
   })
 
   it('that ran out of descriptors says so, and blames no endpoint', async () => {

@@ -39,7 +39,7 @@ it('routes of files: two documents are one list, a change is followed, a mistake
       .poll(() => rejected, { timeout: 5_000 })
       .toEqual([
         expect.stringMatching(
-          /mesh\.yaml:9:\d+: routes\[0\]\.rules\[0\]\.match\[0\]\.headers\[0\]\.regex: expected a pattern in RE2 syntax/,
+          /mesh\.yaml:9:\d+: routes\[0\]\.rules\[0\]\.match\[0\]\.headers\[0\]\.regex: "\(" is not a pattern in the syntax of RE2/,
         ),
       ])
     expect(await text('http://shop/')).toBe('first')

@@ -17,8 +17,11 @@ const CHECKS = {
   bodies: () => import('./checks/bodies.mjs'),
   storm: () => import('./checks/storm.mjs'),
   rolling: () => import('./checks/rolling.mjs'),
+  'rolling-guarded': () => import('./checks/rolling-guarded.mjs'),
+  rotation: () => import('./checks/rotation.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
+  overload: () => import('./checks/overload.mjs'),
   import: () => import('./checks/import.mjs'),
 }
 

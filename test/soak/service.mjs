@@ -6,6 +6,11 @@ import { join } from 'node:path'
 class Service {
   port = 0
   child = undefined
+  script
+
+  constructor(script) {
+    this.script = script
+  }
 
   get address() {
     return `127.0.0.1:${this.port}`
@@ -13,7 +18,7 @@ class Service {
 
   /** Resolves when it listens; the first time on a free port, later on the same. */
   async start() {
-    this.child = fork(join(import.meta.dirname, 'server.mjs'), [String(this.port)], {
+    this.child = fork(join(import.meta.dirname, this.script), [String(this.port)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: [],
     })
@@ -58,7 +63,7 @@ class Service {
   }
 }
 
-/** `count` services that listen. */
-export function services(count) {
-  return Promise.all(Array.from({ length: count }, () => new Service().start()))
+/** `count` services that listen; `script` is what runs in their processes. */
+export function services(count, script = 'server.mjs') {
+  return Promise.all(Array.from({ length: count }, () => new Service(script).start()))
 }

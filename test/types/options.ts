@@ -1,3 +1,5 @@
+import { createSecureServer } from 'node:http2'
+import { createServer as createHttpsServer } from 'node:https'
 // Options: what is right compiles, what is misspelt does not, however deep and whatever stands beside it.
 import { createMesh, type Gate, type MeshOptions, seededRandom, staticSource } from 'inmesh'
 
@@ -41,11 +43,15 @@ export const right: MeshOptions = {
       rateLimit: { requests: 100, per: '1s', burst: 20, key: 'x-user' },
       fault: { delay: { duration: '2s', percent: 1 }, abort: { status: 503, header: { name: 'x-chaos' } } },
       fallback: { on: ['MESH_NO_ENDPOINT', '5xx'], respond: async ({ status }, { path }) => ({ status, body: path }) },
-      tls: { mode: 'simple', ca: 'pem', serverName: 'orders', minVersion: 'TLSv1.3' },
+      tls: { mode: 'simple', ca: 'pem', serverName: 'orders', sans: ['orders.internal'], minVersion: 'TLSv1.3' },
     },
+    billing: { tls: { mode: 'mutual', sans: ['spiffe://example.org/*'] } },
   },
   sources: [staticSource({ services: { billing: {} } })],
   policies: [{ name: 'a', source: { service: 'web' }, target: { methods: ['GET'] }, action: 'redirect', redirectTo: 'billing' }],
+  identity: { certFile: 'cert.pem', keyFile: 'key.pem', caFile: 'ca.pem', poll: '10s' },
+  trust: { 'example.org': { ca: ['pem', new Uint8Array()], crlFile: 'crl.pem' } },
+  inbound: { tls: { mode: 'permissive', sans: ['*'], maxConnectionAge: '1h', handshakeTimeout: '10s', minVersion: 'TLSv1.3' } },
   unknownHosts: 'refuse',
   allowAddresses: ['169.254.0.0/16'],
   gates: [gate],
@@ -93,4 +99,14 @@ export function wrong(): void {
   createMesh({ sources: [{ name: 'mine' }] })
   // @ts-expect-error no such option of a service
   staticSource({ services: { orders: { host: 'x' } } })
+}
+
+/** What `mesh.tls` gives is what Node's servers take. */
+export function servers(mesh: ReturnType<typeof createMesh>): void {
+  createHttpsServer(mesh.tls(), (request) => void mesh.principalOf(request.socket)?.trustDomain)
+  createSecureServer(mesh.tls({ mode: 'strict' }))
+  mesh.server((_, response) => response.end(), { mode: 'permissive' }).listen(0)
+  // @ts-expect-error no such mode
+  mesh.tls({ mode: 'mutual' })
+  mesh.on('identityExpiring', ({ percent, leftMs }) => percent + leftMs)
 }

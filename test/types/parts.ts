@@ -1,6 +1,16 @@
 // The parts that are used alone.
 import type { Call, Gate, Outcome, Permit, Refusal } from 'inmesh'
-import { type Balancer, createBalancer, type Endpoint, EndpointSet, RoundRobin } from 'inmesh/balancing'
+import {
+  type Balancer,
+  createBalancer,
+  type Endpoint,
+  EndpointSet,
+  loadXxHash64,
+  Maglev,
+  parseLoadReport,
+  RoundRobin,
+  subsetOf,
+} from 'inmesh/balancing'
 import { CircuitBreaker, circuitBreaker, fromOpossum, type OpossumBreaker, OutlierDetector, RetryBudget } from 'inmesh/resilience'
 import { holds, type Same } from './expect.ts'
 
@@ -46,5 +56,15 @@ export async function guarded(): Promise<void> {
 
 const set = new EndpointSet(50, Math.random)
 export const balancers: Balancer[] = [new RoundRobin(Math.random), createBalancer('least-request', Math.random)]
+export const keyed = async (): Promise<Balancer> =>
+  createBalancer('maglev', Math.random, { hash: await loadXxHash64(), hashOn: [{ header: 'x-user', terminal: true }], boundedLoad: 1.25 })
+export const load: number | undefined = parseLoadReport('TEXT eps=1', undefined)?.get('eps')
+export const part: readonly Endpoint['spec'][] = subsetOf(
+  set.all.map(({ spec }) => spec),
+  10,
+  1,
+)
+// @ts-expect-error a hash, and what to hash by
+new Maglev({})
 export const detector = new OutlierDetector(false, set, { ejected: (endpoint: Endpoint) => endpoint.address, restored() {} })
 export const budget: boolean = new RetryBudget({ budgetPercent: 20, budgetMinPerSecond: 10 }, 0).withdraw(0)

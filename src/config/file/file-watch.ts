@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../../core/clock.ts'
+import { Quiet } from '../../core/watch/quiet.ts'
+import { watchPoints } from '../../core/watch/watch-points.ts'
+import { Watchers } from '../../core/watch/watchers.ts'
 import type { Rejection, Sink } from '../../model/source.ts'
-import { unfoldRoutes, unfoldServices } from '../short-form.ts'
-import type { NamedPath } from './list-files.ts'
+import { unfoldAuthorization, unfoldRoutes, unfoldServices } from '../short-form.ts'
+import { isConfigName, type NamedPath } from './list-files.ts'
 import type { Judgement, Merged } from './merge-documents.ts'
 import { type FileProblem, fileProblemText } from './problem.ts'
-import { Quiet } from './quiet.ts'
 import { type FileContents, parseContents, readContents } from './read-configuration.ts'
-import { watchPoints } from './watch-points.ts'
-import { Watchers } from './watchers.ts'
 
 /** Silence that ends a change, and the longest that one is waited for when somebody never stops writing. */
 const QUIET_MS = 20
@@ -93,7 +93,10 @@ export class FileWatch {
     const { paths } = this.options
     const before = this.changes
     // First the watches, then the content: what changes in between is seen.
-    const points = await watchPoints(paths.map(({ absolute }) => absolute))
+    const points = await watchPoints(
+      paths.map(({ absolute }) => absolute),
+      isConfigName,
+    )
     if (this.stopped) return undefined
     this.watchers.set(points)
     const contents = await readContents(paths)
@@ -103,8 +106,8 @@ export class FileWatch {
       return before === this.changes ? undefined : 'soon'
     }
     const suspect = this.suspect?.version === contents.version ? this.suspect : undefined
-    const { services, routes, problems } = suspect
-      ? { ...suspect, services: undefined, routes: [] }
+    const { services, problems, authorization, routes } = suspect
+      ? { ...suspect, services: undefined, authorization: [], routes: [] }
       : await parseContents(contents, this.options, this.clock)
     if (this.stopped) return undefined
     // Files that changed while they were read may be half of one version and half of the next.
@@ -117,14 +120,21 @@ export class FileWatch {
     this.suspect = undefined
     this.handled = contents.version
     if (services === undefined) this.tell(problems)
-    else this.deliver(contents, services, routes)
+    else this.deliver(contents, { services, authorization, routes })
     return before === this.changes ? undefined : 'soon'
   }
 
-  private deliver({ version }: FileContents, services: NonNullable<Merged['services']>, routes: Merged['routes']): void {
-    const { namespace } = this.options
+  private deliver(
+    { version }: FileContents,
+    { services = new Map(), authorization, routes }: Pick<Merged, 'services' | 'authorization' | 'routes'>,
+  ): void {
     this.inForce = true
-    const upserts = [...unfoldServices(services, namespace), ...unfoldRoutes(routes, namespace)]
+    const { namespace } = this.options
+    const upserts = [
+      ...unfoldServices(services, namespace),
+      ...unfoldRoutes(routes, namespace),
+      ...unfoldAuthorization(authorization, namespace),
+    ]
     this.sink.update({ version, upserts, removals: [], complete: true })
   }
 

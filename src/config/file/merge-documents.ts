@@ -1,4 +1,5 @@
 import type { AddressPolicy } from '../../core/address.ts'
+import { acrossAuthorization, authorizationPolicy, type ParsedAuthorizationPolicy } from '../schema/authorization.ts'
 import { isPlainObject, print, record } from '../schema/blocks.ts'
 import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
@@ -30,6 +31,8 @@ export interface Merged {
   readonly services: Services | undefined
   /** In the order in which they were written. */
   readonly routes: readonly ParsedRoute[]
+  /** Who may call; of no use where something is wrong. */
+  readonly authorization: readonly ParsedAuthorizationPolicy[]
   /** The same services as they were written. */
   readonly written: Readonly<Record<string, unknown>>
   readonly writtenRoutes: readonly unknown[]
@@ -45,6 +48,8 @@ class Joined {
   readonly routes = new MergedRoutes()
   /** Whatever stands beside them. */
   readonly others = new Parts()
+  /** Who may call: a list that each document goes on with. */
+  readonly authorization: { readonly value: unknown; readonly writer: FileDocument; readonly index: number }[] = []
 
   private readonly problems: FileProblems
 
@@ -67,10 +72,16 @@ class Joined {
     }
     for (const [key, part] of Object.entries(value)) {
       if (key === 'routes') this.routes.add(document, part, (...problem) => this.tell(...problem))
+      else if (key === 'authorization') this.addPolicies(part, document)
       else if (key !== 'services') this.put(this.others, key, part, document)
       else if (!isPlainObject(part)) this.tell(document, [key], `expected an object, got ${print(part)}`)
       else for (const [name, service] of Object.entries(part)) this.put(this.services, name, service, document)
     }
+  }
+
+  private addPolicies(list: unknown, writer: FileDocument): void {
+    if (!Array.isArray(list)) this.tell(writer, ['authorization'], `expected a list of authorization policies, got ${print(list)}`)
+    else for (const [index, value] of (list as unknown[]).entries()) this.authorization.push({ value, writer, index })
   }
 
   private put(parts: Parts, key: string, value: unknown, document: FileDocument): void {
@@ -137,15 +148,35 @@ export async function mergeDocuments(
   }
   acrossServices(services, judgement.namespace, report)
   const routes = joined.routes.check((...problem) => joined.tell(...problem))
+  const authorization = await judgePolicies(joined, slices)
   const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
   return {
     services: problems.list.length === 0 ? services : undefined,
     routes,
+    authorization,
     written: written.values,
     writtenRoutes: joined.routes.values,
     routeFiles: joined.routes.files,
     places,
   }
+}
+
+/** The policies of all documents, judged one by one and then together. */
+async function judgePolicies(joined: Joined, slices: Slices): Promise<ParsedAuthorizationPolicy[]> {
+  const { authorization } = joined
+  const policies = new Map<number, ParsedAuthorizationPolicy>()
+  const report = (index: number, path: readonly PropertyKey[], message: string): void => {
+    const { writer, index: own } = authorization[index] as (typeof authorization)[number]
+    joined.tell(writer, ['authorization', own, ...path], message)
+  }
+  for (const [index, { value }] of authorization.entries()) {
+    const checked = check(authorizationPolicy, value)
+    if ('output' in checked) policies.set(index, checked.output)
+    else for (const { path, message } of checked.problems) report(index, path, message)
+    if (slices.due()) await slices.pause()
+  }
+  acrossAuthorization(policies, ([index, ...path], message) => report(index as number, path, message))
+  return [...policies.values()]
 }
 
 /** `mesh.yaml:2:3`. */

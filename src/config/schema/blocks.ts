@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { parseDuration } from '../../core/duration.ts'
+import { unknownKey as unknownKeyText } from '../../core/problem.ts'
 
 /** A value for an error text: short, and never what looks like a key or a certificate. */
 export function print(value: unknown): string {
@@ -105,6 +106,11 @@ export function withMethods<T>(what: string, ...methods: string[]): v.GenericSch
       ? (input as T)
       : undefined,
   )
+}
+
+/** `false` switches a section off. */
+export function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSchema<unknown, Output | false> {
+  return v.lazy((input) => (input === false ? v.literal(false) : section)) as v.GenericSchema<unknown, Output | false>
 }
 
 /** What an object with these entries becomes. */
@@ -222,32 +228,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 function unknownKey(key: string, known: readonly string[], later: readonly string[]): string {
-  if (later.includes(key)) return 'not available in this version'
-  const near = nearest(key, known)
-  return near === undefined ? 'unknown key' : `unknown key, did you mean "${near}"?`
-}
-
-/** The one among `known` that was probably meant, if there is one. */
-export function nearest(written: string, known: readonly string[]): string | undefined {
-  const near = known
-    .map((candidate) => ({ candidate, distance: editDistance(written.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  return near !== undefined && near.distance <= Math.max(1, Math.floor(written.length / 3)) ? near.candidate : undefined
-}
-
-/** Levenshtein distance; keys are short, so the plain table will do. */
-function editDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 3) return Number.POSITIVE_INFINITY
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
+  return later.includes(key) ? 'not available in this version' : unknownKeyText(key, known)
 }
 
 type Compact<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> }

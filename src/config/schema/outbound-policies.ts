@@ -18,7 +18,8 @@ export const method = checked('a method such as GET', (input) =>
   typeof input === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/.test(input) ? input.toUpperCase() : undefined,
 )
 
-const path = checked('a path that begins with /', (input) =>
+/** A path as it is compared with those of requests. */
+export const pathPrefix = checked('a path that begins with /', (input) =>
   typeof input === 'string' && input.startsWith('/') && input.length <= 2_048 && !/[?#]/.test(input) ? canonicalPath(input) : undefined,
 )
 
@@ -40,7 +41,7 @@ const policy = v.pipe(
           service: v.optional(text(253)),
           namespace: v.optional(text(63)),
           methods: v.optional(some('methods', method)),
-          paths: v.optional(some('path prefixes', path)),
+          paths: v.optional(some('path prefixes', pathPrefix)),
         }),
         {},
       ),

@@ -1,7 +1,7 @@
 import { isPlainObject } from './blocks.ts'
 import type { Problem } from './path.ts'
 
-/** Keys at the root whose values only code can give: they are kept as they are, and never looked into. */
+/** Keys at the root (`gates`), or one below (`inbound.gates`), whose values only code can give: kept as they are, and never looked into. */
 export type Opaque = Readonly<Record<string, 'value' | 'list'>>
 
 /** What came in, as plain data that nobody else holds. */
@@ -51,7 +51,7 @@ export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
       const here = [...path, key]
       // It comes from parsed text, and nothing good is meant by it.
       if (key === '__proto__') problems.push(problem(here, 'this key is not allowed'))
-      else copied[key] = guarded(() => object[key], here, path.length === 0 ? kept(opaque[key], copy) : copy)
+      else copied[key] = guarded(() => object[key], here, path.length < 2 ? kept(opaque[here.join('.')], copy) : copy)
     }
     return copied
   }

@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
-import { DEFAULT_SLOW_START } from '../../model/defaults.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
-import { checked, compact, duration, integer, listOf, oneOf, percent, type Report, record } from './blocks.ts'
+import { balancing, subset } from './balancing.ts'
+import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
@@ -18,28 +18,6 @@ const CONDITIONS = [
   'refused-stream',
   'timeout',
 ] as const satisfies readonly RetryCondition[]
-
-/** `false` switches a section off. */
-export function orOff<Output>(section: v.GenericSchema<unknown, Output>): v.GenericSchema<unknown, Output | false> {
-  return v.lazy((input) => (input === false ? v.literal(false) : section)) as v.GenericSchema<unknown, Output | false>
-}
-
-const slowStart = v.pipe(
-  record({
-    window: v.optional(duration(), DEFAULT_SLOW_START.windowMs),
-    minWeightPercent: v.optional(percent(1), DEFAULT_SLOW_START.minWeightPercent),
-    aggression: v.optional(
-      checked('a number from 0.1 to 10', (input) => (typeof input === 'number' && input >= 0.1 && input <= 10 ? input : undefined)),
-      DEFAULT_SLOW_START.aggression,
-    ),
-  }),
-  v.transform(({ window, minWeightPercent, aggression }) => Object.freeze({ windowMs: window, minWeightPercent, aggression })),
-)
-
-const balancing = record({
-  policy: v.optional(oneOf(['round-robin', 'weighted-round-robin', 'random', 'least-request'], ['peak-ewma', 'ring-hash', 'maglev'])),
-  slowStart: v.optional(orOff(slowStart)),
-})
 
 export const retry = v.pipe(
   record({
@@ -104,11 +82,12 @@ const outlierDetection = v.pipe(
 )
 
 /** What a later version adds to a policy. */
-export const LATER_POLICY_KEYS = ['hedge', 'maxDuration', 'subset'] as const
+export const LATER_POLICY_KEYS = ['hedge', 'maxDuration'] as const
 
 /** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
   balancing: v.optional(balancing),
+  subset: v.optional(subset),
   timeout: v.optional(duration()),
   connectTimeout: v.optional(duration()),
   idleTimeout: v.optional(duration()),
@@ -144,6 +123,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
   const timeouts = compact({ timeoutMs: timeout, headTimeoutMs: timeout, connectTimeoutMs: connectTimeout, idleTimeoutMs: idleTimeout })
   return compact({
     balancing: parsed.balancing === undefined ? undefined : compact(parsed.balancing),
+    subset: parsed.subset,
     timeouts: Object.keys(timeouts).length === 0 ? undefined : timeouts,
     retry: parsed.retry,
     circuitBreaker: parsed.circuitBreaker,

@@ -26,9 +26,11 @@ export const limits: v.GenericSchema<unknown, LimitSettings> = v.pipe(
   v.transform((written) => written as LimitSettings),
 )
 
-const rateEntries = { requests: count, per: v.optional(duration()), burst: v.optional(count) }
+/** The fields of a rate. */
+export const rateEntries = { requests: count, per: v.optional(duration()), burst: v.optional(count) }
 
-function toRate({ requests, per, burst }: { requests: number; per?: number | undefined; burst?: number | undefined }): RateSettings {
+/** A rate as it was written, in milliseconds. */
+export function toRate({ requests, per, burst }: { requests: number; per?: number | undefined; burst?: number | undefined }): RateSettings {
   return { requests, ...(per === undefined ? {} : { perMs: per }), ...(burst === undefined ? {} : { burst }) }
 }
 

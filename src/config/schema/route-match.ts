@@ -15,7 +15,7 @@ export const pattern: v.GenericSchema<unknown, string> = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return
     const compiled = safePattern(dataset.value)
-    if ('problem' in compiled) addIssue({ message: `expected a pattern in RE2 syntax, got ${print(dataset.value)}: ${compiled.problem}` })
+    if ('problem' in compiled) addIssue({ message: `${print(dataset.value)} is ${compiled.problem}` })
   }),
 )
 

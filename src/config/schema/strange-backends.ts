@@ -1,5 +1,5 @@
+import { nearest } from '../../core/problem.ts'
 import type { Report } from './blocks.ts'
-import { nearest } from './blocks.ts'
 import type { ParsedRoute } from './routes.ts'
 import type { ParsedService } from './service.ts'
 

@@ -1,12 +1,14 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
 import { SecretValue } from '../../core/secret.ts'
 import type { PolicySections } from '../../model/resources.ts'
+import { readCertificates } from '../../security/x509/pem.ts'
 import { checked, oneOf, printType, record, text } from './blocks.ts'
+import { sanMatches } from './san-matches.ts'
 
 /** PEM or DER, one or several; copied, so that whoever changes his buffer later changes nothing here. */
-const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
+export const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
   'PEM text or bytes, or a list of them',
   (input) => {
     const parts = Array.isArray(input) ? (input as unknown[]) : [input]
@@ -16,21 +18,8 @@ const pem: v.GenericSchema<unknown, (string | Buffer)[]> = checked(
   printType,
 )
 
-const PEM_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g
-
-/**
- * Every certificate of a part as PEM. A bundle is read one by one, since Node stops in silence at the first that is broken;
- * DER becomes PEM, since Node's secure contexts take no other.
- */
-function readCertificates(part: string | Buffer): string[] {
-  const written = typeof part === 'string' ? part : part.toString('latin1')
-  if (!written.includes('-----BEGIN')) return [new X509Certificate(part).toString()]
-  const blocks = written.match(PEM_CERTIFICATE) ?? []
-  if (blocks.length === 0 || blocks.length !== written.split('-----BEGIN').length - 1) throw new Error('not only whole certificates')
-  return blocks.map((block) => new X509Certificate(block).toString())
-}
-
-const certificates = v.pipe(
+/** Certificates, each as PEM. */
+export const certificates = v.pipe(
   pem,
   v.rawTransform<(string | Buffer)[], readonly string[]>(({ dataset, addIssue, NEVER }) => {
     const read = attempt(() => dataset.value.flatMap(readCertificates))
@@ -40,7 +29,8 @@ const certificates = v.pipe(
   }),
 ) as v.GenericSchema<unknown, readonly string[]>
 
-const privateKey = v.pipe(
+/** A private key as PEM; never printed. */
+export const privateKey = v.pipe(
   pem,
   v.check(
     (parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)) !== undefined,
@@ -49,17 +39,15 @@ const privateKey = v.pipe(
   v.transform((parts) => new SecretValue(parts[0] as string | Buffer)),
 )
 
-const fields = record(
-  {
-    mode: v.optional(oneOf(['off', 'simple'], ['mutual'])),
-    ca: v.optional(certificates),
-    cert: v.optional(certificates),
-    key: v.optional(privateKey),
-    serverName: v.optional(text(253)),
-    minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3'])),
-  },
-  ['sans'],
-)
+const fields = record({
+  mode: v.optional(oneOf(['off', 'simple', 'mutual'])),
+  ca: v.optional(certificates),
+  cert: v.optional(certificates),
+  key: v.optional(privateKey),
+  serverName: v.optional(text(253)),
+  sans: v.optional(sanMatches),
+  minVersion: v.optional(oneOf(['TLSv1.2', 'TLSv1.3'])),
+})
 
 type TlsFields = v.InferOutput<typeof fields>
 
@@ -68,15 +56,18 @@ export const tls: v.GenericSchema<unknown, NonNullable<PolicySections['tls']>> =
   fields,
   v.rawCheck<TlsFields>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
-    const { cert, key } = dataset.value
-    if ((cert === undefined) !== (key === undefined)) addIssue({ message: 'cert and key go together' })
+    const { mode, ca, cert, key } = dataset.value
+    if (mode === 'mutual' && (ca ?? cert ?? key) !== undefined)
+      addIssue({ message: 'in mode mutual our certificate is `identity`, and whom to believe stands in `trust`' })
+    else if ((cert === undefined) !== (key === undefined)) addIssue({ message: 'cert and key go together' })
     else if (cert !== undefined && attempt(() => createSecureContext({ cert: cert.join(''), key: key?.reveal() as string })) === undefined)
       addIssue({ message: 'key is not the key of cert' })
   }),
   v.transform((written) => written as NonNullable<PolicySections['tls']>),
 )
 
-function attempt<T>(read: () => T): T | undefined {
+/** What `read` gives; undefined when it throws. */
+export function attempt<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch {

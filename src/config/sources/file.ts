@@ -56,7 +56,7 @@ const OPTIONS = record({
 })
 
 /**
- * A source from files in YAML or JSON that hold the short form, `services: { … }`. Several documents and several files are one
+ * A source from files in YAML or JSON that hold the short form, `services: { … }` and `authorization: [ … ]`. Several documents and several files are one
  * configuration. It is watched, and applied within 100 ms of a change; what cannot be read or taken is an event with file, line
  * and column, and what was in force stays as a whole. It holds no handle until a mesh starts it, and may serve several meshes.
  * @throws MeshError `MESH_CONFIG` with every problem of the options and its path; never for what is in a file
@@ -69,6 +69,7 @@ export function fileSource(where: FilePath | readonly FilePath[] | FileSourceOpt
   const policy = new AddressPolicy(allowed)
   return {
     name: settings.output.name ?? `file:${path[0]}`.slice(0, 253),
+    inbound: true,
     watch(sink) {
       const watch = new FileWatch(
         { paths, pollMs: pollInterval, clock: sink.context.clock, policy, namespace: namespace ?? sink.namespace },

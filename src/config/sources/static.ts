@@ -1,18 +1,19 @@
 import * as v from 'valibot'
 import { AddressPolicy } from '../../core/address.ts'
-import type { ConfigOptions } from '../../model/options.ts'
+import type { SourceConfigOptions } from '../../model/options.ts'
 import type { Rejection, Sink, Source } from '../../model/source.ts'
+import { authorizationPolicies } from '../schema/authorization.ts'
 import { record, text } from '../schema/blocks.ts'
 import { outboundPolicies } from '../schema/outbound-policies.ts'
 import { configError, parse } from '../schema/problems.ts'
 import { routes as routesSchema } from '../schema/routes.ts'
 import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldPolicies, unfoldRoutes, unfoldServices } from '../short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from '../short-form.ts'
 
 /** A source whose content the program sets. */
 export interface StaticSource extends Source {
   /** Replaces the content. What is wrong is returned, and then the former content stays in force, whole. */
-  update(config: ConfigOptions): Rejection[]
+  update(config: SourceConfigOptions): Rejection[]
 }
 
 const OPTIONS = record({
@@ -36,7 +37,7 @@ export interface StaticSourceOptions {
  * program computes. It holds no handle and may serve several meshes.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function staticSource(config: ConfigOptions, options: StaticSourceOptions = {}): StaticSource {
+export function staticSource(config: SourceConfigOptions, options: StaticSourceOptions = {}): StaticSource {
   const settings = parse(OPTIONS, options)
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `staticSource options: ${problem}`))
   const { name, namespace } = settings.output
@@ -46,6 +47,7 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
       services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}),
       policies: v.optional(outboundPolicies, []),
       routes: v.optional(routesSchema, []),
+      authorization: v.optional(authorizationPolicies, []),
     },
     LATER_KEYS,
   )
@@ -54,20 +56,24 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
 
   const sinks = new Set<Sink>()
   let version = 1
-  let { services, policies, routes } = first.output
-  const deliver = (sink: Sink): Rejection[] =>
-    sink.update({
+  let document = first.output
+  const deliver = (sink: Sink): Rejection[] => {
+    const home = namespace ?? sink.namespace
+    return sink.update({
       version: String(version),
       upserts: [
-        ...unfoldServices(services, namespace ?? sink.namespace),
-        ...unfoldPolicies(policies, namespace ?? sink.namespace),
-        ...unfoldRoutes(routes, namespace ?? sink.namespace),
+        ...unfoldServices(document.services, home),
+        ...unfoldPolicies(document.policies, home),
+        ...unfoldAuthorization(document.authorization, home),
+        ...unfoldRoutes(document.routes, home),
       ],
       removals: [],
       complete: true,
     })
+  }
   return {
     name,
+    inbound: true,
     watch(sink) {
       sinks.add(sink)
       deliver(sink)
@@ -75,15 +81,15 @@ export function staticSource(config: ConfigOptions, options: StaticSourceOptions
         sinks.delete(sink)
       }
     },
-    update(document) {
-      const next = parse(schema, document)
+    update(written) {
+      const next = parse(schema, written)
       if ('problems' in next) {
         const rejections: Rejection[] = [{ kind: 'document', namespace: namespace ?? '', name, problems: next.problems }]
         for (const sink of sinks) sink.rejected(rejections)
         return rejections
       }
       version++
-      ;({ services, policies, routes } = next.output)
+      document = next.output
       return [...sinks].flatMap(deliver)
     },
   }

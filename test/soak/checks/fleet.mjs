@@ -55,7 +55,7 @@ async function replaced(what, seconds, idOf) {
       return () => {}
     },
   }
-  const mesh = createMesh({ sources: [source] })
+  const mesh = createMesh({ sources: [source], defaults: { subset: 'all' } })
   const ready = mesh.ready()
   const service = { kind: 'service', namespace: 'default', name: 'orders', hosts: [], ports: [], protocol: 'auto' }
   const deliver = (endpoints, version) =>

@@ -5,7 +5,7 @@ import { services } from '../service.mjs'
 const PER_SECOND = 500
 
 /** By turns a GET, a POST with an idempotency key, and a plain POST where those are promised too. */
-function kindsOf(plainPosts) {
+export function kindsOf(plainPosts) {
   return plainPosts ? ['GET', 'POST with key', 'POST'] : ['GET']
 }
 
@@ -19,9 +19,9 @@ async function send(mesh, kind) {
   return statusCode
 }
 
-/** Five endpoints under load are restarted one after the other, each ended by `end`. */
-async function rolled({ end, kinds, everyMs }) {
-  const all = await services(5)
+/** Endpoints under load are restarted one after the other, each ended by `end`. */
+export async function rolled({ count = 5, script = 'server.mjs', end, kinds, everyMs }) {
+  const all = await services(count, script)
   const mesh = createMesh({ services: { orders: { endpoints: all.map(({ address }) => address) } } })
   await mesh.ready()
   const seconds = Math.ceil((all.length * everyMs) / 1_000) + 2

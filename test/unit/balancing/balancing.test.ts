@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { type Balancer, createBalancer, EndpointSet, LeastRequest, RandomBalancer, RoundRobin } from '../../../src/balancing/index.ts'
+import {
+  type Balancer,
+  createBalancer,
+  EndpointSet,
+  LeastRequest,
+  loadXxHash64,
+  RandomBalancer,
+  ReportedRoundRobin,
+  RoundRobin,
+  WeightedRoundRobin,
+} from '../../../src/balancing/index.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
 import { seededRandom } from '../../../src/core/random.ts'
+import { DEFAULT_LOAD_REPORTS } from '../../../src/model/defaults.ts'
 import { callOf, endpointsOf } from '../../support/sample.ts'
 
 const FIRST = callOf({ tries: 0 })
@@ -69,12 +80,26 @@ describe('balancers', () => {
     expect(spread(new LeastRequest(seededRandom(3)))).toBeLessThan(spread(new RandomBalancer(seededRandom(3))) * 0.6)
   })
 
-  it.each(['round-robin', 'weighted-round-robin', 'random', 'least-request'] as const)('%s: none of none, one of one', (policy) => {
-    const balancer = createBalancer(policy, Math.random)
-    const [only] = endpointsOf(1)
-    expect(balancer.name).toBe(policy)
-    expect(balancer.pick([], FIRST)).toBeUndefined()
-    expect(balancer.pick([only as Endpoint], FIRST)).toBe(only)
+  it.each(['round-robin', 'weighted-round-robin', 'random', 'least-request', 'peak-ewma', 'ring-hash', 'maglev'] as const)(
+    '%s: none of none, one of one',
+    async (policy) => {
+      const balancer = createBalancer(policy, Math.random, { hash: await loadXxHash64() })
+      const [only] = endpointsOf(1)
+      expect(balancer.name).toBe(policy)
+      expect(balancer.pick([], FIRST)).toBeUndefined()
+      expect(balancer.pick([only as Endpoint], FIRST)).toBe(only)
+    },
+  )
+})
+
+describe('the balancer that configuration names', () => {
+  it('needs a hash where it hashes', () => {
+    for (const policy of ['ring-hash', 'maglev'] as const) expect(() => createBalancer(policy, Math.random)).toThrow('loadXxHash64')
+  })
+
+  it('weighs by reported load where that is asked for', () => {
+    expect(createBalancer('weighted-round-robin', Math.random)).toBeInstanceOf(WeightedRoundRobin)
+    expect(createBalancer('weighted-round-robin', Math.random, { loadReports: DEFAULT_LOAD_REPORTS })).toBeInstanceOf(ReportedRoundRobin)
   })
 })
 

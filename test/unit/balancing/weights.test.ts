@@ -1,8 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EndpointSet, LeastRequest, RoundRobin, SlowStart, WeightedRoundRobin } from '../../../src/balancing/index.ts'
+import {
+  BoundedLoad,
+  EndpointSet,
+  HashPolicy,
+  LeastRequest,
+  LoadWeights,
+  loadXxHash64,
+  Maglev,
+  PeakEwma,
+  ReportedRoundRobin,
+  RingHash,
+  RoundRobin,
+  SlowStart,
+  WeightedRoundRobin,
+} from '../../../src/balancing/index.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
 import { seededRandom } from '../../../src/core/random.ts'
+import { DEFAULT_LOAD_REPORTS } from '../../../src/model/defaults.ts'
 import { callOf, endpointsOf } from '../../support/sample.ts'
 
 function weighted(weights: readonly number[]): Endpoint[] {
@@ -127,10 +142,12 @@ describe('slow start', () => {
     }
   })
 
-  it('no pick of an ejected or unhealthy endpoint unless in panic, whatever the policy', () => {
+  it('no pick of an ejected or unhealthy endpoint unless in panic, whatever the policy', async () => {
+    const hash = await loadXxHash64()
+    const parts = { hash, policy: new HashPolicy(hash, [], seededRandom(1), ''), bounded: new BoundedLoad(1) }
     const event = fc.tuple(fc.nat(), fc.constantFrom('eject', 'restore', 'sick', 'well', 'degraded'))
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 10 }), fc.array(event, { maxLength: 100 }), fc.nat(3), seed, (size, events, which, start) => {
+      fc.property(fc.integer({ min: 1, max: 10 }), fc.array(event, { maxLength: 100 }), fc.nat(8), seed, (size, events, which, start) => {
         const random = seededRandom(start)
         const set = new EndpointSet(50, random)
         const endpoints = endpointsOf(size)
@@ -140,6 +157,11 @@ describe('slow start', () => {
           new LeastRequest(random, slowStart),
           new RoundRobin(random, slowStart),
           new WeightedRoundRobin(random),
+          new PeakEwma(random),
+          new PeakEwma(random, slowStart),
+          new ReportedRoundRobin(random, new LoadWeights(DEFAULT_LOAD_REPORTS), 1_000),
+          new Maglev(parts, 101),
+          new RingHash(parts, { minSize: 64, maxSize: 1_024 }),
         ][which] as LeastRequest
         for (const [index, what] of events) {
           const endpoint = endpoints[index % size] as Endpoint

@@ -3,13 +3,13 @@ import { chmodSync, symlinkSync, truncateSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { listFiles, namedPath } from '../../../src/config/file/list-files.ts'
+import { isConfigName, listFiles, namedPath } from '../../../src/config/file/list-files.ts'
 import { fileProblemText } from '../../../src/config/file/problem.ts'
-import { Quiet } from '../../../src/config/file/quiet.ts'
 import { parseContents, readContents } from '../../../src/config/file/read-configuration.ts'
-import { watchPoints } from '../../../src/config/file/watch-points.ts'
 import { AddressPolicy } from '../../../src/core/address.ts'
 import { systemClock } from '../../../src/core/clock.ts'
+import { Quiet } from '../../../src/core/watch/quiet.ts'
+import { watchPoints } from '../../../src/core/watch/watch-points.ts'
 import { fileSource, isMeshError, type SourceContext } from '../../../src/index.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
@@ -170,7 +170,7 @@ describe('the version', () => {
 
 describe('where changes are watched', () => {
   async function points(...paths: string[]): Promise<Map<string, (name: string) => boolean>> {
-    return new Map((await watchPoints(paths)).map((point) => [point.path, (name) => point.concerns(name)]))
+    return new Map((await watchPoints(paths, isConfigName)).map((point) => [point.path, (name) => point.concerns(name)]))
   }
 
   it('a file: itself, and its name in its directory', async () => {

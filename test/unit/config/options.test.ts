@@ -86,11 +86,11 @@ describe('bad options', () => {
     [orders({ timeuot: '1s' }), ['services.orders.timeuot: unknown key, did you mean "timeout"?']],
     [orders({ colour: 'red' }), ['services.orders.colour: unknown key']],
     [orders({ hedge: { after: 'p95' } }), ['services.orders.hedge: not available in this version']],
-    [{ trust: [] }, ['trust: not available in this version']],
-    [orders({ balancing: { policy: 'maglev' } }), ['services.orders.balancing.policy: "maglev" is not available in this version']],
     [
       orders({ balancing: { policy: 'best' } }),
-      ['services.orders.balancing.policy: expected round-robin, weighted-round-robin, random, least-request, got "best"'],
+      [
+        'services.orders.balancing.policy: expected round-robin, weighted-round-robin, random, least-request, peak-ewma, ring-hash, maglev, got "best"',
+      ],
     ],
     [
       orders({ endpoints: ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.1:80'] }),

@@ -72,7 +72,7 @@ describe('bad routes', () => {
     ],
     [
       match({ path: { regex: '(' } }),
-      ['routes[0].rules[0].match[0].path.regex: expected a pattern in RE2 syntax, got "(": missing closing ): `(`'],
+      ['routes[0].rules[0].match[0].path.regex: "(" is not a pattern in the syntax of RE2: missing closing ): `(`'],
     ],
     [match({ path: { template: '/{a' } }), ['routes[0].rules[0].match[0].path.template: "/{a" has braces that do not belong together']],
     [
@@ -225,7 +225,11 @@ describe('routes in the store', () => {
     const rules = [{ ...pattern.rules[0], matches: [{ headers: [], query: [], path: { kind: 'regex', value: '(' } }] }]
     expect(file(whole('2', broken, { ...pattern, rules } as unknown as RouteResource))).toMatchObject([
       { kind: 'route', name: 'a', problems: ['rules: rules[0] has not exactly one of backends, redirect, respond'] },
-      { kind: 'route', name: 'c', problems: ['rules: cannot be compiled: "(": missing closing ): `(`'] },
+      {
+        kind: 'route',
+        name: 'c',
+        problems: ['rules: cannot be compiled: "(": not a pattern in the syntax of RE2: missing closing ): `(`'],
+      },
     ])
     expect(store.snapshot.routes.map(({ hosts }) => hosts[0])).toEqual(['a'])
     expect(file({ ...whole('3'), upserts: [null, { kind: 'route', namespace: 'x', name: 'y' }] as never })).toMatchObject([

@@ -21,22 +21,24 @@ export class Watchers {
     this.changed = changed
   }
 
-  /** Watches these places and no others; a watch on what is still the same stays. */
-  set(points: readonly WatchPoint[]): void {
+  /** Watches these places and no others; a watch on what is still the same stays. True when one is new. */
+  set(points: readonly WatchPoint[]): boolean {
     const wanted = new Map(points.map((point) => [point.path, point]))
     for (const [path, { point, stale }] of this.watched) if (stale || wanted.get(path)?.identity !== point.identity) this.drop(path)
+    let anew = false
     for (const [path, point] of wanted) {
       const there = this.watched.get(path)
-      if (there === undefined) this.begin(point)
-      else there.point = point
+      if (there !== undefined) there.point = point
+      else if (this.begin(point)) anew = true
     }
+    return anew
   }
 
   close(): void {
     for (const path of [...this.watched.keys()]) this.drop(path)
   }
 
-  private begin(point: WatchPoint): void {
+  private begin(point: WatchPoint): boolean {
     try {
       const watcher = watch(point.path, { persistent: false })
       const entry: Watched = { point, watcher, stale: false }
@@ -51,8 +53,10 @@ export class Watchers {
         this.changed()
       })
       this.watched.set(point.path, entry)
+      return true
     } catch {
       // The next look is then the poll's.
+      return false
     }
   }
 

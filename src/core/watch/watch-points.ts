@@ -1,7 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join, parse, resolve, sep } from 'node:path'
-import { isConfigName } from './list-files.ts'
 
 /** A directory or a file in which a change may alter what a path leads to. */
 export interface WatchPoint {
@@ -16,14 +15,17 @@ const MAX_LINKS = 40
 /** Entries of one directory whose own links are followed. */
 const MAX_ENTRIES = 1_000
 
+/** Which entries of a directory that is watched whole matter. */
+export type Matters = (name: string) => boolean
+
 /**
  * Where to watch so that no change of what `paths` lead to goes unseen: the directory in which each path stands and those of all
  * symbolic links on the way (`mesh.yaml → ..data/mesh.yaml`, `..data → ..2026_01_01` of a Kubernetes volume, whose one rename
  * changes everything), and the file itself, since one that is mounted alone is written under another directory. What is missing
  * is waited for in the nearest directory that is there.
  */
-export async function watchPoints(paths: readonly string[]): Promise<WatchPoint[]> {
-  const walk = new Walk()
+export async function watchPoints(paths: readonly string[], matters: Matters = () => false): Promise<WatchPoint[]> {
+  const walk = new Walk(matters)
   for (const path of paths) await walk.follow(path)
   return walk.points()
 }
@@ -32,12 +34,17 @@ class Walk {
   /** By directory or file: the names in it that matter; undefined: the thing itself. */
   private readonly wanted = new Map<string, { identity: string; names: Set<string>; everything: boolean }>()
   private readonly known = new Map<string, Promise<BigIntStats | undefined>>()
+  private readonly matters: Matters
+
+  constructor(matters: Matters) {
+    this.matters = matters
+  }
 
   points(): WatchPoint[] {
     return [...this.wanted].map(([path, { identity, names, everything }]) => ({
       path,
       identity,
-      concerns: (name) => names.has(name) || (everything && (isConfigName(name) || name === '..data')),
+      concerns: (name) => names.has(name) || (everything && (this.matters(name) || name === '..data')),
     }))
   }
 
@@ -50,7 +57,7 @@ class Walk {
     if (stats?.isDirectory() !== true) return
     this.want(end, stats).everything = true
     const names = await readdir(end).catch(() => [])
-    for (const name of names.filter(isConfigName).slice(0, MAX_ENTRIES)) {
+    for (const name of names.filter(this.matters).slice(0, MAX_ENTRIES)) {
       const entry = join(end, name)
       if ((await this.look(entry))?.isSymbolicLink() === true) await this.resolve(entry)
     }

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../core/clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 
 /**
  * Turns a burst of signals into one: fires once there was quiet for `quietMs`, at the latest `atMostMs` after the first. A file

@@ -1,0 +1,99 @@
+// npm run bench:inbound [-- --quick]
+//
+// What the guard adds to a server, in µs of its CPU per request. Server and client run in processes of their own, pinned to different
+// cores where `taskset` exists; the servers take turns in random order within each round.
+import { fork, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { gates } from './inbound-gates.mjs'
+import { price } from './inbound-price.mjs'
+import { interval, median, shuffled } from './statistics.mjs'
+
+const quick = process.argv.includes('--quick')
+const rounds = quick ? 5 : 21
+const requests = quick ? 2_000 : 10_000
+const connections = 16
+
+const REQUEST = [
+  'GET /orders/42?expand=lines HTTP/1.1',
+  'Host: orders.shop.svc.cluster.local:8080',
+  'User-Agent: bench/1.0 (linux; x64)',
+  'Accept: application/json, text/plain;q=0.9',
+  'Accept-Encoding: gzip, br',
+  'Accept-Language: en, de;q=0.7',
+  'Cache-Control: no-cache',
+  'Cookie: session=8f2c1e7a9b; theme=dark',
+  'X-Request-Id: 4b0b4d0e-6d0c-4a53-9d3e-0d4f4f6a8c11',
+  'Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  'X-Forwarded-For: 203.0.113.9',
+  'Authorization: Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ3ZWIifQ.c2ln',
+  '',
+  '',
+].join('\r\n')
+
+/** Sends `count` requests to `port`, one after the other on each of the connections. */
+async function load(port, count) {
+  let left = count
+  const worker = () =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1')
+      let read = ''
+      const next = () => {
+        if (left-- > 0) socket.write(REQUEST)
+        else socket.end(resolve)
+      }
+      socket.setEncoding('latin1')
+      socket.on('data', (text) => {
+        read += text
+        const head = read.indexOf('\r\n\r\n')
+        if (head < 0) return
+        const length = Number(/content-length: (\d+)/i.exec(read)?.[1] ?? /\r\n([0-9a-f]+)\r\n/i.exec(read.slice(head))?.[1] ?? 0)
+        if (read.length < head + 4 + length) return
+        if (!read.startsWith('HTTP/1.1 200')) reject(new Error(read.slice(0, 200)))
+        read = ''
+        next()
+      })
+      socket.on('error', reject)
+      socket.on('connect', next)
+    })
+  await Promise.all(Array.from({ length: connections }, worker))
+}
+
+const server = fork(fileURLToPath(new URL('./inbound-server.mjs', import.meta.url)))
+const [{ ports }] = await once(server, 'message')
+if (spawnSync('taskset', ['-cp', '1', String(server.pid)]).status === 0) spawnSync('taskset', ['-cp', '0', String(process.pid)])
+
+async function cpu() {
+  server.send('cpu')
+  const [{ cpuMicros }] = await once(server, 'message')
+  return cpuMicros
+}
+
+async function measure(name) {
+  const before = await cpu()
+  await load(ports[name], requests)
+  return ((await cpu()) - before) / requests
+}
+
+const names = Object.keys(ports)
+const samples = Object.fromEntries(names.map((name) => [name, []]))
+for (const name of names) await load(ports[name], 2 * requests)
+for (let round = 0; round < rounds; round++) for (const name of shuffled(names)) samples[name].push(await measure(name))
+server.disconnect()
+
+const fixed = (number) => number.toFixed(2)
+console.log(`${process.version}, ${rounds} rounds of ${requests} requests over ${connections} connections, 12 headers, four gates`)
+for (const name of names) console.log(`  ${name.padEnd(22)} ${fixed(median(samples[name])).padStart(7)} µs CPU per request`)
+for (const [name, base] of [
+  ['node:http bare again', 'node:http bare'],
+  ['node:http guarded', 'node:http bare'],
+  ['Express guarded', 'Express bare'],
+]) {
+  const added = samples[name].map((value, round) => value - samples[base][round])
+  const [low, high] = interval(added)
+  console.log(`  ${name} : ${base}  ${fixed(median(added))} µs [${fixed(low)}, ${fixed(high)}]`)
+}
+const lines = REQUEST.split('\r\n').slice(1, -2)
+const headers = lines.flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])
+console.log(`  the guard alone, in process: ${fixed(await price('/orders/42?expand=lines', headers, gates))} µs`)

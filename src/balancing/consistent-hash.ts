@@ -1,0 +1,96 @@
+import type { Affinity, Call } from '../core/call.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Endpoint } from '../core/endpoint.ts'
+import type { Balancer } from './balancer.ts'
+import type { BoundedLoad } from './bounded-load.ts'
+import type { HashPolicy } from './hash-policy.ts'
+import type { HashTable, TableSteps } from './hash-table.ts'
+import { MaglevTables } from './maglev-table.ts'
+import { ringSteps } from './ring-table.ts'
+import { TableBuilder } from './table-builder.ts'
+import { UsableMembers } from './usable-members.ts'
+import type { XxHash64 } from './xxhash64.ts'
+
+/** What balancers that hash are made of. */
+export interface ConsistentHashParts {
+  readonly hash: XxHash64
+  readonly policy: HashPolicy
+  readonly bounded?: BoundedLoad | undefined
+  /** Without one every table is built at once, however large. */
+  readonly clock?: Pick<Clock, 'now' | 'afterPoll'> | undefined
+}
+
+/**
+ * Calls of one key go to one endpoint, and most keys stay where they are when endpoints come and go. The table is built of all
+ * members, so that an ejection moves the keys of the ejected one only: they walk on to the next usable slot, and come back with it.
+ */
+abstract class ConsistentHash implements Balancer {
+  abstract readonly name: string
+  readonly keyed = true
+  private readonly policy: HashPolicy
+  private readonly bounded: BoundedLoad | undefined
+  private readonly builder: TableBuilder
+  private readonly usable = new UsableMembers()
+
+  constructor({ policy, bounded, clock }: ConsistentHashParts, steps: (members: readonly Endpoint[]) => TableSteps) {
+    this.policy = policy
+    this.bounded = bounded
+    this.builder = new TableBuilder(steps, clock)
+  }
+
+  get unprepared(): boolean {
+    return this.builder.empty
+  }
+
+  prepare(members: readonly Endpoint[], then: () => void): void {
+    this.builder.whenFilled(members, then)
+  }
+
+  pick(candidates: readonly Endpoint[], call: Call, members: readonly Endpoint[] = candidates): Endpoint | undefined {
+    const affinity = this.policy.affinityOf(call)
+    if (candidates.length < 2) return candidates[0]
+    const table = this.builder.tableOf(members)
+    // Before the first table of a large set is complete, and where its endpoints are all out, a key still has one place.
+    const chosen = (table && this.walk(table, candidates, call, affinity)) ?? (candidates[affinity.lo % candidates.length] as Endpoint)
+    return this.bounded === undefined ? chosen : this.bounded.pick(chosen, candidates, affinity.lo, call)
+  }
+
+  /** The first usable endpoint from the key's slot on that the call has not tried. */
+  private walk(table: HashTable, candidates: readonly Endpoint[], call: Call, { hi, lo }: Affinity): Endpoint | undefined {
+    const { members, size } = table
+    const marks = this.usable.marksOf(members, candidates)
+    const passTried = call.tries > 0 && call.tries < candidates.length
+    let slot = table.slotOf(hi, lo, call.tries)
+    for (let step = 0; step < MAX_STEPS && step < size; step++) {
+      const member = table.memberAt(slot)
+      if (++slot === size) slot = 0
+      if (marks !== undefined && marks[member] !== 1) continue
+      const endpoint = members[member] as Endpoint
+      if (!passTried || !call.hasTried(endpoint)) return endpoint
+    }
+    return undefined
+  }
+}
+
+/** Ring hash, with Envoy's ring. A lookup is a binary search; keys follow the weights the better the larger the ring. */
+export class RingHash extends ConsistentHash {
+  readonly name = 'ring-hash'
+
+  constructor(parts: ConsistentHashParts, sizes: { readonly minSize: number; readonly maxSize: number }) {
+    super(parts, (members) => ringSteps(members, sizes, parts.hash))
+  }
+}
+
+/** Maglev, with Envoy's table. A lookup is one read; keys follow the weights closely, and a few more of them move than in a ring. */
+export class Maglev extends ConsistentHash {
+  readonly name = 'maglev'
+
+  /** @param tableSize a prime, at least a hundred times the number of endpoints */
+  constructor(parts: ConsistentHashParts, tableSize = 65_537) {
+    const tables = new MaglevTables(tableSize, parts.hash)
+    super(parts, (members) => tables.steps(members))
+  }
+}
+
+/** So many slots in a row without a usable endpoint mean that there are hardly any. */
+const MAX_STEPS = 1_024

@@ -1,0 +1,13 @@
+/**
+ * A module of Node, loaded when it is first needed: importing inmesh must not pay for servers and agents that nobody asked for, and
+ * what asks for them cannot wait for an `import()`. Bundlers leave it alone.
+ */
+export function builtinModule<Name extends keyof Builtins>(name: Name): Builtins[Name] {
+  return globalThis.process.getBuiltinModule(name) as Builtins[Name]
+}
+
+interface Builtins {
+  'node:http': typeof import('node:http')
+  'node:https': typeof import('node:https')
+  'node:http2': typeof import('node:http2')
+}

@@ -1,0 +1,283 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { Priority } from '../core/call.ts'
+import type { AnswerHeaders, Permit, Refusal } from '../core/gate.ts'
+import type { RequestEdits } from '../model/authentication.ts'
+import type { InboundSettings } from '../model/inbound.ts'
+import type { InboundCall } from '../model/inbound-call.ts'
+import type { Principal, RequestPrincipal } from '../model/principal.ts'
+import type { RequestContext } from '../model/request-context.ts'
+import {
+  CLIENT_CERTIFICATE,
+  firstHeader,
+  type HeaderFindings,
+  headerValues,
+  removeHeaders,
+  sameName,
+  scanHeaders,
+} from '../security/canonical/headers.ts'
+import { canonicalHost, sameHost } from '../security/canonical/host.ts'
+import { MALFORMED } from '../security/canonical/malformed.ts'
+import { foldPathname, plainEnd } from '../security/canonical/pathname.ts'
+import { canonicalTarget } from '../security/canonical/target.ts'
+import { forwardedPrincipal } from '../security/xfcc.ts'
+import type { Peer, Peers } from './peer.ts'
+import type { Problem } from './problem.ts'
+import { setHeaders, stripCookies, stripHeaders, withoutParameters } from './request-edits.ts'
+
+/** Whoever judges requests: its rules of reading, whom it trusts, and who hears that a request is over. */
+export interface Judge {
+  readonly service: string
+  readonly settings: InboundSettings
+  readonly peers: Peers
+  /** Headers that only authentication may write, in lower case: what a client sends under these names is a lie. */
+  readonly strippedHeaders: ReadonlySet<string> | undefined
+  /** The application is done with `call`, or the client left. @param status what was answered; 0: the client left before that */
+  ended(call: InboundRequest, status: number): void
+}
+
+/** How the application behind a way in matches paths, as far as its adapter knows. */
+export type Routing = 'exact' | 'loose'
+
+/** The request as the framework hands it around, on which the guard leaves its mark. */
+export interface Marked {
+  [CALL]?: InboundRequest
+  mesh?: unknown
+}
+
+/** Under this key a request that was judged carries its call, so that no second door judges it again. */
+export const CALL = Symbol('inmesh.inbound')
+
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+const NO_VALUES: readonly string[] = Object.freeze([])
+
+/**
+ * One request on its way through the guard: the canonical view that gates see, the permits that they gave, and what the application
+ * finds as `req.mesh`. There is one such object per request, of a class for each way in. Until `read` has been called only the peer and
+ * the headers mean anything.
+ */
+export abstract class InboundRequest implements InboundCall, HeaderFindings {
+  readonly service: string
+  readonly method: string
+  host = ''
+  path = ''
+  pathname = ''
+  query = ''
+  hostname = ''
+  priority: Priority = 'normal'
+  hashKey: string | undefined = undefined
+  readonly startedAt: number
+  /** Clock time after which nobody waits for the answer. */
+  deadline: number = Number.POSITIVE_INFINITY
+  /** How many tries led here, over all hops. */
+  attempt = 1
+  requestPrincipal: RequestPrincipal | undefined = undefined
+  /** What authorization decided, and which rule did; undefined where nobody authorizes. */
+  decision: unknown = undefined
+  /** @internal */ readonly peer: Peer
+  /** @internal */ readonly judge: Judge
+  /** @internal */ readonly target: string
+  /** @internal `:authority` of HTTP/2. */ readonly authority: string | undefined
+  /** @internal */ readonly raw: string[]
+  /** @internal */ writtenHost: string | undefined = undefined
+  /** @internal */ marked = false
+  /** @internal */ permits: Permit[] | undefined = undefined
+  /** @internal What gates that admitted want said in the answer. */
+  answerHeaders: AnswerHeaders | undefined = undefined
+  /** @internal What the calls beneath it inherit, once the application has it. */
+  context: RequestContext | undefined = undefined
+  /** @internal What the guard knows of how it goes on. */
+  state: 'asking' | 'passed' | 'refused' | 'settled' = 'asking'
+  /** @internal Whether the application may take other spellings for the same path. */
+  readonly loose: boolean
+  private folded: string | undefined = undefined
+  private client: string | undefined = undefined
+  private forwarded: Principal | 'nobody' | undefined = undefined
+
+  constructor(
+    judge: Judge,
+    startedAt: number,
+    peer: Peer,
+    method: string,
+    target: string,
+    raw: string[],
+    authority: string | undefined,
+    routing: Routing,
+  ) {
+    this.service = judge.service
+    this.method = method
+    this.startedAt = startedAt
+    this.peer = peer
+    this.judge = judge
+    this.target = target
+    this.raw = raw
+    this.authority = authority
+    this.loose = (judge.settings.paths.routing ?? routing) === 'loose'
+  }
+
+  /** @internal Makes what the application will read say what was judged; refuses when it is too late for that. */
+  abstract writeBack(): Refusal | undefined
+  /** @internal Hands the request to the application, and tells the judge when it is over. */
+  abstract pass(): void
+  /** @internal Answers in place of the application. */
+  abstract answer(problem: Problem): void
+  /** @internal The process leaves: the answer shall be the last of its connection, where it can still say so. */
+  makeLast(): void {}
+  /** @internal Of HTTP/2. */
+  get http2(): ServerHttp2Stream | undefined {
+    return undefined
+  }
+  /** @internal The connection that it wants for itself. */
+  get wanted(): Duplex | undefined {
+    return undefined
+  }
+  /** @internal Whether the client has left. */
+  abstract get gone(): boolean
+  /** @internal What Node made of the headers. */
+  protected abstract get headers(): Record<string, unknown>
+
+  /** @internal Reads target and headers; what is refused has not been read whole. Afterwards the fields say what was judged. */
+  read(): Refusal | undefined {
+    const { raw, judge, method, target } = this
+    const { paths, headers } = judge.settings
+    const problem = scanHeaders(raw, headers, this.peer.standing, this, this.peer.cutAt)
+    if (problem !== undefined) return problem
+    if (this.marked) removeHeaders(raw, this.headers, headers.underscores, this.peer.standing)
+    if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
+    if (this.peer.standing === 'proxy' && !this.readForwarded()) return MALFORMED.clientCertificate
+    const end = plainEnd(target)
+    if (end >= 0) {
+      this.path = target
+      this.pathname = end === target.length ? target : target.slice(0, end)
+      this.query = end === target.length ? '' : target.slice(end + 1)
+      return this.readHost(undefined, '')
+    }
+    const read = canonicalTarget(method, target, paths)
+    if ('refused' in read) return read
+    this.pathname = read.pathname
+    this.query = read.query
+    this.path = target.includes('?') ? `${read.pathname}?${read.query}` : read.pathname
+    return this.readHost(read.authority, read.scheme)
+  }
+
+  /** @internal Makes the request what its token makes of it. Where a framework has routed already the query stays as it is for it. */
+  edit({ removeHeaders: names, removeCookies, removeQuery, setHeaders: set }: RequestEdits): void {
+    const { raw, headers } = this
+    if (names.length > 0) stripHeaders(raw, () => headers, new Set(names))
+    if (removeCookies.length > 0) stripCookies(raw, headers, removeCookies)
+    setHeaders(raw, headers, set)
+    if (removeQuery.length === 0) return
+    this.query = withoutParameters(this.query, removeQuery)
+    this.path = this.query === '' ? this.pathname : `${this.pathname}?${this.query}`
+    this.writeBack()
+  }
+
+  get loosePathname(): string | undefined {
+    if (!this.loose) return undefined
+    this.folded ??= foldPathname(this.pathname)
+    return this.folded
+  }
+
+  get port(): number {
+    return this.peer.port
+  }
+
+  get localAddress(): string {
+    return this.peer.localAddress
+  }
+
+  get peerAddress(): string {
+    return this.peer.address
+  }
+
+  get remoteAddress(): string {
+    if (this.peer.standing !== 'proxy') return this.peer.address
+    this.client ??= this.judge.peers.clientOf(this.peer, this.values('x-forwarded-for'))
+    return this.client
+  }
+
+  get secure(): boolean {
+    return this.peer.secure
+  }
+
+  get serverName(): string | undefined {
+    return this.peer.serverName
+  }
+
+  get principal(): Principal | undefined {
+    return this.forwarded === undefined ? this.peer.principal : this.forwarded === 'nobody' ? undefined : this.forwarded
+  }
+
+  get idempotent(): boolean {
+    return IDEMPOTENT.has(this.method) || this.header('idempotency-key') !== undefined
+  }
+
+  get tries(): number {
+    return 0
+  }
+
+  get moves(): number {
+    return 0
+  }
+
+  header(name: string): string | undefined {
+    return name === 'host' ? this.host : firstHeader(this.raw, name)
+  }
+
+  values(name: string): readonly string[] {
+    if (name === 'host') return this.host === '' ? NO_VALUES : [this.host]
+    return headerValues(this.raw, name)
+  }
+
+  hasTried(): boolean {
+    return false
+  }
+
+  /** Puts the canonical host where somebody else may read it. */
+  protected writeHost(): void {
+    const { writtenHost, authority, host } = this
+    if (writtenHost !== undefined && writtenHost !== host) this.write('host', host)
+    if (authority !== undefined && authority !== host) this.write(':authority', host)
+  }
+
+  /** Writes a header over, in both its forms. */
+  protected write(name: string, value: string): void {
+    const { raw } = this
+    for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, name)) raw[at + 1] = value
+    this.headers[name] = value
+  }
+
+  /** Finds out who is behind a proxy of ours; false: what it says cannot be read. */
+  private readForwarded(): boolean {
+    const { raw, judge } = this
+    const values: string[] = []
+    for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, CLIENT_CERTIFICATE)) values.push(raw[at + 1] as string)
+    if (values.length === 0) return true
+    const found = forwardedPrincipal(values, (id) => judge.peers.isProxy(id))
+    if (found === 'unreadable') return false
+    this.forwarded = found
+    return true
+  }
+
+  private readHost(authority: string | undefined, scheme: string): Refusal | undefined {
+    const written = this.writtenHost ?? this.authority
+    if (written === undefined || written === '') return MALFORMED.noHost
+    const { peer } = this
+    if (peer.lastWrittenHost !== written) {
+      peer.lastHost = canonicalHost(written)
+      peer.lastWrittenHost = written
+    }
+    const host = peer.lastHost
+    if (host === undefined) return MALFORMED.host
+    this.host = host.host
+    this.hostname = host.hostname
+    if (authority === undefined && this.authority === undefined) return undefined
+    for (const other of [authority, this.authority]) {
+      if (other === undefined || other === written) continue
+      const found = canonicalHost(other)
+      if (found === undefined) return MALFORMED.host
+      if (!sameHost(found, host, scheme || (peer.secure ? 'https' : 'http'))) return MALFORMED.authority
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,121 @@
+import { BlockList, isIP, type Socket } from 'node:net'
+import type { Principal } from '../model/principal.ts'
+import type { Standing } from '../security/canonical/headers.ts'
+import type { CanonicalHost } from '../security/canonical/host.ts'
+
+/** What is the same for every request of a connection; read once, since each of these asks the kernel or walks a certificate. */
+export interface Peer {
+  readonly address: string
+  readonly localAddress: string
+  /** Local port; 0 when nobody knows. */
+  readonly port: number
+  readonly secure: boolean
+  readonly serverName: string | undefined
+  readonly principal: Principal | undefined
+  readonly standing: Standing
+  /** So many names and values of headers are handed on; Node drops what is beyond. */
+  readonly cutAt: number
+  /** The host that was read last: nearly always all requests of a connection ask for the same. */
+  lastHost: CanonicalHost | undefined
+  lastWrittenHost: string
+}
+
+/** Of a server without a bound of its own. */
+const NODE_CUTS_AT = 2_000
+
+/** What is read of a connection; those of HTTP/2 sessions have it too. */
+export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'> & {
+  encrypted?: boolean
+  servername?: unknown
+  server?: { maxHeadersCount?: number | null }
+}
+
+/** Who is at the other ends of the connections, remembered as long as each of them lives. */
+export class Peers {
+  private readonly known = new WeakMap<object, Peer>()
+  private readonly trusted = new BlockList()
+  private readonly proxies = new Set<string>()
+  private readonly identify: (connection: Connection) => Principal | undefined
+
+  /** @param trustedProxies addresses, ranges and SPIFFE ids, checked */
+  constructor(trustedProxies: readonly string[], identify: (connection: Connection) => Principal | undefined) {
+    this.identify = identify
+    for (const range of trustedProxies) {
+      if (range.startsWith('spiffe://')) {
+        this.proxies.add(range)
+        continue
+      }
+      const [address = '', prefix] = range.split('/')
+      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+      if (prefix === undefined) this.trusted.addAddress(address, family)
+      else this.trusted.addSubnet(address, Number(prefix), family)
+    }
+  }
+
+  of(connection: Connection): Peer {
+    let peer = this.known.get(connection)
+    if (peer === undefined) {
+      peer = this.read(connection)
+      this.known.set(connection, peer)
+    }
+    return peer
+  }
+
+  trusts(address: string): boolean {
+    const version = isIP(address)
+    return version !== 0 && this.trusted.check(address, version === 6 ? 'ipv6' : 'ipv4')
+  }
+
+  /** Whether a proxy of ours proves to be this. */
+  isProxy(id: string): boolean {
+    return this.proxies.has(id)
+  }
+
+  /**
+   * The client behind the proxies that are trusted: `X-Forwarded-For` read from its end, up to the first address that is not one of
+   * them. What a stranger wrote lies before it and counts for nothing.
+   */
+  clientOf(peer: Peer, forwarded: readonly string[]): string {
+    let client = peer.address
+    for (let at = forwarded.length - 1; at >= 0; at--) {
+      const hop = addressOf(forwarded[at] as string)
+      if (isIP(hop) === 0) return client
+      client = hop
+      if (!this.trusts(hop)) return client
+    }
+    return client
+  }
+
+  private read(connection: Connection): Peer {
+    const address = addressOf(connection.remoteAddress ?? '')
+    const principal = this.identify(connection)
+    const { servername } = connection
+    const count = connection.server?.maxHeadersCount
+    return {
+      lastHost: undefined,
+      lastWrittenHost: '',
+      address,
+      localAddress: addressOf(connection.localAddress ?? ''),
+      port: connection.localPort ?? 0,
+      secure: connection.encrypted === true,
+      serverName: typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined,
+      principal,
+      standing:
+        this.trusts(address) || (principal !== undefined && this.proxies.has(principal.id))
+          ? 'proxy'
+          : principal === undefined
+            ? 'stranger'
+            : 'peer',
+      cutAt: typeof count === 'number' ? 2 * count || Number.POSITIVE_INFINITY : NODE_CUTS_AT,
+    }
+  }
+}
+
+/** IPv4 written as IPv6 is the IPv4 address that it is; brackets, a port and a zone go. */
+function addressOf(written: string): string {
+  const bare = written
+    .replace(/^\[([^\]]*)\](?::\d+)?$/, '$1')
+    .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
+    .replace(/%.*$/, '')
+  return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(bare) ? bare.slice(7) : bare
+}

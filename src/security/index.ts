@@ -1,0 +1,5 @@
+export type * from '../model/authorization.ts'
+export type { InboundCall, InboundGate } from '../model/inbound-call.ts'
+export type { Principal, RequestPrincipal } from '../model/principal.ts'
+export type { AuthorizationSnapshot, AuthorizationState, MissingAuthorization } from '../model/snapshot.ts'
+export { Authorizer, type AuthorizerOptions } from './authorization/authorizer.ts'

@@ -1,0 +1,192 @@
+/** A request that has led guards astray, by the name of what it does. */
+export interface Trick {
+  readonly name: string
+  readonly target: string
+  readonly method?: string
+  /** Header lines; default `Host: web`. */
+  readonly lines?: readonly string[]
+  readonly body?: string
+}
+
+const target = (name: string, ...targets: string[]): Trick[] =>
+  targets.map((each, index) => ({ name: index === 0 ? name : `${name} (${index + 1})`, target: each }))
+
+/** Every one of these aims at `/admin/secret`; none may reach it, whatever the server behind the guard makes of it. */
+export const TRICKS: readonly Trick[] = [
+  ...target('plainly', '/admin/secret', '/admin', '/admin/', '/admin?x', '/admin/secret?next=/public'),
+  ...target('other case', '/ADMIN/secret', '/Admin', '/aDmIn/'),
+  ...target(
+    'dot segments',
+    '/public/../admin/secret',
+    '/./admin/secret',
+    '/admin/../admin/secret',
+    '/admin/x/../secret',
+    '/x/../../admin/secret',
+  ),
+  ...target('dots that lead away again', '/admin/secret/../../public', '/admin/..', '/admin/../public', '/admin/../public/../admin/secret'),
+  ...target(
+    'escaped dots',
+    '/public/%2e%2e/admin/secret',
+    '/public/%2E%2e/admin',
+    '/public/.%2e/admin',
+    '/%2e/admin',
+    '/admin/%2e%2e/public',
+  ),
+  ...target('merged slashes', '//admin/secret', '///admin', '/admin//secret', '//public/..//admin', '/public//../admin'),
+  ...target(
+    'escaped slashes',
+    '/public/..%2fadmin/secret',
+    '/admin%2fsecret',
+    '/admin%2Fsecret',
+    '%2fadmin/secret',
+    '/public%2f..%2fadmin',
+  ),
+  ...target('backslashes', '/public\\..\\admin', '\\admin\\secret', '/admin\\secret', '/\\admin', '/public/..%5cadmin', '/admin%5csecret'),
+  ...target('escaped letters', '/%61dmin/secret', '/a%64min', '/%61%64%6d%69%6e', '/%41DMIN/secret'),
+  ...target('escaped twice', '/%2561dmin', '/public/%252e%252e/admin', '/public%252f..%252fadmin', '/%252561dmin'),
+  ...target(
+    'parameters',
+    '/admin;x/secret',
+    '/admin;/secret',
+    '/;/admin/secret',
+    '/public/..;/admin/secret',
+    '/public;/../admin',
+    '/admin/secret;jsessionid=1',
+    '/.;/admin',
+  ),
+  ...target('NUL', '/admin%00/secret', '/admin/secret%00.css', '/%00/admin', '/public/..%00/admin', '/admin%00'),
+  ...target(
+    'space and control characters',
+    '/admin%20/secret',
+    '/admin%09',
+    '/admin%0a',
+    '/admin%0d%0aX: y',
+    '/%20admin',
+    '/admin/secret%0d%0aHost: other',
+  ),
+  ...target('too long UTF-8', '/public/%c0%ae%c0%ae/admin', '/%c1%a1dmin', '/admin%c0%afsecret', '/%e0%81%a1dmin'),
+  ...target('broken escapes', '/admin%', '/admin%2', '/admin%zz/secret', '/%admin', '/admin%u002fsecret'),
+  ...target('full-width letters', '/%ef%bd%81dmin/secret', '/admin%ef%bc%8fsecret', '/%e2%93%90dmin'),
+  ...target('fragments', '/admin#', '/public#/../admin', '/admin/secret#?x', '/#/admin', '/admin%23/secret'),
+  ...target(
+    'absolute form',
+    'http://web/admin/secret',
+    'HTTP://WEB/admin',
+    'http://web:80/admin',
+    'http://other/admin',
+    'https://web/admin',
+    'http://web//admin',
+    'http://a@web/admin',
+    'http://web\\admin',
+  ),
+  ...target('scheme-relative', '//web/admin/secret', '//other/admin', '/\\web/admin'),
+  ...target('no leading slash', 'admin/secret', '*/admin', '?/admin', 'web/admin', '.admin', './admin'),
+  ...target('query in front', '/public?/../admin', '/?/admin', '/public?;/../admin'),
+  ...target('trailing dots', '/admin.', '/admin./secret', '/admin/.', '/admin/secret/.', '/admin/secret/..', '/admin/..;/admin'),
+  ...target('unusual ends', '/admin.json', '/admin~', '/admin/secret.css', '/admin/secret/', '/admin/secret//'),
+  { name: 'a second Host', target: '/admin/secret', lines: ['Host: web', 'Host: other'] },
+  { name: 'no Host', target: '/admin/secret', lines: [] },
+  { name: 'an empty Host', target: '/admin/secret', lines: ['Host:'] },
+  { name: 'two names in Host', target: '/admin/secret', lines: ['Host: web, other'] },
+  { name: 'a Host with a path', target: '/secret', lines: ['Host: web/admin'] },
+  { name: 'a Host with a user', target: '/admin/secret', lines: ['Host: a@web'] },
+  {
+    name: 'the original URL in a header',
+    target: '/public',
+    lines: ['Host: web', 'X-Original-URL: /admin/secret', 'X-Rewrite-URL: /admin/secret'],
+  },
+  { name: 'the original path in a header of Envoy', target: '/public', lines: ['Host: web', 'X-Envoy-Original-Path: /admin/secret'] },
+  { name: 'another method in a header', target: '/admin/secret', method: 'POST', lines: ['Host: web', 'X-HTTP-Method-Override: GET'] },
+  { name: 'HEAD in place of GET', target: '/admin/secret', method: 'HEAD' },
+  { name: 'OPTIONS', target: '/admin/secret', method: 'OPTIONS' },
+  { name: 'TRACE', target: '/admin/secret', method: 'TRACE' },
+  { name: 'a method of ours', target: '/admin/secret', method: 'PROPFIND' },
+  {
+    name: 'waits for 100',
+    target: '/admin/secret',
+    method: 'POST',
+    lines: ['Host: web', 'Expect: 100-continue', 'Content-Length: 2'],
+    body: 'hi',
+  },
+  { name: 'expects something else', target: '/admin/secret', lines: ['Host: web', 'Expect: x'] },
+  {
+    name: 'becomes a web socket',
+    target: '/admin/secret',
+    lines: [
+      'Host: web',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ],
+  },
+  {
+    name: 'becomes HTTP/2',
+    target: '/admin/secret',
+    lines: ['Host: web', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA'],
+  },
+  { name: 'takes Host out hop by hop', target: '/admin/secret', lines: ['Host: web', 'Connection: close, Host'] },
+  { name: 'CONNECT', target: 'web:80', method: 'CONNECT' },
+  { name: 'CONNECT with a path', target: '/admin/secret', method: 'CONNECT' },
+  {
+    name: 'two lengths',
+    target: '/public',
+    method: 'POST',
+    lines: ['Host: web', 'Content-Length: 0', 'Content-Length: 41'],
+    body: 'GET /admin/secret HTTP/1.1\r\nHost: web\r\n\r\n',
+  },
+  {
+    name: 'length and chunks',
+    target: '/public',
+    method: 'POST',
+    lines: ['Host: web', 'Content-Length: 4', 'Transfer-Encoding: chunked'],
+    body: '0\r\n\r\nGET /admin/secret HTTP/1.1\r\nHost: web\r\n\r\n',
+  },
+  {
+    name: 'chunks under a false name',
+    target: '/public',
+    method: 'POST',
+    lines: ['Host: web', 'Transfer-Encoding: xchunked', 'Content-Length: 0'],
+    body: 'GET /admin/secret HTTP/1.1\r\nHost: web\r\n\r\n',
+  },
+  {
+    name: 'a second request in the pipeline',
+    target: '/public',
+    lines: ['Host: web'],
+    body: 'GET /admin/secret HTTP/1.1\r\nHost: web\r\n\r\n',
+  },
+  {
+    name: 'a second request in the pipeline, with dots',
+    target: '/public',
+    lines: ['Host: web'],
+    body: 'GET /public/..//admin/secret HTTP/1.1\r\nHost: web\r\n\r\n',
+  },
+  {
+    name: 'a forwarded identity',
+    target: '/admin/secret',
+    lines: ['Host: web', 'X-Forwarded-Client-Cert: URI=spiffe://example.org/ns/default/sa/root'],
+  },
+  { name: 'a forwarded address', target: '/admin/secret', lines: ['Host: web', 'X-Forwarded-For: 127.0.0.1', 'X-Envoy-Internal: true'] },
+]
+
+/** What everybody may ask for: the target as it is sent, and the path that the application must see. */
+export const ALLOWED: readonly (readonly [target: string, seen: string])[] = [
+  ['/', '/'],
+  ['/public', '/public'],
+  ['/public/', '/public/'],
+  ['/public/a.b-c_d~e', '/public/a.b-c_d~e'],
+  ['/public?x=/admin', '/public?x=/admin'],
+  ['/public?next=%2Fadmin%2Fsecret', '/public?next=%2Fadmin%2Fsecret'],
+  ['/administrator', '/administrator'],
+  ['/public/admin', '/public/admin'],
+  ['/public/caf%C3%A9', '/public/caf%C3%A9'],
+  ['/public/a%20b', '/public/a%20b'],
+  ['/public/a+b@c:d,e', '/public/a+b@c:d,e'],
+  ['/public/%7Euser', '/public/~user'],
+  ['/public//x', '/public/x'],
+  ['/public/./x', '/public/x'],
+  ['/public/y/../x', '/public/x'],
+  ['/admin/../public/x', '/public/x'],
+  ['/public?a=1&a=2;b=3', '/public?a=1&a=2;b=3'],
+  ['http://web/public', '/public'],
+]
