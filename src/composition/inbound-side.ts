@@ -26,6 +26,7 @@ export class InboundSide {
   readonly guard: Guard
   /** Where requests come in. */
   readonly entrance: Entrance
+  private readonly authorizer: Authorizer
   private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
@@ -33,6 +34,7 @@ export class InboundSide {
   constructor(parsed: ParsedOptions, ground: Ground, shared: SharedParts, { passage, servers }: Life) {
     const { clock, random, emit, report } = ground
     const { rateLimits, rateLimitHeaders, shedding, gates, authentication } = parsed.inbound
+    this.authorizer = shared.authorizer
     this.shedder = shedding === false ? undefined : new Shedder(shedding, clock, random)
     this.authenticator =
       authentication &&
@@ -88,6 +90,7 @@ export class InboundSide {
   stats(): InboundStats {
     return {
       ...this.guard.stats(),
+      authorization: this.authorizer.stats,
       ...(this.authenticator === undefined ? {} : { authentication: this.authenticator.stats() }),
       ...(this.rateLimits === undefined ? {} : { rateLimits: this.rateLimits.stats() }),
       ...(this.shedder === undefined ? {} : { shedding: this.shedder.stats() }),

@@ -277,7 +277,6 @@ export class OutboundSide {
       passedThrough: this.outbound.passedThrough,
       services,
       routes: routeStats(this.plan.routes.all(), this.options.namespace),
-      authorization: this.authorizer.stats,
       executions: this.executor.stats(),
       sources: this.sources.states,
     }

@@ -6,7 +6,6 @@ import type { MeshEvents } from '../model/events.ts'
 import type { InboundSettings } from '../model/inbound.ts'
 import type { InboundGate } from '../model/inbound-call.ts'
 import type { Principal } from '../model/principal.ts'
-import type { InboundStats } from '../model/stats.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
 import { InboundCounters } from './inbound-counters.ts'
 import type { InboundRequest, Judge } from './inbound-request.ts'
@@ -113,7 +112,7 @@ export class Guard implements Judge {
     this.parts.serves?.(server)
   }
 
-  stats(): InboundStats {
+  stats(): ReturnType<InboundCounters['stats']> {
     return this.counters.stats()
   }
 

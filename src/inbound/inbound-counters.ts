@@ -26,7 +26,7 @@ export class InboundCounters {
     codes.set(code, (codes.get(code) ?? 0) + 1)
   }
 
-  stats(): InboundStats {
+  stats(): Pick<InboundStats, 'requests' | 'inflight' | 'refused'> {
     const refused = [...this.refusals].map(([gate, codes]) => [gate, Object.fromEntries(codes)] as const)
     return { requests: this.requests, inflight: this.inflight, refused: Object.fromEntries(refused) }
   }

@@ -87,6 +87,7 @@ export interface InboundStats {
   inflight: number
   /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
   refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+  authorization: AuthorizationStats
   /** Absent without authentication. */
   authentication?: AuthenticationStats
   /** Absent without rate limits. */
@@ -105,7 +106,6 @@ export interface MeshStats {
   services: Record<string, ServiceStats>
   /** By name; `name.namespace` for those of another namespace. */
   routes: Record<string, RouteStats>
-  authorization: AuthorizationStats
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   inbound: InboundStats

@@ -4,16 +4,14 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { LaneSettings } from '../model/route-settings.ts'
-import type { ServiceBalancing } from './service-balancing.ts'
+import { isUnprepared, type ServiceBalancing } from './service-balancing.ts'
 import type { WatchedSet } from './watched-set.ts'
 
 /** The endpoints of one colour, with a balancer of their own, since balancers remember what they built from whom they choose among. */
 interface Lane {
   readonly endpoints: readonly Endpoint[]
   readonly set: EndpointSet
-  balancer: Balancer
-  /** The balancer of all endpoints that `balancer` is like. */
-  like: Balancer
+  readonly balancer: Balancer
   /** The change of all endpoints that `set` knows of. */
   known: number
 }
@@ -38,6 +36,10 @@ export class Lanes {
   /** Where calls of a colour go that nobody has, when lanes are strict. */
   private readonly nobody: Lane
   private memberships = -1
+  /** The balancer of all endpoints, which those of the lanes are like. */
+  private like: Balancer | undefined = undefined
+  /** Some lane may have a balancer that has built nothing yet. */
+  private unready = true
 
   constructor(settings: LaneSettings, ground: LaneGround) {
     this.settings = settings
@@ -49,6 +51,20 @@ export class Lanes {
   /** Request header that holds a call's colour. */
   get header(): string {
     return this.settings.header
+  }
+
+  /** No call can be sent as it will be: the first table of some lane is being built. */
+  get pending(): boolean {
+    this.refresh()
+    if (this.unready) this.unready = this.unprepared() !== undefined
+    return this.unready
+  }
+
+  /** Calls back once every lane has its table. */
+  whenSettled(then: () => void): void {
+    const lane = this.pending ? this.unprepared() : undefined
+    if (lane === undefined) then()
+    else lane.balancer.prepare?.(lane.set.members, () => this.whenSettled(then))
   }
 
   /** The endpoint for the next try of `call`; undefined when there is none for its colour. */
@@ -119,9 +135,12 @@ export class Lanes {
 
   /** Divides the endpoints anew when some came or went. */
   private refresh(): void {
-    const { set } = this.ground
-    if (set.memberships === this.memberships) return
+    const { set, balancing } = this.ground
+    const renewed = balancing.balancer !== this.like
+    if (set.memberships === this.memberships && !renewed) return
     this.memberships = set.memberships
+    this.like = balancing.balancer
+    this.unready = true
     const { label, baseline } = this.settings
     const plain: Endpoint[] = []
     const coloured = new Map<string, Endpoint[]>()
@@ -132,28 +151,24 @@ export class Lanes {
       else coloured.set(colour, [endpoint])
     }
     for (const colour of this.lanes.keys()) if (!coloured.has(colour)) this.lanes.delete(colour)
-    for (const [colour, endpoints] of coloured) this.lanes.set(colour, this.laneOf(endpoints, this.lanes.get(colour)))
-    this.baseline = this.laneOf(plain.length === 0 ? set.all : plain, this.baseline)
+    for (const [colour, endpoints] of coloured) this.lanes.set(colour, this.laneOf(endpoints, this.lanes.get(colour), renewed))
+    this.baseline = this.laneOf(plain.length === 0 ? set.all : plain, this.baseline, renewed)
   }
 
-  private laneOf(endpoints: readonly Endpoint[], former?: Lane): Lane {
+  private laneOf(endpoints: readonly Endpoint[], former?: Lane, renewed = false): Lane {
     const { random, panicPercent, balancing } = this.ground
-    const { set, balancer, like } = former ?? {
-      set: new EndpointSet(panicPercent, random),
-      balancer: balancing.another(),
-      like: balancing.balancer,
-    }
-    return { endpoints: Object.freeze(endpoints), set, balancer, like, known: -1 }
+    const set = former?.set ?? new EndpointSet(panicPercent, random)
+    const balancer = former === undefined || renewed ? balancing.another() : former.balancer
+    return { endpoints: Object.freeze(endpoints), set, balancer, known: -1 }
+  }
+
+  private unprepared(): Lane | undefined {
+    return [this.baseline, ...this.lanes.values()].find((lane) => isUnprepared(lane.balancer, this.current(lane).set))
   }
 
   /** `lane`, as its endpoints are now. */
   private current(lane: Lane): Lane {
-    const { balancing, set } = this.ground
-    const { changes } = set
-    if (lane.like !== balancing.balancer) {
-      lane.like = balancing.balancer
-      lane.balancer = balancing.another()
-    }
+    const { changes } = this.ground.set
     if (lane.known !== changes) {
       lane.known = changes
       lane.set.replace(lane.endpoints)

@@ -174,6 +174,7 @@ export interface Part {
   readonly balancer: Balancer
 }
 
-function isUnprepared({ unprepared }: Balancer, set: EndpointSet): boolean {
+/** Picks of `balancer` are not yet as they will be, and it matters. */
+export function isUnprepared({ unprepared }: Balancer, set: EndpointSet): boolean {
   return unprepared === true && set.usable.length > 1
 }

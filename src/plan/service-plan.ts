@@ -151,12 +151,13 @@ export class ServicePlan {
 
   /** No call can be sent yet, because names are being resolved for the first time, or what calls are hashed with is being loaded. */
   get resolving(): boolean {
-    return this.named.pending || this.balancing.pending
+    return this.named.pending || this.balancing.pending || this.lanes?.pending === true
   }
 
   /** Calls back once names were resolved, or could not be. */
   whenResolved(then: () => void): void {
-    this.named.whenSettled(() => this.balancing.whenSettled(then))
+    const balanced = (): void => (this.lanes === undefined ? then() : this.lanes.whenSettled(then))
+    this.named.whenSettled(() => this.balancing.whenSettled(balanced))
   }
 
   get balancer(): Balancer {

@@ -23,8 +23,13 @@ export class LimitMatch {
     if (this.hosts !== undefined && !someHost(this.hosts, call.hostname)) return undefined
     if (this.principals !== undefined && !somePrincipal(this.principals, call.principal?.id)) return undefined
     if (this.paths === undefined) return ''
-    for (const path of this.paths) if (isBelow(call.pathname, path)) return path
+    for (const path of this.paths) if (this.isAt(call, path)) return path
     return undefined
+  }
+
+  /** Where the application routes without case, `/LOGIN` is `/login`. */
+  private isAt({ pathname, loosePathname }: InboundCall, path: string): boolean {
+    return isBelow(pathname, path) || (loosePathname !== undefined && isBelow(loosePathname, path.toLowerCase()))
   }
 }
 

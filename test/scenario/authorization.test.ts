@@ -59,7 +59,7 @@ describe('inbound policy from a file', () => {
     await until(() => mesh.authorize(WEB).rule === 'web')
     writeFileSync(path, 'services: {}\n')
     await until(() => mesh.authorize().action === 'allow')
-    expect(mesh.stats().authorization).toMatchObject({ policies: 0, missing: [] })
+    expect(mesh.stats().inbound.authorization).toMatchObject({ policies: 0, missing: [] })
   })
 
   it.each([
@@ -72,10 +72,10 @@ describe('inbound policy from a file', () => {
     const { mesh, path, until } = watched(text)
     await mesh.ready({ timeout: 300 }).catch(() => {})
     expect(mesh.authorize(WEB)).toMatchObject({ action: 'deny', rule: '', from: 'file' })
-    expect(mesh.stats().authorization.missing).toHaveLength(1)
+    expect(mesh.stats().inbound.authorization.missing).toHaveLength(1)
     writeFileSync(path, POLICIES)
     await until(() => mesh.authorize(WEB).action === 'allow')
-    expect(mesh.stats().authorization.missing).toEqual([])
+    expect(mesh.stats().inbound.authorization.missing).toEqual([])
     // What it had stays when it goes away.
     rmSync(path)
     await until(() => mesh.stats().sources['file']?.state === 'failed')

@@ -1,10 +1,14 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { LaneOptions, ServiceOptions } from '../../src/index.ts'
 import { DOORS, doors } from '../support/doors.ts'
 import type { FaultServer } from '../support/fault-server.ts'
+import { lifetimes } from '../support/lifetimes.ts'
 import { failure, testMeshes } from '../support/mesh-with.ts'
 
 const { server, mesh: meshOf } = testMeshes()
+const { keep } = lifetimes()
 
 const colour = (lane: string) => ({ headers: { 'x-lane': lane } })
 
@@ -133,6 +137,68 @@ describe('lanes', () => {
     })
     for (let turn = 0; turn < 4; turn++) await mesh.fetch('http://orders/', { headers: { 'x-user': turn === 0 ? 'ann' : 'bob' } })
     expect([blue.requests.map(({ headers }) => headers['x-lane']), base.requests.length]).toEqual([['blue'], 3])
+  })
+
+  it('a call beneath a request is of its lane, where the context hands the header on', async () => {
+    const { base, blue } = await fleet(false)
+    const mesh = meshOf({
+      services: { orders: { endpoints: [{ address: base.address }, { address: blue.address, metadata: { lane: 'blue' } }], lanes: {} } },
+      routes: [
+        {
+          hosts: ['shop'],
+          rules: [
+            { match: [{ headers: [{ name: 'x-lane', exact: 'red' }] }], respond: { body: 'a rule saw it' } },
+            { backends: [{ service: 'orders' }] },
+          ],
+        },
+      ],
+      context: { forward: ['x-lane'] },
+      inbound: { trustedProxies: ['127.0.0.1'] },
+    })
+    const front = createServer(
+      mesh.handler(async (request: IncomingMessage, response: ServerResponse) => {
+        response.end(await (await mesh.fetch(`http://${request.url?.slice(1)}/`)).text())
+      }),
+    )
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
+    keep(() => front.close())
+    const ask = async (host: string, lane: string): Promise<string> => {
+      const { port } = front.address() as AddressInfo
+      return (await fetch(`http://127.0.0.1:${port}/${host}`, { headers: { 'x-lane': lane } })).text()
+    }
+    await ask('orders', 'blue')
+    await ask('shop', 'blue')
+    await ask('orders', 'grey')
+    expect([base, blue].map(({ requests }) => requests.map(({ headers }) => headers['x-lane']))).toEqual([['grey'], ['blue', 'blue']])
+    expect(await ask('shop', 'red')).toBe('a rule saw it')
+  })
+
+  it.each(['ring-hash', 'maglev'] as const)('with %s a key keeps its endpoint within the lane', async (policy) => {
+    const servers = await Promise.all(Array.from({ length: 6 }, () => server(200)))
+    const endpoints = servers.map(({ address }, index) => ({ address, metadata: index < 3 ? { lane: 'blue' } : {} }))
+    const mesh = meshOf({ services: { orders: { endpoints, lanes: {}, balancing: { policy } } } })
+    const call = (hashKey: string, lane: string) => mesh.fetch('http://orders/', { ...colour(lane), mesh: { hashKey } })
+    for (let turn = 0; turn < 5; turn++) for (const lane of ['blue', '']) await call('ann', lane)
+    const counts = servers.map(({ requests }) => requests.length)
+    expect([counts.slice(0, 3).sort(), counts.slice(3).sort()]).toEqual([
+      [0, 0, 5],
+      [0, 0, 5],
+    ])
+    for (let user = 0; user < 30; user++) await call(`user ${user}`, 'blue')
+    expect(servers.slice(0, 3).every(({ requests }) => requests.length > 0)).toBe(true)
+  })
+
+  it.each([
+    [false, [[0, 1], 4]],
+    [true, [[0, 5], 0]],
+  ])('a session that is strict (%s) goes before the lane', async (strict, expected) => {
+    const { mesh, base, blue, green } = await fleet({}, { balancing: { session: { header: 'x-session', strict } } })
+    const first = await mesh.fetch('http://orders/', colour('blue'))
+    const session = first.headers.get('x-session') as string
+    for (let turn = 0; turn < 4; turn++) {
+      await mesh.fetch('http://orders/', { headers: { 'x-lane': 'green', 'x-session': session } })
+    }
+    expect([[base.requests.length, blue.requests.length], green.requests.length]).toEqual(expected)
   })
 
   it('explain says which endpoints are of the lane', async () => {

@@ -53,26 +53,8 @@ export const BACK_ENDS: Readonly<Record<string, Start>> = {
     }
     return { server: createHttp2Server((mesh === undefined ? listener : mesh.handler(listener as never)) as never) }
   },
-  'Express 4': async (mesh, hit) => {
-    const app = express4() as unknown as ReturnType<typeof express>
-    if (mesh !== undefined) app.use(mesh.express() as never)
-    app.use('/admin', (_, response) => {
-      hit()
-      response.end('canary')
-    })
-    app.use((_, response) => void response.end('ok'))
-    return { server: createServer(app) }
-  },
-  'Express 5': async (mesh, hit) => {
-    const app = express()
-    if (mesh !== undefined) app.use(mesh.express() as never)
-    app.use('/admin', (_, response) => {
-      hit()
-      response.end('canary')
-    })
-    app.use((_, response) => void response.end('ok'))
-    return { server: createServer(app) }
-  },
+  'Express 4': (mesh, hit) => expressServer(express4() as unknown as ReturnType<typeof express>, mesh, hit),
+  'Express 5': (mesh, hit) => expressServer(express(), mesh, hit),
   Fastify: (mesh, hit) => fastifyServer(mesh, hit, {}),
   'Fastify, lax': (mesh, hit) =>
     fastifyServer(mesh, hit, {
@@ -100,6 +82,16 @@ export const BACK_ENDS: Readonly<Record<string, Start>> = {
     app.all('*', (context) => context.text('ok'))
     return { server: createServer(guarded(mesh, getRequestListener(app.fetch) as unknown as RequestListener)) }
   },
+}
+
+async function expressServer(app: ReturnType<typeof express>, mesh: Mesh | undefined, hit: () => void): ReturnType<Start> {
+  if (mesh !== undefined) app.use(mesh.express() as never)
+  app.use('/admin', (_, response) => {
+    hit()
+    response.end('canary')
+  })
+  app.use((_, response) => void response.end('ok'))
+  return { server: createServer(app) }
 }
 
 async function fastifyServer(mesh: Mesh | undefined, hit: () => void, options: object): ReturnType<Start> {

@@ -137,7 +137,7 @@ describe.each([false, true])('a protected server, whose gate answers later: %s',
     await sendRaw(port, 'GET /yes HTTP/1.1\r\nHost: web\r\n\r\n').catch(() => {})
     await gone
     expect(gate.outcomes).toMatchObject([{ verdict: 'ignored' }])
-    expect(mesh.stats().inbound).toEqual({ requests: 1, inflight: 0, refused: {} })
+    expect(mesh.stats().inbound).toMatchObject({ requests: 1, inflight: 0, refused: {} })
   })
 })
 

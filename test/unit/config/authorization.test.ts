@@ -184,7 +184,7 @@ describe('authorization in a mesh', () => {
     source.update({ authorization: [deny('b')] })
     expect([ask('/b').rule, mesh.snapshot().authorization.map(({ name }) => name), changes]).toEqual(['b', ['b'], [[]]])
     source.update({})
-    expect([ask('/a').action, mesh.stats().authorization.policies]).toEqual(['allow', 0])
+    expect([ask('/a').action, mesh.stats().inbound.authorization.policies]).toEqual(['allow', 0])
     await mesh.close()
   })
 

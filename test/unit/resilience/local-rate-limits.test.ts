@@ -119,6 +119,8 @@ describe('which requests a limit is for', () => {
     [{}, {}, true],
     [{ paths: ['/admin'] }, { path: '/admin/x' }, true],
     [{ paths: ['/admin'] }, { path: '/administrator' }, false],
+    [{ paths: ['/Login'] }, { path: '/LOGIN', loosePathname: '/login' }, true],
+    [{ paths: ['/login'] }, { path: '/LOGIN' }, false],
     [{ methods: ['post'] }, { method: 'POST' }, true],
     [{ methods: ['POST'] }, { method: 'GET' }, false],
     [{ hosts: ['shop', '*.example.com'] }, { hostname: 'a.example.com' }, true],

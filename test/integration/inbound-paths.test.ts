@@ -1,0 +1,3 @@
+import { canaries } from '../conformance/inbound/suite.ts'
+
+canaries(2_000)
