@@ -2,14 +2,15 @@
 import { createServer, IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { createMesh } from '../dist/index.js'
+import { inbound } from './inbound-options.mjs'
 import { median } from './statistics.mjs'
 
 const CALLS = 20_000
 const ROUNDS = 15
 
-/** @param headers names and values in turn @param gates what stands behind the guard */
-export async function price(target, headers, gates) {
-  const mesh = createMesh({ service: 'bench', inbound: { gates } })
+/** @param headers names and values in turn */
+export async function price(target, headers) {
+  const mesh = createMesh({ service: 'orders', inbound, context: false })
   let answered = 0
   const listener = (_, response) => {
     answered++

@@ -1,12 +1,31 @@
-// The servers whose requests `inbound.mjs` counts: each framework bare, behind the guard, and bare once more; and what the process cost.
+// The servers whose requests `inbound.mjs` counts: each bare, behind the guard, and bare once more; and what the process cost.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import express from 'express'
 import { createMesh } from '../dist/index.js'
-import { gates } from './inbound-gates.mjs'
+import { Issuer } from '../test/soak/issuer.mjs'
+import { inbound } from './inbound-options.mjs'
 
 const BODY = JSON.stringify({ ok: true, pad: 'x'.repeat(108) })
 
-const mesh = createMesh({ service: 'bench', inbound: { gates } })
+/** Certificate, key and root of an identity, PEM. */
+async function svid(issuer, id) {
+  const directory = mkdtempSync(join(tmpdir(), 'inmesh-bench-'))
+  await issuer.issue(directory, id)
+  const [cert, key, ca] = ['cert', 'key', 'ca'].map((name) => readFileSync(join(directory, `${name}.pem`), 'utf8'))
+  rmSync(directory, { recursive: true })
+  return { cert, key, ca }
+}
+
+const issuer = await Issuer.create()
+const own = await svid(issuer, 'spiffe://example.org/ns/shop/sa/orders')
+const client = await svid(issuer, 'spiffe://example.org/ns/shop/sa/web')
+const options = { service: 'orders', identity: { cert: own.cert, key: own.key }, trust: { 'example.org': { ca: own.ca } }, inbound }
+/** Without context: that stands on AsyncLocalStorage, whose price is the platform's, and is told by `context.mjs`. */
+const mesh = createMesh({ ...options, context: false })
 const answer = (_request, response) => {
   response.setHeader('content-type', 'application/json')
   response.end(BODY)
@@ -19,17 +38,20 @@ function withExpress(...middleware) {
   return app
 }
 
-const LISTENERS = {
-  'node:http bare': answer,
-  'node:http guarded': mesh.handler(answer),
-  'node:http bare again': (request, response) => answer(request, response),
-  'Express bare': withExpress(),
-  'Express guarded': withExpress(mesh.express()),
+const bareTls = { cert: own.cert, key: own.key, ca: own.ca, requestCert: true, rejectUnauthorized: true }
+const SERVERS = {
+  'node:http bare': () => createServer(answer),
+  'node:http guarded': () => createServer(mesh.handler(answer)),
+  'node:http bare again': () => createServer((request, response) => answer(request, response)),
+  'mutual TLS bare': () => createSecureServer(bareTls, answer),
+  'mutual TLS guarded': () => createSecureServer(mesh.tls(), mesh.handler(answer)),
+  'Express bare': () => createServer(withExpress()),
+  'Express guarded': () => createServer(withExpress(mesh.express())),
 }
 
 const ports = {}
-for (const [name, listener] of Object.entries(LISTENERS)) {
-  const server = createServer(listener)
+for (const [name, create] of Object.entries(SERVERS)) {
+  const server = create()
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   ports[name] = server.address().port
 }
@@ -39,4 +61,4 @@ process.on('message', () => {
   const { user, system } = process.cpuUsage()
   process.send({ cpuMicros: user + system })
 })
-process.send({ ports })
+process.send({ ports, client })

@@ -5,8 +5,8 @@
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { connect as connectSecure } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { gates } from './inbound-gates.mjs'
 import { price } from './inbound-price.mjs'
 import { interval, median, shuffled } from './statistics.mjs'
 
@@ -32,12 +32,17 @@ const REQUEST = [
   '',
 ].join('\r\n')
 
-/** Sends `count` requests to `port`, one after the other on each of the connections. */
-async function load(port, count) {
+/** Sends `count` requests to server `name`, one after the other on each of the connections. */
+async function load(name, count) {
+  const secure = name.startsWith('mutual TLS')
+  const open = () =>
+    secure
+      ? connectSecure({ ...client, port: ports[name], host: '127.0.0.1', checkServerIdentity: () => {} })
+      : connect(ports[name], '127.0.0.1')
   let left = count
   const worker = () =>
     new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1')
+      const socket = open()
       let read = ''
       const next = () => {
         if (left-- > 0) socket.write(REQUEST)
@@ -55,13 +60,13 @@ async function load(port, count) {
         next()
       })
       socket.on('error', reject)
-      socket.on('connect', next)
+      socket.on(secure ? 'secureConnect' : 'connect', next)
     })
   await Promise.all(Array.from({ length: connections }, worker))
 }
 
 const server = fork(fileURLToPath(new URL('./inbound-server.mjs', import.meta.url)))
-const [{ ports }] = await once(server, 'message')
+const [{ ports, client }] = await once(server, 'message')
 if (spawnSync('taskset', ['-cp', '1', String(server.pid)]).status === 0) spawnSync('taskset', ['-cp', '0', String(process.pid)])
 
 async function cpu() {
@@ -72,22 +77,25 @@ async function cpu() {
 
 async function measure(name) {
   const before = await cpu()
-  await load(ports[name], requests)
+  await load(name, requests)
   return ((await cpu()) - before) / requests
 }
 
 const names = Object.keys(ports)
 const samples = Object.fromEntries(names.map((name) => [name, []]))
-for (const name of names) await load(ports[name], 2 * requests)
+for (const name of names) await load(name, 2 * requests)
 for (let round = 0; round < rounds; round++) for (const name of shuffled(names)) samples[name].push(await measure(name))
 server.disconnect()
 
 const fixed = (number) => number.toFixed(2)
-console.log(`${process.version}, ${rounds} rounds of ${requests} requests over ${connections} connections, 12 headers, four gates`)
-for (const name of names) console.log(`  ${name.padEnd(22)} ${fixed(median(samples[name])).padStart(7)} µs CPU per request`)
+console.log(
+  `${process.version}, ${rounds} rounds of ${requests} requests over ${connections} connections, 12 headers; ten policies, a rate limit, shedding`,
+)
+for (const name of names) console.log(`  ${name.padEnd(28)} ${fixed(median(samples[name])).padStart(7)} µs CPU per request`)
 for (const [name, base] of [
   ['node:http bare again', 'node:http bare'],
   ['node:http guarded', 'node:http bare'],
+  ['mutual TLS guarded', 'mutual TLS bare'],
   ['Express guarded', 'Express bare'],
 ]) {
   const added = samples[name].map((value, round) => value - samples[base][round])
@@ -96,4 +104,4 @@ for (const [name, base] of [
 }
 const lines = REQUEST.split('\r\n').slice(1, -2)
 const headers = lines.flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])
-console.log(`  the guard alone, in process: ${fixed(await price('/orders/42?expand=lines', headers, gates))} µs`)
+console.log(`  the guard alone, in process: ${fixed(await price('/orders/42?expand=lines', headers))} µs`)
