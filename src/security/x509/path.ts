@@ -11,6 +11,8 @@ export interface Anchors {
 /** A path from a leaf to an authority, both included; or why there is none. */
 export type Path = { readonly path: readonly Certificate[] } | { readonly problem: string }
 
+/** The problem of a certificate that nothing leads away from. */
+export const UNKNOWN_ISSUER = 'its issuer is unknown'
 /** Certificates between a leaf and an authority. */
 const MAX_BETWEEN = 8
 /** A peer that sends hundreds of look-alikes must not have us verify them all. */
@@ -43,7 +45,7 @@ class Search {
   from(leaf: Certificate): Path {
     if (leaf.unknownCritical !== undefined) return { problem: `the certificate has an extension nobody knows (${leaf.unknownCritical})` }
     const path = this.extend([leaf], 0)
-    return path === undefined ? { problem: this.obstacle ?? 'its issuer is unknown' } : { path }
+    return path === undefined ? { problem: this.obstacle ?? UNKNOWN_ISSUER } : { path }
   }
 
   /** @param authorities how many of `path` count against a length limit above: those that did not issue themselves a new key */
