@@ -9,6 +9,7 @@ export default defineConfig(({ env }) => ({
     'src/balancing/index.ts',
     'src/discovery/index.ts',
     'src/security/index.ts',
+    'src/testing/index.ts',
     'src/cli/main.ts',
   ],
   format: ['esm', 'cjs'],

@@ -79,10 +79,13 @@ export class Mesh<Name extends string = string> {
       {
         http: this.out.http,
         authorizer: this.out.authorizer,
+        begin: () => this.ground.closed || this.out.startup.begin(),
         identify: (connection) => this.who.peers.principalOf(connection),
+        mustProve: (connection) => this.who.mustProve(connection),
       },
       this.life,
     )
+    this.out.onPolicies = () => this.inside.policyWait.check()
     this.dispatcher = this.out.dispatcher
   }
 

@@ -18,6 +18,8 @@ export class IdentitySide {
   readonly peers: ProvenPeers
   private readonly servers: TlsServers
   private readonly ground: Ground
+  /** Servers that somebody asked to have in clear text. */
+  private readonly clear = new WeakSet<object>()
   private readonly settings: ParsedOptions['inbound']['tls']
 
   constructor({ identity, trust, inbound }: ParsedOptions, ground: Ground) {
@@ -40,10 +42,23 @@ export class IdentitySide {
     const settings = parseInboundTls(options, this.settings)
     // Whoever says whom to believe does not mean clear text, even if he forgot to say who we are.
     const clear = settings.mode === 'off' || (settings.mode === undefined && !this.store.configured && !this.store.trusts)
-    if (clear) return builtinModule('node:http').createServer(listener)
+    if (clear) {
+      const plain = builtinModule('node:http').createServer(listener)
+      this.clear.add(plain)
+      return plain
+    }
     const server = builtinModule('node:https').createServer(this.servers.tls(settings), listener)
     const terms = this.servers.adopt(server)
     return terms?.mode === 'permissive' ? takeClearText(server, this.ground.clock) : server
+  }
+
+  /**
+   * Whether only those who proved who they are may be served over `connection`: in mode `strict`, also where a server is not made from our
+   * options, and were it one in clear text.
+   */
+  mustProve({ server }: { server?: object }): boolean {
+    const mode = server === undefined ? undefined : this.clear.has(server) ? 'off' : this.servers.modeOf(server)
+    return (mode ?? this.settings?.mode) === 'strict'
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import type { ParsedOptions } from '../config/mesh-options.ts'
 import { AuthenticationGate } from '../inbound/authentication-gate.ts'
 import { Entrance } from '../inbound/entrance.ts'
 import { Guard } from '../inbound/guard.ts'
+import { PolicyWait } from '../inbound/policy-wait.ts'
 import type { HttpClient } from '../model/http-client.ts'
 import type { Principal } from '../model/principal.ts'
 import type { InboundStats } from '../model/stats.ts'
@@ -17,8 +18,12 @@ import type { Life } from './life.ts'
 export interface SharedParts {
   readonly http: HttpClient
   readonly authorizer: Authorizer
+  /** Starts the sources. */
+  begin(): void
   /** Who the peer of a connection proved to be. */
   identify(connection: object): Principal | undefined
+  /** Whether requests over it are taken only of those who proved who they are. */
+  mustProve(connection: { server?: object }): boolean
 }
 
 /** Everything of a mesh that stands before the application, put together. */
@@ -27,6 +32,8 @@ export class InboundSide {
   /** Where requests come in. */
   readonly entrance: Entrance
   private readonly authorizer: Authorizer
+  /** Told when policies changed. */
+  readonly policyWait: PolicyWait
   private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
@@ -47,6 +54,13 @@ export class InboundSide {
         recovered: (provider) => emit('sourceRecovered', { source: `authentication:${provider}` }),
       })
     this.rateLimits = rateLimits.length === 0 ? undefined : new LocalRateLimits(rateLimits, clock, rateLimitHeaders)
+    this.policyWait = new PolicyWait({
+      clock,
+      begin: () => shared.begin(),
+      get pending() {
+        return shared.authorizer.pending
+      },
+    })
     this.guard = new Guard({
       service: parsed.service ?? 'inbound',
       clock,
@@ -54,13 +68,14 @@ export class InboundSide {
       gates: {
         shed: this.shedder,
         authenticate: this.authenticator === undefined ? [] : [new AuthenticationGate(this.authenticator)],
-        authorize: [shared.authorizer],
+        authorize: [this.policyWait, shared.authorizer],
         limit: this.rateLimits === undefined ? [] : [this.rateLimits],
         fault: [],
         own: gates,
       },
       strippedHeaders: this.authenticator?.strippedHeaders ?? [],
       identify: (connection) => shared.identify(connection),
+      mustProve: (connection) => shared.mustProve(connection),
       emit,
       report,
       began: (call) => passage.began(call),
@@ -83,6 +98,7 @@ export class InboundSide {
   /** Looks at no further connection; what is protected stays so, and lets nobody in. */
   close(): void {
     this.entrance.close()
+    this.policyWait.close()
     this.authenticator?.close()
   }
 

@@ -54,6 +54,8 @@ export class OutboundSide {
   readonly dispatcher: UniversalDispatcher
   /** Called when something that `missing` names may be there. */
   onProgress: () => void = () => {}
+  /** Called when the policies of the inbound side changed. */
+  onPolicies: () => void = () => {}
   private readonly options: ParsedOptions
   private readonly ground: Ground
   private readonly who: IdentitySide
@@ -133,7 +135,10 @@ export class OutboundSide {
         this.plan.apply(snapshot, changed)
         emit('configChanged', { version: snapshot.version, services: [...changed], source })
       },
-      onAuthorization: (state) => this.authorizer.reconfigure(state),
+      onAuthorization: (state) => {
+        this.authorizer.reconfigure(state)
+        this.onPolicies()
+      },
     })
     this.plan.apply(this.store.snapshot, this.store.snapshot.services.keys())
     const apply = new Map(

@@ -10,7 +10,7 @@ import { MALFORMED } from '../security/canonical/malformed.ts'
 import { InboundCounters } from './inbound-counters.ts'
 import type { InboundRequest, Judge } from './inbound-request.ts'
 import { type Connection, Peers } from './peer.ts'
-import { problemOf } from './problem.ts'
+import { type Problem, problemOf } from './problem.ts'
 
 /** Sheds load. It is asked before anything is made of a request, since under pressure already that is too dear. */
 export interface Shed {
@@ -38,8 +38,10 @@ export interface GuardParts {
   readonly gates: InboundGates
   /** What clients may not send, since authentication writes it; lower case. */
   readonly strippedHeaders?: readonly string[]
-  /** Who the peer of a connection proved to be; asked once per connection. */
+  /** Who the peer of a connection proves to be; asked for each request, since a proof ends. */
   identify(connection: Connection): Principal | undefined
+  /** Whether requests over a connection are taken only of those who proved who they are. */
+  mustProve?(connection: Connection): boolean
   emit<Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void
   /** What a gate or a permit threw. */
   report(what: string, error: unknown): void
@@ -60,6 +62,18 @@ export interface GuardParts {
 }
 
 const CLOSED: Refusal = Object.freeze({ refused: true, code: 'MESH_CLOSED', status: 503, reason: 'the mesh is closed' })
+const UNPROVEN: Refusal = Object.freeze({
+  refused: true,
+  code: 'MESH_FORBIDDEN',
+  status: 403,
+  reason: 'inbound.tls.mode is strict, and the peer of this connection did not prove who it is',
+})
+const UNANSWERED: Refusal = Object.freeze({
+  refused: true,
+  code: 'MESH_DEADLINE',
+  status: 504,
+  reason: 'a gate did not answer in time',
+})
 const UNDECIDED: Refusal = Object.freeze({ refused: true, code: 'MESH_FORBIDDEN', status: 403, reason: 'the decision failed' })
 const DEFECT: Refusal = Object.freeze({ refused: true, code: 'MESH_CONFIG', status: 500, reason: 'a gate failed' })
 
@@ -87,7 +101,11 @@ export class Guard implements Judge {
     this.clock = parts.clock
     const { strippedHeaders = [] } = parts
     this.strippedHeaders = strippedHeaders.length === 0 ? undefined : new Set(strippedHeaders)
-    this.peers = new Peers(parts.settings.trustedProxies, (connection) => this.identify(connection))
+    this.peers = new Peers(
+      parts.settings.trustedProxies,
+      (connection) => this.identify(connection),
+      (connection) => parts.mustProve?.(connection) === true,
+    )
     this.gates = [...authenticate, ...authorize, ...limit, ...fault, ...own]
     this.decided = authenticate.length + authorize.length
   }
@@ -95,9 +113,10 @@ export class Guard implements Judge {
   /** Decides about `call`, which then passes or answers; now, or when its gates have made up their minds. */
   take(call: InboundRequest): void {
     const { parts } = this
-    if (parts.began?.(call) === true) return
+    if (this.begins(call)) return
     this.counters.began()
     if (parts.closed) this.refuse(call, 'mesh', CLOSED)
+    else if (call.peer.unproven) this.refuse(call, 'tls', UNPROVEN)
     else if (this.sheds(call) && this.read(call)) this.ask(call, 0)
   }
 
@@ -105,6 +124,10 @@ export class Guard implements Judge {
     if (call.state !== 'passed') return
     call.state = 'settled'
     this.end(call, status === 0 ? IGNORED : this.outcomeOf(call, status), status !== 0)
+  }
+
+  failed(what: string, error: unknown): void {
+    this.parts.report(what, error)
   }
 
   /** A server is behind this guard from now on. */
@@ -127,6 +150,16 @@ export class Guard implements Judge {
     call.state = 'passed'
     if (parts.enter === undefined) call.pass()
     else parts.enter(call)
+  }
+
+  /** Whether the call was answered by what stands before the gates. */
+  private begins(call: InboundRequest): boolean {
+    try {
+      return this.parts.began?.(call) === true
+    } catch (error) {
+      this.parts.report('the beginning of a request', error)
+      return false
+    }
   }
 
   /** Whether there is room for the call at all. */
@@ -186,19 +219,35 @@ export class Guard implements Judge {
 
   private wait(call: InboundRequest, at: number, answer: PromiseLike<Permit | Refusal>): void {
     const { name } = this.gates[at] as InboundGate
+    const patienceMs = Math.min(call.deadline - this.clock.now(), PATIENCE_MS)
+    if (call.patience === undefined) call.whenGone(() => this.left(call))
+    call.patience = this.clock.setTimer(() => this.refuse(call, name, UNANSWERED), patienceMs)
     // A thenable of somebody else may call back twice, or at once; a promise does neither.
     Promise.resolve(answer)
-      .then((verdict) => this.heard(call, name, verdict))
+      .then((verdict) => {
+        if (call.state === 'asking') return this.heard(call, name, verdict)
+        // Whoever it was for has left, or was told that it takes too long.
+        if (verdict.refused !== true) this.settle([verdict], IGNORED)
+        return false
+      })
       .catch((error: unknown) => {
-        this.fail(call, name, error, this.defectOf(at))
+        if (call.state === 'asking') this.fail(call, name, error, this.defectOf(at))
+        else this.parts.report(`inbound gate ${name}`, error)
         return false
       })
       .then((goesOn) => {
         if (!goesOn) return
+        call.patience?.cancel()
         // Nobody is there to be answered, and the application hears nothing of it.
         if (call.gone) this.finish(call)
+        else if (this.parts.closed) this.refuse(call, 'mesh', CLOSED)
         else this.ask(call, at + 1)
       })
+  }
+
+  /** The client did not wait for the gates. */
+  private left(call: InboundRequest): void {
+    if (call.state === 'asking') this.finish(call)
   }
 
   /** What a gate's failure means: who decides about identity, and cannot, has not allowed anything. */
@@ -218,14 +267,25 @@ export class Guard implements Judge {
     this.parts.emit('refused', { service, gate, code: refusal.code, reason: refusal.reason })
     if (call.gone) return
     try {
-      call.answer(problemOf(refusal, call))
+      call.answer(this.problemOf(refusal, call))
     } catch (error) {
       this.parts.report('the answer to a refused request', error)
     }
   }
 
+  /** Who refuses something that no answer can say has refused all the same. */
+  private problemOf(refusal: Refusal, call: InboundRequest): Problem {
+    try {
+      return problemOf(refusal, call)
+    } catch (error) {
+      this.parts.report('a refusal', error)
+      return problemOf(DEFECT, call)
+    }
+  }
+
   private finish(call: InboundRequest): void {
     call.state = 'refused'
+    call.patience?.cancel()
     this.end(call, IGNORED, true)
   }
 
@@ -269,3 +329,6 @@ export class Guard implements Judge {
     }
   }
 }
+
+/** For how long a gate may keep a request waiting whose client did not say how long it waits. */
+const PATIENCE_MS = 15_000

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
-import type { AnswerHeaders, Refusal } from '../core/gate.ts'
+import type { Refusal } from '../core/gate.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
-import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
+import { endAll, InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
+import { distinctHeaders } from './request-edits.ts'
 
 /** A request of `node:http` or of `node:http2`'s compatible interface, as frameworks carry it on. */
 export type AnyRequest = (IncomingMessage | Http2ServerRequest) & Marked & { originalUrl?: string; baseUrl?: string }
@@ -55,10 +56,9 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
 
   pass(): void {
     const { request, response } = this
-    request[CALL] = this
-    request.mesh = this
+    mark(request, this)
     response.on('close', closed)
-    if (this.answerHeaders !== undefined) addHeaders(response, this.answerHeaders)
+    addHeaders(response, this)
     this.adapter.goOn(this)
   }
 
@@ -88,24 +88,37 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     return this.response.destroyed || this.request.socket.destroyed
   }
 
+  whenGone(then: () => void): void {
+    this.response.once('close', then)
+  }
+
+  protected override recount(): void {
+    const { request } = this
+    if (!isHttp2(request)) request.headersDistinct = distinctHeaders(this.raw)
+  }
+
   protected get headers(): Record<string, unknown> {
     return this.request.headers
   }
 }
 
-/** Adds what gates want said; a name that is there several times keeps its values. */
-export function addHeaders(response: AnyResponse, headers: AnswerHeaders): void {
-  for (const [name, value] of headers) {
-    const before = response.getHeader(name)
-    response.setHeader(name, before === undefined ? value : [before, value].flat().map(String))
+/** Adds what gates want said; a name that is there several times keeps its values, and what cannot be said is left out. */
+export function addHeaders(response: AnyResponse, { answerHeaders, judge }: InboundRequest): void {
+  if (answerHeaders === undefined) return
+  try {
+    for (const [name, value] of answerHeaders) {
+      const before = response.getHeader(name)
+      response.setHeader(name, before === undefined ? value : [before, value].flat().map(String))
+    }
+  } catch (error) {
+    judge.failed('a header that a gate wants said', error)
   }
 }
 
 /** Heard at the end of every response; shared by all, and called on the response. */
 function closed(this: AnyResponse): void {
-  const call = (this.req as Marked)[CALL] as InboundRequest
   const finished = 'stream' in this ? this.writableEnded && !(this.stream?.rstCode ?? 0) : this.writableFinished
-  call.judge.ended(call, finished ? this.statusCode : 0)
+  endAll(this.req as Marked, finished ? this.statusCode : 0)
 }
 
 /** Whether it came over HTTP/2. What the request line of HTTP/1 says of its version is a stranger's word: `HTTP/2.0` may stand there. */

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Priority } from '../core/call.ts'
+import type { Timer } from '../core/clock.ts'
 import type { AnswerHeaders, Permit, Refusal } from '../core/gate.ts'
 import type { RequestEdits } from '../model/authentication.ts'
 import type { InboundSettings } from '../model/inbound.ts'
@@ -34,6 +35,8 @@ export interface Judge {
   readonly strippedHeaders: ReadonlySet<string> | undefined
   /** The application is done with `call`, or the client left. @param status what was answered; 0: the client left before that */
   ended(call: InboundRequest, status: number): void
+  /** Something of the application's failed that the request survives. */
+  failed(what: string, error: unknown): void
 }
 
 /** How the application behind a way in matches paths, as far as its adapter knows. */
@@ -41,12 +44,43 @@ export type Routing = 'exact' | 'loose'
 
 /** The request as the framework hands it around, on which the guard leaves its mark. */
 export interface Marked {
-  [CALL]?: InboundRequest
+  [CALL]?: InboundRequest | undefined
   mesh?: unknown
 }
 
 /** Under this key a request that was judged carries its call, so that no second door judges it again. */
-export const CALL = Symbol('inmesh.inbound')
+const CALL = Symbol('inmesh.inbound')
+
+/** Leaves the mark of `call` on a request that it lets pass; those of other meshes stay. */
+export function mark(request: Marked, call: InboundRequest): void {
+  call.others = request[CALL]
+  request[CALL] = call
+  request.mesh = call
+}
+
+/** Takes over the marks that `from` bears, behind those that `request` has; none of them may be on both. */
+export function markAlike(request: Marked, from: Marked): void {
+  let last = request[CALL]
+  if (last === undefined) {
+    request[CALL] = from[CALL]
+    request.mesh = from.mesh
+    return
+  }
+  while (last.others !== undefined) last = last.others
+  last.others = from[CALL]
+}
+
+/** The call that `judge` let pass as this request; undefined when it did not. */
+export function callOf(request: Marked, judge: Judge): InboundRequest | undefined {
+  let call = request[CALL]
+  while (call !== undefined && call.judge !== judge) call = call.others
+  return call
+}
+
+/** Tells whoever let `request` pass that it is over. */
+export function endAll(request: Marked, status: number): void {
+  for (let call = request[CALL]; call !== undefined; call = call.others) call.judge.ended(call, status)
+}
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 const NO_VALUES: readonly string[] = Object.freeze([])
@@ -86,6 +120,10 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   answerHeaders: AnswerHeaders | undefined = undefined
   /** @internal What the calls beneath it inherit, once the application has it. */
   context: RequestContext | undefined = undefined
+  /** @internal The next of those that other meshes made of the same request. */
+  others: InboundRequest | undefined = undefined
+  /** @internal Runs while a gate makes up its mind. */
+  patience: Timer | undefined = undefined
   /** @internal What the guard knows of how it goes on. */
   state: 'asking' | 'passed' | 'refused' | 'settled' = 'asking'
   /** @internal Whether the application may take other spellings for the same path. */
@@ -133,6 +171,10 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   }
   /** @internal Whether the client has left. */
   abstract get gone(): boolean
+  /** @internal Calls back when the client leaves; also when it has its answer. */
+  abstract whenGone(then: () => void): void
+  /** @internal Headers came or went: what Node makes of them later goes by how many there were, and would throw or miss some. */
+  protected recount(): void {}
   /** @internal What Node made of the headers. */
   protected abstract get headers(): Record<string, unknown>
 
@@ -142,8 +184,10 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     const { paths, headers } = judge.settings
     const problem = scanHeaders(raw, headers, this.peer.standing, this, this.peer.cutAt)
     if (problem !== undefined) return problem
+    const count = raw.length
     if (this.marked) removeHeaders(raw, this.headers, headers.underscores, this.peer.standing)
     if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
+    if (raw.length !== count) this.recount()
     if (this.peer.standing === 'proxy' && !this.readForwarded()) return MALFORMED.clientCertificate
     const end = plainEnd(target)
     if (end >= 0) {
@@ -166,6 +210,7 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     if (names.length > 0) stripHeaders(raw, () => headers, new Set(names))
     if (removeCookies.length > 0) stripCookies(raw, headers, removeCookies)
     setHeaders(raw, headers, set)
+    this.recount()
     if (removeQuery.length === 0) return
     this.query = withoutParameters(this.query, removeQuery)
     this.path = this.query === '' ? this.pathname : `${this.pathname}?${this.query}`

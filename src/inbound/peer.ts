@@ -13,6 +13,8 @@ export interface Peer {
   readonly serverName: string | undefined
   readonly principal: Principal | undefined
   readonly standing: Standing
+  /** It had to prove who it is, and has not. */
+  readonly unproven: boolean
   /** So many names and values of headers are handed on; Node drops what is beyond. */
   readonly cutAt: number
   /** The host that was read last: nearly always all requests of a connection ask for the same. */
@@ -24,7 +26,7 @@ export interface Peer {
 const NODE_CUTS_AT = 2_000
 
 /** What is read of a connection; those of HTTP/2 sessions have it too. */
-export type Connection = Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'> & {
+export type Connection = Partial<Pick<Socket, 'remoteAddress' | 'localAddress' | 'localPort'>> & {
   encrypted?: boolean
   servername?: unknown
   server?: { maxHeadersCount?: number | null }
@@ -36,10 +38,16 @@ export class Peers {
   private readonly trusted = new BlockList()
   private readonly proxies = new Set<string>()
   private readonly identify: (connection: Connection) => Principal | undefined
+  private readonly mustProve: (connection: Connection) => boolean
 
   /** @param trustedProxies addresses, ranges and SPIFFE ids, checked */
-  constructor(trustedProxies: readonly string[], identify: (connection: Connection) => Principal | undefined) {
+  constructor(
+    trustedProxies: readonly string[],
+    identify: (connection: Connection) => Principal | undefined,
+    mustProve: (connection: Connection) => boolean = () => false,
+  ) {
     this.identify = identify
+    this.mustProve = mustProve
     for (const range of trustedProxies) {
       if (range.startsWith('spiffe://')) {
         this.proxies.add(range)
@@ -53,9 +61,11 @@ export class Peers {
   }
 
   of(connection: Connection): Peer {
+    const principal = this.identify(connection)
     let peer = this.known.get(connection)
-    if (peer === undefined) {
-      peer = this.read(connection)
+    // A certificate may end, or be believed no more, while its connection goes on.
+    if (peer === undefined || peer.principal?.id !== principal?.id) {
+      peer = this.readSafely(connection, principal)
       this.known.set(connection, peer)
     }
     return peer
@@ -86,9 +96,17 @@ export class Peers {
     return client
   }
 
-  private read(connection: Connection): Peer {
+  /** Of an HTTP/2 session that is over its socket throws at every touch; its requests are told of all the same. */
+  private readSafely(connection: Connection, principal: Principal | undefined): Peer {
+    try {
+      return this.read(connection, principal)
+    } catch {
+      return this.read({}, undefined)
+    }
+  }
+
+  private read(connection: Connection, principal: Principal | undefined): Peer {
     const address = addressOf(connection.remoteAddress ?? '')
-    const principal = this.identify(connection)
     const { servername } = connection
     const count = connection.server?.maxHeadersCount
     return {
@@ -106,6 +124,7 @@ export class Peers {
           : principal === undefined
             ? 'stranger'
             : 'peer',
+      unproven: principal === undefined && this.mustProve(connection),
       cutAt: typeof count === 'number' ? 2 * count || Number.POSITIVE_INFINITY : NODE_CUTS_AT,
     }
   }

@@ -18,8 +18,10 @@ interface Asker {
 /**
  * What a refused client is told. Why, and by which rule, hears only an authenticated peer of the mesh: to a stranger it would be a map
  * of the policy.
+ * @throws what a gate wants said that no answer can say: its status is none of an error, or a header would be two
  */
 export function problemOf({ code, status, reason, retryAfterMs, from, headers: more, challenge }: Refusal, asker: Asker): Problem {
+  if (!Number.isInteger(status) || status < 400 || status > 599) throw new RangeError(`a refusal has no status ${status}`)
   const detail = asker.peer.standing === 'peer' ? { detail: reason, ...(from === undefined ? {} : { rule: from }) } : {}
   const body = JSON.stringify({
     type: 'about:blank',
@@ -35,9 +37,17 @@ export function problemOf({ code, status, reason, retryAfterMs, from, headers: m
   }
   if (retryAfterMs !== undefined) headers['retry-after'] = String(secondsOf(retryAfterMs))
   const proof = challenge ?? (status === 401 ? bearer(asker) : undefined)
-  if (proof !== undefined) headers['www-authenticate'] = proof
-  if (more !== undefined) for (const [name, value] of more) headers[name.toLowerCase()] = value
+  if (proof !== undefined) put(headers, 'www-authenticate', proof)
+  if (more !== undefined) for (const [name, value] of more) put(headers, name, value)
   return { status, headers, body }
+}
+
+/** Not every way of answering checks by itself. */
+function put(headers: Record<string, string>, name: string, value: string): void {
+  const { validateHeaderName, validateHeaderValue } = builtinModule('node:http')
+  validateHeaderName(name)
+  validateHeaderValue(name, value)
+  headers[name.toLowerCase()] = value
 }
 
 /** Whole seconds, rounded up, at most a day: a client that is told less comes too early. */

@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Guard } from './guard.ts'
 import { type Adapter, type AnyRequest, type AnyResponse, addHeaders, HttpRequest, isHttp2 } from './http-request.ts'
-import { CALL, type InboundRequest, type Marked, type Routing } from './inbound-request.ts'
+import { callOf, type Marked, markAlike, type Routing } from './inbound-request.ts'
 import { SocketRequest } from './socket-request.ts'
 import { StreamRequest } from './stream-request.ts'
 
@@ -103,8 +103,8 @@ const takeRequest: Take = (front, event, args) => {
   const [request, response] = args as [AnyRequest, AnyResponse]
   const { guard } = front
   if (isJudged(guard, request)) {
-    const { answerHeaders } = request[CALL] as InboundRequest
-    if (answerHeaders !== undefined && !(request[CALL] instanceof HttpRequest)) addHeaders(response, answerHeaders)
+    const call = callOf(request, guard)
+    if (call !== undefined && !(call instanceof HttpRequest)) addHeaders(response, call)
     return false
   }
   if (!front.all && event === 'request') return false
@@ -124,7 +124,7 @@ const takeSocket: Take = (front, event, args) => {
 const takeStream: Take = (front, event, args) => {
   const [stream, headers, , raw] = args as [ServerHttp2Stream & Marked, IncomingHttpHeaders, number, string[]]
   const { guard, routing } = front
-  if (stream[CALL]?.judge === guard) return false
+  if (callOf(stream, guard) !== undefined) return false
   guard.take(new StreamRequest(guard, guard.clock.now(), routing, stream, headers, raw, front.resume(event, args)))
   return true
 }
@@ -140,11 +140,10 @@ const WAYS_IN: ReadonlyMap<string, Take> = new Map([
 
 /** Whether `guard` let this request pass already; what its stream was judged by is then the request's too. */
 export function isJudged(guard: Guard, request: AnyRequest): boolean {
-  if (request[CALL]?.judge === guard) return true
+  if (callOf(request, guard) !== undefined) return true
   if (!isHttp2(request)) return false
-  const judged = (request.stream as Marked | undefined)?.[CALL]
-  if (judged?.judge !== guard) return false
-  request[CALL] = judged
-  request.mesh = judged
+  const stream = request.stream as Marked | undefined
+  if (stream === undefined || callOf(stream, guard) === undefined) return false
+  markAlike(request, stream)
   return true
 }

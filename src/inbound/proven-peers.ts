@@ -19,6 +19,13 @@ export interface ProvenPeer {
   readonly notAfter: number
 }
 
+/** A peer, and what it was judged by. */
+interface Judged {
+  readonly peer: ProvenPeer
+  readonly terms: ServerTerms | undefined
+  readonly generation: number
+}
+
 const NOBODY: ProvenPeer = Object.freeze({ principal: undefined, problem: undefined, notAfter: Number.POSITIVE_INFINITY })
 
 /** Who is at the other end of each connection; found out once and kept with the connection. */
@@ -27,6 +34,8 @@ export class ProvenPeers {
   private readonly clock: Clock
   /** A property of our own: the stand-in for a socket that HTTP/2 hands out passes reads and writes on to the socket itself. */
   private readonly key = Symbol('inmesh.peer')
+  /** Goes up when less is believed than before. */
+  private generation = 0
 
   constructor(verifier: PeerVerifier, clock: Clock) {
     this.verifier = verifier
@@ -46,26 +55,32 @@ export class ProvenPeers {
   /** What is known of the peer. A connection of a server that is not ours is judged at the first question, as in mode permissive. */
   of(socket: PeerSocket): ProvenPeer {
     try {
-      return this.known(socket) ?? this.learn(socket as TLSSocket, undefined)
+      const known = this.known(socket)
+      return known?.generation === this.generation ? known.peer : this.learn(socket as TLSSocket, known?.terms)
     } catch {
       // The stand-in of an HTTP/2 session that is over throws at every touch.
       return NOBODY
     }
   }
 
+  /** Less is believed than before: whoever was judged is judged again at the next question. */
+  doubt(): void {
+    this.generation++
+  }
+
   /** Judges the peer anew, as `terms` ask, and remembers it. */
   learn(socket: TLSSocket, terms: ServerTerms | undefined): ProvenPeer {
     const peer = this.judge(socket, terms)
     try {
-      ;(socket as unknown as Record<symbol, ProvenPeer>)[this.key] = peer
+      ;(socket as unknown as Record<symbol, Judged>)[this.key] = { peer, terms, generation: this.generation }
     } catch {
       // Somebody froze his own socket: it is judged again at the next question.
     }
     return peer
   }
 
-  private known(socket: PeerSocket): ProvenPeer | undefined {
-    return (socket as Record<symbol, ProvenPeer | undefined>)[this.key]
+  private known(socket: PeerSocket): Judged | undefined {
+    return (socket as Record<symbol, Judged | undefined>)[this.key]
   }
 
   private judge(socket: TLSSocket, terms: ServerTerms | undefined): ProvenPeer {

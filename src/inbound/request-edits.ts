@@ -16,6 +16,18 @@ export function stripHeaders(raw: string[], headers: () => Record<string, unknow
   raw.length = kept
 }
 
+/** `headersDistinct` as Node would make it of these headers. */
+export function distinctHeaders(raw: readonly string[]): Record<string, string[]> {
+  const distinct: Record<string, string[]> = Object.create(null)
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = (raw[at] as string).toLowerCase()
+    const values = distinct[name]
+    if (values === undefined) distinct[name] = [raw[at + 1] as string]
+    else values.push(raw[at + 1] as string)
+  }
+  return distinct
+}
+
 /** Puts headers in; whoever sets one has taken out what came under its name. */
 export function setHeaders(
   raw: string[],

@@ -2,9 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { builtinModule } from '../core/builtin-module.ts'
 import type { Refusal } from '../core/gate.ts'
-import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
+import { InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
+import { distinctHeaders } from './request-edits.ts'
 
 /**
  * A request that wants the connection itself: the events `upgrade` and `connect`. Its permits are held as long as the connection
@@ -48,8 +49,7 @@ export class SocketRequest extends InboundRequest {
   pass(): void {
     this.socket.once('close', () => this.judge.ended(this, 101))
     this.socket.off('error', ignore)
-    this.request[CALL] = this
-    this.request.mesh = this
+    mark(this.request, this)
     this.continuation()
   }
 
@@ -66,6 +66,14 @@ export class SocketRequest extends InboundRequest {
 
   get gone(): boolean {
     return this.socket.destroyed
+  }
+
+  whenGone(then: () => void): void {
+    this.socket.once('close', then)
+  }
+
+  protected override recount(): void {
+    this.request.headersDistinct = distinctHeaders(this.raw)
   }
 
   protected get headers(): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Refusal } from '../core/gate.ts'
-import { CALL, InboundRequest, type Judge, type Marked, type Routing } from './inbound-request.ts'
+import { InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
 
@@ -38,8 +38,7 @@ export class StreamRequest extends InboundRequest {
 
   pass(): void {
     const { stream } = this
-    stream[CALL] = this
-    stream.mesh = this
+    mark(stream, this)
     stream.off('error', ignore)
     stream.once('close', () => this.judge.ended(this, stream.rstCode === 0 ? Number(stream.sentHeaders?.[':status'] ?? 0) : 0))
     this.continuation()
@@ -61,6 +60,10 @@ export class StreamRequest extends InboundRequest {
 
   get gone(): boolean {
     return this.stream.destroyed || this.stream.closed
+  }
+
+  whenGone(then: () => void): void {
+    this.stream.once('close', then)
   }
 
   protected get headers(): Record<string, unknown> {

@@ -86,6 +86,11 @@ export class TlsServers {
     return adopted.terms
   }
 
+  /** How a server takes connections that was made from our options; undefined of any other one. */
+  modeOf(server: object): ServerTerms['mode'] | undefined {
+    return this.known.get(server as Server)?.terms.mode
+  }
+
   private listen(): void {
     if (this.listening) return
     this.listening = true
@@ -143,6 +148,7 @@ export class TlsServers {
 
   /** Our identity changed, or whom we believe. Whoever is not believed any more is not served any more. */
   private refresh(lessTrust: boolean): void {
+    if (lessTrust) this.options.peers.doubt()
     for (const server of this.open) {
       const adopted = this.known.get(server) as Adopted
       this.update(server, adopted)

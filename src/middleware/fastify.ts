@@ -1,6 +1,6 @@
 import type { Entrance } from '../inbound/entrance.ts'
 import { type Adapter, type AnyRequest, type AnyResponse, HttpRequest } from '../inbound/http-request.ts'
-import { CALL } from '../inbound/inbound-request.ts'
+import { callOf } from '../inbound/inbound-request.ts'
 import type { Problem } from '../inbound/problem.ts'
 import { type AnyServer, isJudged, type Protection } from '../inbound/protect.ts'
 import { type FastifyLike, type FastifyReplyLike, type FastifyRequestLike, routingOf } from './fastify-like.ts'
@@ -38,7 +38,7 @@ export function fastifyPlugin(entrance: Entrance): FastifyPlugin {
     instance.addHook('onRequest', (request, reply, next) => {
       const raw = request.raw as AnyRequest
       if (isJudged(guard, raw)) {
-        request.mesh = raw[CALL]
+        request.mesh = callOf(raw, guard)
         return next()
       }
       guard.take(new HookedRequest(guard, guard.clock.now(), adapter, raw, reply.raw as AnyResponse, { request, reply, done: next }))

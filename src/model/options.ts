@@ -99,7 +99,7 @@ export interface OutlierDetectionOptions {
   latency?: Duration | false
   /** Answers in an interval before share or p90 are looked at. Default 20. */
   minRequests?: number
-  /** `relative`: only who also fails twice as often, or is three times as slow, as the others together. Default `relative`. */
+  /** `relative`: only who also fails significantly more often, or is three times as slow, as the others together. Default `relative`. */
   compare?: 'relative' | 'absolute'
 }
 

@@ -76,7 +76,7 @@ export class OutlierDetector {
     // What began before the last ejection says nothing about the time since.
     if (!blamed || (endpoint.ejections > 0 && startedAt < endpoint.ejectedAt)) return
     this.rules ??= new OutlierRules(settings, now)
-    const reason = this.rules.judge(endpoint, outcome, now, timed)
+    const reason = this.rules.judge(endpoint, outcome, now, timed, this.group.all.length)
     if (verdict === 'failure' && ++endpoint.consecutiveFailures >= settings.consecutiveFailures) {
       this.ejectIfAllowed(endpoint, `${endpoint.consecutiveFailures} failures in a row`, settings, outcome, now)
     } else if (reason !== undefined) {

@@ -35,8 +35,9 @@ export class OutlierRules {
   /**
    * Counts one try, and says in words why its endpoint should go, or undefined.
    * @param timed false when its latency proves nothing, because our own event loop was blocked meanwhile
+   * @param among how many endpoints are compared with each other
    */
-  judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean): string | undefined {
+  judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean, among: number): string | undefined {
     const { verdict } = outcome
     if (endpoint.record === undefined) endpoint.record = new EndpointRecord(this.settings.intervalMs, now)
     const { record } = endpoint
@@ -44,7 +45,7 @@ export class OutlierRules {
     const slow = timed && this.sample(record, outcome, now)
     if (verdict === 'failure') {
       this.count(record, RECORD.failures, now)
-      const reason = this.failsTooOften(record, now)
+      const reason = this.failsTooOften(record, now, among)
       if (reason !== undefined) return reason
     }
     return slow ? this.tooSlow(record, now) : undefined
@@ -73,7 +74,7 @@ export class OutlierRules {
     return slow
   }
 
-  private failsTooOften({ counts }: EndpointRecord, now: number): string | undefined {
+  private failsTooOften({ counts }: EndpointRecord, now: number, among: number): string | undefined {
     const { failurePercent, minRequests, compare } = this.settings
     const failures = counts.sum(RECORD.failures, now)
     if (typeof failurePercent !== 'number' || failures < MIN_FAILURES) return undefined
@@ -81,8 +82,7 @@ export class OutlierRules {
     if (answers < minRequests || failures * 100 < failurePercent * answers) return undefined
     const others = this.totals.sum(RECORD.answers, now) - answers
     const othersFailures = this.totals.sum(RECORD.failures, now) - failures
-    // Multiplied crosswise: failures / answers < TIMES_WORSE × othersFailures / others.
-    if (compare === 'relative' && failures * others < TIMES_FAILING * othersFailures * answers) return undefined
+    if (compare === 'relative' && !isWorse(failures, answers, othersFailures, others, among)) return undefined
     return `${failures} of ${answers} answers failed`
   }
 
@@ -103,9 +103,29 @@ export class OutlierRules {
   }
 }
 
+/**
+ * Whether so many failures are more than chance would give an endpoint that is like the others: the test of two proportions, with
+ * the correction for small counts. Large counts make the smallest difference certain, so the odds must be twice the others' too.
+ * The endpoint itself is not among the others: of few it would hide behind its own failures, as behind the mean in Envoy.
+ */
+function isWorse(failures: number, answers: number, othersFailures: number, others: number, among: number): boolean {
+  // With nobody to compare with nothing can be told: were all to suffer, the last one in use would only change places with who is out.
+  if (others === 0) return false
+  // Multiplied crosswise: failures ÷ successes < TIMES_ODDS × othersFailures ÷ others' successes.
+  if (failures * (others - othersFailures) < TIMES_ODDS * othersFailures * (answers - failures)) return false
+  const together = (failures + othersFailures) / (answers + others)
+  const spread = 1 / answers + 1 / others
+  const difference = failures / answers - othersFailures / others - spread / 2
+  // Of many some are always unlucky: the tail of a normal distribution falls by n where the square of its bound grows by 2 ln n.
+  const bound = SIGNIFICANT * SIGNIFICANT + 2 * Math.log(Math.max(1, among / 2))
+  return difference > 0 && difference * difference >= bound * together * (1 - together) * spread
+}
+
 /** Fewer failures prove nothing, whatever their share. */
 const MIN_FAILURES = 5
 /** How much worse than the others together an endpoint must be. */
-const TIMES_FAILING = 2
+const TIMES_ODDS = 2
+/** Standard deviations, for two endpoints: chance alone goes beyond them once in a thousand times. */
+const SIGNIFICANT = 3.09
 const TIMES_SLOWER = 3
 const LOOK_EVERY_MS = 100

@@ -5,8 +5,8 @@ import { Gcra } from '../../src/core/gcra.ts'
 import { TokenBucket } from '../../src/core/token-bucket.ts'
 import type { InboundRateLimitSettings } from '../../src/model/inbound-limits.ts'
 import { LocalRateLimits } from '../../src/resilience/local-rate-limits.ts'
+import { VirtualClock } from '../../src/testing/virtual-clock.ts'
 import { inboundCall } from '../support/inbound-call.ts'
-import { VirtualClock } from '../support/virtual-clock.ts'
 
 /** Rates whose gaps are whole milliseconds, so that no rounding decides between two that are exactly at the border. */
 const rate = fc.record({ gapMs: fc.integer({ min: 1, max: 200 }), burst: fc.integer({ min: 1, max: 20 }) })

@@ -5,7 +5,7 @@ import { seededRandom } from '../../src/core/random.ts'
 import type { AuthenticationOptions, AuthenticationSettings, TokenAlgorithm } from '../../src/model/authentication.ts'
 import type { HttpAnswer, HttpClient, HttpRequest } from '../../src/model/http-client.ts'
 import { TokenAuthenticator } from '../../src/security/jwt/authenticator.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { VirtualClock } from '../../src/testing/virtual-clock.ts'
 
 /** Time of the virtual clock at its zero, in seconds as tokens write it. */
 export const NOW = 1_800_000_000

@@ -28,6 +28,8 @@ export interface AuthorizerOptions {
  */
 export class Authorizer implements InboundGate {
   readonly name = 'authorization'
+  /** Nothing but the first answer of a source is missing. */
+  pending = false
   private readonly report: (error: unknown) => void
   private readonly counters = { allowed: 0, denied: 0, dryAllowed: 0, dryDenied: 0, errors: 0 }
   private enforced = new Rules([])
@@ -67,6 +69,7 @@ export class Authorizer implements InboundGate {
     }
     this.parsed = parsed
     this.missing = lost
+    this.pending = missing.length > 0 && lost.length === missing.length && missing.every(({ pending }) => pending)
     this.enforce(placed)
   }
 

@@ -11,8 +11,8 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { Quiet } from '../../../src/core/watch/quiet.ts'
 import { watchPoints } from '../../../src/core/watch/watch-points.ts'
 import { fileSource, isMeshError, type SourceContext } from '../../../src/index.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { TempDir } from '../../support/temp-dir.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const directories: TempDir[] = []
 function tempDir(): TempDir {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { backoffMs, jittered } from '../../../src/core/backoff.ts'
 import { Loop } from '../../../src/core/loop.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 
 /** Everything that promises have to do; p-retry is loaded at the first round, so it takes real turns. */
 async function settle(): Promise<void> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../../src/core/clock.ts'
 import { TimerWheel, WheelEntry } from '../../../src/core/timer-wheel.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 
 class Wait extends WheelEntry {
   readonly firedAt: number[] = []

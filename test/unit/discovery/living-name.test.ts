@@ -4,7 +4,7 @@ import { seededRandom } from '../../../src/core/random.ts'
 import { DnsError } from '../../../src/discovery/dns/dns-error.ts'
 import { LivingName } from '../../../src/discovery/dns/living-name.ts'
 import type { Answer } from '../../../src/discovery/dns/lookup.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const LIFETIMES = { minTtlMs: 5_000, maxTtlMs: 300_000, staleMs: 300_000 }
 const NXDOMAIN = new DnsError('db', 'ENOTFOUND')

@@ -6,8 +6,8 @@ import { HealthMonitor } from '../../../src/health/monitor.ts'
 import { ServiceHealth } from '../../../src/health/service-health.ts'
 import { DEFAULT_HEALTH_CHECK } from '../../../src/model/defaults.ts'
 import type { ProbeRequest, ProbeResult, Prober } from '../../../src/model/health.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { endpointsOf } from '../../support/sample.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const OK: ProbeResult = { failure: undefined, degraded: false, immediate: false }
 const DOWN: ProbeResult = { ...OK, failure: 'it answered 503' }

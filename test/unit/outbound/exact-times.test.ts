@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type MeshError, type ServiceOptions } from '../../../src/index.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { accepting, type ConnectFault } from '../../support/connect-faults.ts'
 import { FaultServer } from '../../support/fault-server.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 /** One tick of the wheel on which all deadlines of a mesh wait. */
 const TICK_MS = 10

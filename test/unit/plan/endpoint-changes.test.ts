@@ -5,8 +5,8 @@ import { Endpoint, type EndpointSpec } from '../../../src/core/endpoint.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { TimerWheel } from '../../../src/core/timer-wheel.ts'
 import { EndpointChanges } from '../../../src/plan/endpoint-changes.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { specOf } from '../../support/sample.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 /** A clock that moves on by 1 ms at each look, so that every slice ends after a few; and polls that the test lets through. */
 class BusyClock extends VirtualClock {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConnectionLimit, type ConnectionWaiter } from '../../../src/resilience/connection-limit.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 
 /** A limit whose turns pass at once, and what became of those who waited. */
 function limitOf(maxConnections: number | undefined, maxPending?: number) {

@@ -4,7 +4,7 @@ import type { Gate } from '../../../src/core/gate.ts'
 import type { Outcome } from '../../../src/core/outcome.ts'
 import { Executor, type Task } from '../../../src/resilience/execute.ts'
 import type { ExecuteOptions } from '../../../src/resilience/execute-options.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 
 const made: Executor[] = []
 afterEach(() => {

@@ -3,8 +3,8 @@ import { parseMeshOptions } from '../../../src/config/mesh-options.ts'
 import type { InboundRateLimitOptions, RateLimitHeaderOptions } from '../../../src/model/inbound-limits.ts'
 import { cookieOf } from '../../../src/resilience/limit-key.ts'
 import { LocalRateLimits } from '../../../src/resilience/local-rate-limits.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { type InboundCallOptions, inboundCall } from '../../support/inbound-call.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const parsed = (rateLimits: InboundRateLimitOptions[], rateLimitHeaders: RateLimitHeaderOptions = {}) =>
   parseMeshOptions({ inbound: { rateLimits, rateLimitHeaders } }).inbound

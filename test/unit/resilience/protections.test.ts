@@ -3,8 +3,8 @@ import { seededRandom } from '../../../src/core/random.ts'
 import { Fallback } from '../../../src/resilience/fallback.ts'
 import { FaultInjector } from '../../../src/resilience/fault.ts'
 import { RateLimit } from '../../../src/resilience/rate-limit.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { callOf } from '../../support/sample.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const timeOf = (clock: VirtualClock) => ({
   get now() {

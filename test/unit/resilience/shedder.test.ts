@@ -5,9 +5,9 @@ import { seededRandom } from '../../../src/core/random.ts'
 import { DEFAULT_SHEDDING, type SheddingSettings } from '../../../src/model/inbound-limits.ts'
 import { parsePriority, requestPriority } from '../../../src/resilience/request-priority.ts'
 import { Shedder } from '../../../src/resilience/shedder.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { inboundCall } from '../../support/inbound-call.ts'
 import { type LoopLoad, LoopSimulation, type SimulatedRequest } from '../../support/loop-simulation.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const WORK_MS = 2
 /** Requests a second that the simulated process can answer. */

@@ -4,9 +4,9 @@ import { SecretValue } from '../../../src/core/secret.ts'
 import { createMesh, type MeshEvents, type MeshOptions } from '../../../src/index.ts'
 import type { IdentitySettings, TrustSettings } from '../../../src/model/identity.ts'
 import { IdentityStore } from '../../../src/security/identity/identity-store.ts'
+import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
 import { TempDir } from '../../support/temp-dir.ts'
 import { CertificateAuthority, type Credentials, type LeafOptions } from '../../support/tls.ts'
-import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const ca = new CertificateAuthority()
 const DAY = 86_400_000

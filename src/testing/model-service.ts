@@ -1,0 +1,96 @@
+import type { Balancer } from '../balancing/balancer.ts'
+import { createBalancer } from '../balancing/create.ts'
+import { EndpointSet } from '../balancing/endpoint-set.ts'
+import type { XxHash64 } from '../balancing/xxhash64.ts'
+import type { Clock } from '../core/clock.ts'
+import { Endpoint } from '../core/endpoint.ts'
+import type { Random } from '../core/random.ts'
+import type { Policy } from '../model/resources.ts'
+import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import { OutlierDetector, type OutlierListener } from '../resilience/outlier-detection.ts'
+import { RetryPolicy } from '../resilience/retry.ts'
+import { RetryBudget } from '../resilience/retry-budget.ts'
+import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
+import type { ModelServer, ServedRequest } from './model-server.ts'
+
+/** What a {@link ModelService} is made of. */
+export interface ModelServiceParts {
+  readonly name: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly policy: Policy
+  /** One for each endpoint. */
+  readonly servers: readonly ModelServer[]
+  readonly listener?: OutlierListener
+  /** Needed by `ring-hash` and `maglev`: see `loadXxHash64` of `inmesh/balancing`. */
+  readonly hash?: XxHash64 | undefined
+}
+
+/**
+ * A service as one process calls it, in memory: the very objects that decide in a mesh (endpoint set, balancer, outlier detection,
+ * breaker, retry policy and budget), with modelled endpoints behind them. It is itself a modelled server, so that chains can be built.
+ */
+export class ModelService implements CalledService, ModelServer {
+  readonly name: string
+  readonly clock: Clock
+  readonly policy: Policy
+  readonly endpoints: readonly Endpoint[]
+  readonly set: EndpointSet
+  readonly balancer: Balancer
+  readonly outlier: OutlierDetector
+  /** Undefined when the policy switches it off. */
+  readonly breaker: CircuitBreaker | undefined
+  readonly budget: RetryBudget
+  readonly retry: RetryPolicy
+  calls = 0
+  tries = 0
+  private readonly servers: ReadonlyMap<Endpoint, ModelServer>
+
+  constructor({ name, clock, random, policy, servers, listener = SILENT, hash }: ModelServiceParts) {
+    const now = clock.now()
+    this.name = name
+    this.clock = clock
+    this.policy = policy
+    this.endpoints = servers.map((_, index) => modelEndpoint(name, index))
+    this.servers = new Map(this.endpoints.map((endpoint, index) => [endpoint, servers[index] as ModelServer]))
+    this.set = new EndpointSet(policy.panicPercent, random)
+    this.set.replace(this.endpoints)
+    const { policy: balancing, session: _, ...rest } = policy.balancing
+    this.balancer = createBalancer(balancing, random, hash === undefined ? rest : { ...rest, hash })
+    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, listener)
+    const time = {
+      get now() {
+        return clock.now()
+      },
+    }
+    this.breaker = policy.circuitBreaker === false ? undefined : new CircuitBreaker(name, policy.circuitBreaker, time, DEAF)
+    this.budget = new RetryBudget(policy.retry, now)
+    this.retry = new RetryPolicy(policy.retry, this.budget, random)
+  }
+
+  /** One logical call; `done` hears how it ended, in virtual time. */
+  call(options: ModelCallOptions, done: (end: CallEnd) => void): void {
+    this.calls++
+    new ModelCall(this, options, done).begin()
+  }
+
+  /** As a layer of a chain: an application that makes one call for each request, and says with 503 or 504 that it had no answer. */
+  serve({ deadline, idempotent }: ServedRequest, answer: (reply: { status: number }) => void): void {
+    this.call({ deadline, idempotent }, ({ status, code }) =>
+      answer({ status: status > 0 ? status : code === 'MESH_DEADLINE' ? 504 : 503 }),
+    )
+  }
+
+  serverOf(endpoint: Endpoint): ModelServer {
+    return this.servers.get(endpoint) as ModelServer
+  }
+}
+
+function modelEndpoint(service: string, index: number): Endpoint {
+  const host = `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`
+  const address = `${host}:80`
+  return new Endpoint(service, { id: address, address, host, port: 80, weight: 1, priority: 0, locality: {}, metadata: {} })
+}
+
+const SILENT: OutlierListener = Object.freeze({ ejected() {}, restored() {} })
+const DEAF = Object.freeze({ opened() {}, closed() {} })
