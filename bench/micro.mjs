@@ -11,11 +11,14 @@ const {
   CircuitBreaker,
   Endpoint,
   EndpointSet,
+  joinedRequestHeader,
   LeastRequest,
   OutlierDetector,
   parseMeshOptions,
   Plan,
+  RequestView,
   RoundRobin,
+  Router,
   systemClock,
   Targets,
   TimerWheel,
@@ -41,19 +44,61 @@ const settings = { failurePercent: 50, windowMs: 10_000, minRequests: 20, openFo
 const outlierSettings = { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectForMs: 300_000, maxEjectedPercent: 50, intervalMs: 10_000 }
 const quiet = { opened() {}, closed() {}, ejected() {}, restored() {} }
 
-function planOf(services, endpoints) {
+function planOf(services, endpoints, routes = []) {
   const time = new TimerWheel(systemClock)
   const names = Array.from({ length: services }, (_, index) => `service-${index}`)
   const addresses = Array.from({ length: endpoints }, (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}:80`)
   const { namespace, defaults, resources } = parseMeshOptions({
     services: Object.fromEntries(names.map((name) => [name, { endpoints: addresses }])),
+    routes,
   })
   const monitor = { add() {}, remove() {}, reschedule() {} }
   const plan = new Plan({ time, random: Math.random, gates: [], monitor, emit() {}, report() {}, released() {} }, namespace)
   const store = new ConfigStore({ namespace, defaults, resources, onChange() {} })
   plan.apply(store.snapshot, store.snapshot.services.keys())
-  return { plan, time, targets: new Targets(plan) }
+  const engine = { time, emit() {}, report() {} }
+  return { plan, time, targets: new Targets(plan, { engine, random: Math.random }), router: new Router(engine, Math.random) }
 }
+
+const BACKENDS = [
+  { service: 'service-0', weight: 90 },
+  { service: 'service-0', weight: 10 },
+]
+/** Rules as they are written: what is asked besides the path, and a path of each kind by turns. */
+const RULE_KINDS = {
+  prefixes: (index) => ({ path: { pathSeparatedPrefix: `/team-${index % 100}/service-${index}` } }),
+  templates: (index) => ({ path: { template: `/team-${index % 100}/service-${index}/{id}` } }),
+  headers: (index) => ({ path: { prefix: '/' }, headers: [{ name: 'x-tenant', exact: `tenant-${index}` }] }),
+  'patterns with a literal beginning': (index) => ({ path: { regex: `/team-${index % 100}/service-${index}/.*` } }),
+  'patterns without one': (index) => ({ path: { regex: `.*/service-${index}/x` } }),
+}
+
+/** What it takes to find the rule of a call, and its backend, among `count` rules. */
+async function routing(count, kind) {
+  const rules = Array.from({ length: count }, (_, index) => ({ match: [RULE_KINDS[kind](index)], backends: BACKENDS }))
+  const { targets, router } = planOf(1, 10, [{ hosts: ['shop'], rules }])
+  const calls = Array.from({ length: 256 }, (_, turn) => {
+    const index = Math.floor((turn * count) / 256)
+    return {
+      method: 'GET',
+      path: kind === 'headers' ? '/x?y=z' : `/team-${index % 100}/service-${index}/x?y=z`,
+      headers: ['accept', '*/*', 'x-tenant', `tenant-${index}`],
+    }
+  })
+  const { routed } = targets.find('http://shop')
+  const view = new RequestView(joinedRequestHeader, Math.random)
+  let turn = 0
+  const find = await price(() => {
+    const call = calls[turn++ & 255]
+    do_not_optimize(routed.match.route.rules.find(view.of(call.method, call.path, call.headers)))
+  })
+  const whole = await price(() =>
+    do_not_optimize(router.follow(targets.find('http://shop').routed, calls[turn++ & 255], undefined, SETTINGS, true)),
+  )
+  return { find, whole }
+}
+
+const SETTINGS = { hashKey: undefined }
 
 function setOf(count) {
   const set = new EndpointSet(50, Math.random)
@@ -150,12 +195,19 @@ async function price(operation) {
 export async function micro() {
   const figures = {}
   const one = planOf(1, 10)
-  const { plan: service } = one.targets.find('http://service-0')
+  const { plan: service } = one.targets.find('http://service-0').target
   figures['route (one of 1)'] = await price(() => do_not_optimize(one.targets.find('http://service-0')))
   const many = planOf(10_000, 1)
   let turn = 0
   const origins = Array.from({ length: 1_000 }, (_, index) => `http://service-${index * 10}`)
   figures['route (1,000 of 10,000)'] = await price(() => do_not_optimize(many.targets.find(origins[turn++ % 1_000])))
+  for (const kind of Object.keys(RULE_KINDS)) {
+    for (const count of kind === 'patterns without one' ? [10, 100] : [10, 10_000]) {
+      const { find, whole } = await routing(count, kind)
+      figures[`rule of ${count} ${kind}`] = find
+      figures[`rule, backend and target of ${count} ${kind}`] = whole
+    }
+  }
   for (const count of [10, 10_000]) {
     const set = setOf(count)
     const leastRequest = new LeastRequest(Math.random)
@@ -167,7 +219,7 @@ export async function micro() {
   const breaker = new CircuitBreaker('orders', settings, one.time, quiet)
   figures['breaker admit + settle'] = await price(() => breaker.admit(CALL).settle(SUCCESS))
   figures['route + pick + admit + settle'] = await price(() => {
-    const target = one.targets.find('http://service-0')
+    const { target } = one.targets.find('http://service-0')
     const permit = breaker.admit(CALL)
     do_not_optimize(target.plan.set.pick(service.balancer, CALL, 0))
     permit.settle(SUCCESS)

@@ -23,20 +23,22 @@ import type { CurrentRequest } from './model/context-options.ts'
 import type { MeshEvents } from './model/events.ts'
 import type { ExplainRequest, Explanation } from './model/explanation.ts'
 import type { InboundTlsOptions } from './model/identity.ts'
-import type { CallOptions, MeshOptions } from './model/options.ts'
+import type { CallOptions, MeshOptions, RoutesToServices } from './model/options.ts'
 import type { Principal } from './model/principal.ts'
 import type { HealthReport } from './model/readiness.ts'
 import type { RequestOptions, ResponseData } from './model/request.ts'
 import type { PrintedSnapshot } from './model/snapshot.ts'
+import type { Source } from './model/source.ts'
 import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import type { UniversalDispatcher } from './outbound/dispatcher.ts'
 import { NO_SETTINGS } from './outbound/engine.ts'
+import { parseOrigin } from './outbound/origin.ts'
 import { requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
-import { parseOrigin } from './outbound/targets.ts'
 import { splitUrl } from './outbound/url.ts'
 import { explainFound, explainStranger } from './plan/explain.ts'
+import { explainRouted } from './plan/explain-route.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
 import { questionOf } from './security/authorization/question.ts'
@@ -258,7 +260,9 @@ export class Mesh<Name extends string = string> {
     const { method = 'GET', headers = {} } = request
     const { authority: host, secure } = origin
     const path = splitUrl(request.url)?.path ?? '/'
-    return explainFound(this.out.plan, found, { host, method: method.toUpperCase(), path, headers, secure }, this.ground.time.read())
+    const asked = { host, method: method.toUpperCase(), path, headers, secure }
+    const now = this.ground.time.read()
+    return 'route' in found ? explainRouted(this.out.plan, found, asked, now) : explainFound(this.out.plan, found, asked, now)
   }
 
   /**
@@ -335,6 +339,12 @@ export class Mesh<Name extends string = string> {
  * Makes a mesh. It opens nothing: sources start with `ready()` or the first call.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
-export function createMesh<Name extends string = never>(options: MeshOptions<Name> = {}): Mesh<Name | (string & {})> {
-  return new Mesh<Name | (string & {})>(options)
+export function createMesh<
+  Name extends string = never,
+  Backend extends string = never,
+  const From extends readonly Source[] | undefined = undefined,
+>(
+  options: MeshOptions<Name, Backend | NoInfer<Name>> & { sources?: From } & RoutesToServices<NoInfer<Name>, Backend, From> = {} as never,
+): Mesh<Name | (string & {})> {
+  return new Mesh<Name | (string & {})>(options as MeshOptions)
 }

@@ -38,6 +38,20 @@ const ORDERS = `services:
     timeout: 2s
 `
 directory.write('mesh.yaml', ORDERS)
+directory.write(
+  'routes.yaml',
+  `routes:
+  - hosts: [shop]
+    rules:
+      - name: canary
+        match: [{ headers: [{ name: x-canary, exact: '1' }] }]
+        backends: [{ service: orders, weight: 3 }, { service: elsewhere }]
+        timeout: 500ms
+      - name: gone
+        match: [{ path: { prefix: /old } }]
+        respond: { status: 410 }
+`,
+)
 directory.write('more/users.json', '{ "services": { "users": { "hosts": ["users.example.com"] } } }')
 directory.write('more/payments.yaml', 'services:\n  payments: {}\n')
 directory.write('bad.yaml', 'services:\n  orders:\n    timeuot: 2s\n    retry:\n      attempts: -1\n---\n- list\n')
@@ -115,6 +129,28 @@ describe('inmesh explain', () => {
       '             10.0.0.2:8080, healthy: chosen among the usable by least-request',
     ])
     expect(stdout).toContain('timeouts: file:mesh.yaml/traffic-policy/default/orders#timeouts')
+  })
+
+  it('routes: the same as the mesh, with backends that the files do not name', async () => {
+    expect((await inmesh(['check', 'mesh.yaml', 'routes.yaml'])).stdout).toContain('ok: 2 files, 1 service, 1 route\n')
+    const mesh = createMesh({ sources: [fileSource({ path: [directory.at('mesh.yaml'), directory.at('routes.yaml')], name: 'files' })] })
+    await mesh.ready()
+    const ask = async (...request: string[]) => inmesh(['explain', 'mesh.yaml', 'routes.yaml', ...request])
+    const json = await ask('--json', '--', 'http://shop/', '-H', 'x-canary: 1')
+    const expected = JSON.stringify(mesh.explain({ url: 'http://shop/', headers: { 'x-canary': '1' } }))
+    const named = expected.replaceAll('files/route/', 'file:routes.yaml/route/').replaceAll('files/', 'file:mesh.yaml/')
+    expect(JSON.parse(json.stdout)).toEqual(JSON.parse(named))
+    await mesh.close()
+    const { stdout } = await ask('--', 'http://shop/', '-H', 'x-canary: 1')
+    expect(stdout).toContain('  route      shop is service orders, by the rule canary of the route shop\n')
+    expect(stdout).toContain('  backends   orders, 75 %\n             elsewhere, 25 %\n')
+    expect(stdout).toContain('rule: file:routes.yaml/route/default/shop#canary')
+    expect((await ask('--', 'http://shop/old/x')).stdout).toContain(
+      'shop is answered by the mesh itself, by the rule gone of the route shop\n  answer     410, 0 bytes\n',
+    )
+    expect((await ask('--', 'http://shop/new')).stdout).toContain(
+      'shop: no rule of the route shop matches: the call ends with MESH_UNKNOWN_SERVICE',
+    )
   })
 
   it('a stranger, a bad file, a bad URL', async () => {

@@ -6,6 +6,7 @@ import { parseDuration } from '../src/core/duration.ts'
 import { ERRORS } from '../src/core/errors.ts'
 import {
   DEFAULT_HEALTH_CHECK,
+  DEFAULT_LANES,
   DEFAULT_LOAD_REPORTS,
   DEFAULT_POLICY,
   DEFAULT_SLOW_START,
@@ -71,6 +72,7 @@ describe('docs/defaults.md', () => {
     const sections = {
       healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined },
       slowStart: DEFAULT_SLOW_START,
+      lanes: DEFAULT_LANES,
       shedding: DEFAULT_SHEDDING,
       rateLimitHeaders: DEFAULT_RATE_LIMIT_HEADERS,
       loadReports: { ...DEFAULT_LOAD_REPORTS, metrics: undefined },

@@ -1,15 +1,12 @@
 import type { Call } from '../core/call.ts'
+import { cookieIn } from '../core/cookie.ts'
 import type { CookieSettings } from '../model/balancing.ts'
 
 /** The value of the cookie `name` that a call carries, without quotes; undefined when it is missing or empty. */
 export function cookieOf(call: Call, name: string): string | undefined {
   for (const header of call.headerValues?.('cookie') ?? [call.header('cookie')]) {
-    for (const pair of header?.split(';') ?? []) {
-      const equals = pair.indexOf('=')
-      if (equals < 0 || pair.slice(0, equals).trim() !== name) continue
-      const value = pair.slice(equals + 1).trim()
-      return (value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value) || undefined
-    }
+    const value = cookieIn(header, name)
+    if (value !== undefined) return value
   }
   return undefined
 }

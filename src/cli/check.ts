@@ -9,14 +9,16 @@ const MOST_SERVICES = 50
 /** `inmesh check`: every problem, or what there is. Gives the exit code. */
 export async function check(command: FileArguments, { out, err }: Terminal): Promise<number> {
   const found = await read(command)
-  const { services, problems, places, files } = found
+  const { services, routes, problems, places, files } = found
   if (services === undefined) {
     writeProblems(found, out)
     const broken = new Set(problems.map(({ file }) => file)).size
     err.write(err.paint('red', `${count(problems.length, 'problem')} in ${count(broken, 'file')}\n`))
     return 1
   }
-  out.write(`${out.paint('green', 'ok')}: ${count(files, 'file')}, ${count(services.size, 'service')}\n`)
+  out.write(
+    `${out.paint('green', 'ok')}: ${count(files, 'file')}, ${count(services.size, 'service')}${routes.length === 0 ? '' : `, ${count(routes.length, 'route')}`}\n`,
+  )
   const rows = [...services].slice(0, MOST_SERVICES).map(([name, { endpoints, hosts }]) => {
     const place = places.get(name)
     const where = endpoints === undefined ? (hosts[0] ?? 'no endpoints') : count(endpoints.length, 'endpoint')

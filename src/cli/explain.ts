@@ -2,6 +2,8 @@ import { isMeshError } from '../core/errors.ts'
 import { createMesh } from '../mesh.ts'
 import type { Explanation } from '../model/explanation.ts'
 import type { ServiceOptions } from '../model/options.ts'
+import type { RouteOptions } from '../model/routes.ts'
+import type { Source } from '../model/source.ts'
 import { type Command, UsageError } from './arguments.ts'
 import { writeExplanation } from './explanation-text.ts'
 import { read, writeProblems } from './read.ts'
@@ -16,10 +18,16 @@ export async function explain(command: Command & { name: 'explain' }, { out }: T
   }
   const { namespace, allowAddresses, request } = command
   // A mesh that is never started: it opens nothing, and loads no undici.
-  const mesh = createMesh({ namespace, allowAddresses: [...allowAddresses], services: found.written as Record<string, ServiceOptions> })
+  const mesh = createMesh({
+    namespace,
+    allowAddresses: [...allowAddresses],
+    services: found.written as Record<string, ServiceOptions>,
+    routes: found.writtenRoutes as RouteOptions[],
+    sources: [ELSEWHERE],
+  })
   const explanation = withFiles(
     explained(() => mesh.explain(request)),
-    (name) => found.places.get(name)?.file,
+    (kind, name) => (kind === 'route' ? found.routeFiles.get(name) : found.places.get(name)?.file),
   )
   if (command.json) out.write(`${JSON.stringify(explanation, null, 2)}\n`)
   else writeExplanation(explanation, request, out)
@@ -36,15 +44,23 @@ function explained(ask: () => Explanation): Explanation {
 }
 
 /** Names the file where the mesh, which got everything as options, names those: as `fileSource` would. */
-function withFiles(explanation: Explanation, fileOf: (service: string) => string | undefined): Explanation {
+function withFiles(explanation: Explanation, fileOf: (kind: string, name: string) => string | undefined): Explanation {
   const rename = (from: string): string => {
-    const [, rest, service = ''] = /^options\/([^/]+\/[^/]*\/([^#]*).*)$/s.exec(from) ?? []
-    const file = fileOf(service)
+    const [, rest, kind = '', name = ''] = /^options\/(([^/]+)\/[^/]*\/([^#]*).*)$/s.exec(from) ?? []
+    const file = fileOf(kind, name)
     return rest === undefined || file === undefined ? from : `file:${file}/${rest}`
   }
+  const told = <T extends Pick<Explanation, 'gates' | 'from'>>(part: T): T => ({
+    ...part,
+    gates: part.gates.map((gate) => ({ ...gate, from: rename(gate.from) })),
+    from: Object.fromEntries(Object.entries(part.from).map(([section, from]) => [section, rename(from)])),
+  })
   return {
-    ...explanation,
-    gates: explanation.gates.map((gate) => ({ ...gate, from: rename(gate.from) })),
-    from: Object.fromEntries(Object.entries(explanation.from).map(([part, from]) => [part, rename(from)])),
+    ...told(explanation),
+    rewrites: explanation.rewrites.map((said) => said.replace(/\((options\/[^()]*)\)/g, (_, from: string) => `(${rename(from)})`)),
+    ...(explanation.alternatives === undefined ? {} : { alternatives: explanation.alternatives.map(told) }),
   }
 }
+
+/** Backends that these files do not name may come from elsewhere; a source that is never started says so. */
+const ELSEWHERE: Source = { name: 'elsewhere', watch: () => () => {} }

@@ -13,6 +13,10 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   }
   out.write(`${out.paint('bold', `${method.toUpperCase()} ${String(url)}`)}\n`)
   line('route', routeText(route))
+  if (explanation.answer !== undefined) {
+    const { status, headers, bodyBytes } = explanation.answer
+    line('answer', `${status}, ${bodyBytes} bytes`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`))
+  }
   if (route.decision === 'service') {
     line('backends', ...explanation.backends.map(({ service, share }) => `${service}, ${Math.round(share * 1_000) / 10} %`))
     const more = candidates.length - MOST_ENDPOINTS
@@ -27,12 +31,22 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
     line('timeouts', ...timeoutTexts(explanation.timeouts))
     line('retry', ...retryTexts(explanation.retry))
     line('rewrites', ...explanation.rewrites)
+    for (const other of explanation.alternatives ?? [])
+      line(
+        'or',
+        `${other.service}: ${other.candidates.length === 0 ? 'no endpoints' : other.candidates.map(({ address, state }) => `${address}, ${state}`).join('; ')}`,
+        ...timeoutTexts(other.timeouts),
+      )
   }
   line('tls', explanation.tls)
   line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
 }
 
-function routeText({ host, service, match, decision }: Explanation['route']): string {
+function routeText({ host, service, match, decision, route, rule }: Explanation['route']): string {
+  const by = rule === undefined ? '' : `, by the rule ${rule} of the route ${route}`
+  if (decision === 'answer') return `${host} is answered by the mesh itself${by}`
+  if (decision === 'service' && by !== '') return `${host} is service ${service}${by}`
+  if (route !== undefined) return `${host}: ${match}`
   if (decision === 'service') return `${host} is service ${service}, under the name ${match}`
   return `${host}: ${match}; ${decision === 'pass' ? 'it passes to the platform, as without a mesh' : 'it is refused'}`
 }

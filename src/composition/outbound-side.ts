@@ -21,10 +21,12 @@ import { Installation } from '../outbound/install.ts'
 import { MutualTls } from '../outbound/mutual-tls.ts'
 import { Outbound, type OutboundHost } from '../outbound/outbound.ts'
 import { EndpointProber } from '../outbound/prober.ts'
+import { Router } from '../outbound/router.ts'
 import { Startup } from '../outbound/startup.ts'
 import { Targets } from '../outbound/targets.ts'
 import { originOf } from '../outbound/url.ts'
 import { Plan } from '../plan/plan.ts'
+import { routeStats } from '../plan/route-stats.ts'
 import { serviceStats } from '../plan/service-stats.ts'
 import { Executor } from '../resilience/execute.ts'
 import { Authorizer } from '../security/authorization/authorizer.ts'
@@ -101,7 +103,6 @@ export class OutboundSide {
       parsed.namespace,
       parsed.service,
     )
-    this.targets = new Targets(this.plan)
     this.startup = new Startup(
       { clock, time, classifier: defaultClassifier, emit, report, tells: parsed.context, traced: () => requestsOfUndici.hasSubscribers },
       {
@@ -119,6 +120,7 @@ export class OutboundSide {
         },
       },
     )
+    this.targets = new Targets(this.plan, { engine: this.startup.engine, random })
     this.authorizer = new Authorizer([], { namespace: parsed.namespace, failed: (error) => report('an authorization policy', error) })
     who.store.onChange((lessTrust) => {
       this.startup.check()
@@ -159,6 +161,7 @@ export class OutboundSide {
     this.host = {
       engine: this.startup.engine,
       targets: this.targets,
+      router: new Router(this.startup.engine, random),
       unknownHosts: parsed.unknownHosts,
       get context() {
         return ground.context
@@ -214,7 +217,7 @@ export class OutboundSide {
       find: (origin) => targets.find(origin),
       serves: (origin) => outbound.serves(origin),
       originOfEndpoint: (address) => targets.originOfEndpoint(address),
-      open: (target, options, caller, settings) => outbound.open(target, options, caller, settings),
+      open: (to, options, caller, settings) => outbound.open(to, options, caller, settings),
     })
   }
 
@@ -278,6 +281,7 @@ export class OutboundSide {
       inflight,
       passedThrough: this.outbound.passedThrough,
       services,
+      routes: routeStats(this.plan.routes.all(), this.options.namespace),
       executions: this.executor.stats(),
       sources: this.sources.states,
     }

@@ -1,5 +1,7 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import { problemText } from '../core/problem.ts'
+import type { RuleSettings } from '../model/route-settings.ts'
+import { routeProblem } from '../routing/route-problem.ts'
 import { readPolicy } from '../security/authorization/policy.ts'
 import { isPlainObject } from './schema/blocks.ts'
 
@@ -29,12 +31,21 @@ export function problemsOf(resource: unknown): string[] {
       if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
       problems.push(...ruleProblems(resource['rule']))
       break
+    case 'route': {
+      if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
+      if (!isListOf(resource['hosts'], (host) => typeof host === 'string' && host !== '')) problems.push('hosts: expected a list of hosts')
+      const problem = routeProblem(resource['rules'] as readonly RuleSettings[])
+      if (problem !== undefined) problems.push(`rules: ${problem}`)
+      break
+    }
     case 'authorization':
       if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
       problems.push(...authorizationProblems(resource))
       break
     default:
-      problems.push(`kind: expected service, endpoints, traffic-policy, outbound-policy or authorization, got ${JSON.stringify(kind)}`)
+      problems.push(
+        `kind: expected service, endpoints, traffic-policy, outbound-policy, authorization or route, got ${JSON.stringify(kind)}`,
+      )
   }
   return problems
 }

@@ -1,4 +1,4 @@
-import { DEFAULT_HEALTH_CHECK, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
+import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
 
 /** One writer of policy sections, and who it is. */
@@ -20,6 +20,7 @@ const SECTIONS = [
   'rateLimit',
   'fault',
   'fallback',
+  'lanes',
   'tls',
 ] as const satisfies readonly (keyof Policy)[]
 
@@ -48,6 +49,7 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
 const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
   ...DEFAULT_POLICY,
   healthCheck: DEFAULT_HEALTH_CHECK,
+  lanes: DEFAULT_LANES,
   tls: DEFAULT_TLS,
 }
 

@@ -18,8 +18,10 @@ import { inbound } from './schema/inbound.ts'
 import { outboundPolicies } from './schema/outbound-policies.ts'
 import { acrossPolicy, LATER_POLICY_KEYS, type ParsedPolicy, policyEntries, toSections } from './schema/policy.ts'
 import { configError, parse } from './schema/problems.ts'
+import { routes } from './schema/routes.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
-import { unfoldAuthorization, unfoldPolicies, unfoldServices } from './short-form.ts'
+import { strangeBackends } from './schema/strange-backends.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
 export interface ParsedOptions {
@@ -85,6 +87,7 @@ function optionsSchema(plain: unknown) {
       defaults: v.optional(record(policyEntries, LATER_DEFAULTS, acrossPolicy), {}),
       services: v.optional(servicesSchema(policy, namespace)),
       policies: v.optional(outboundPolicies, []),
+      routes: v.optional(routes, []),
       inbound: v.optional(inbound, {}),
       identity: v.optional(identity),
       trust: v.optional(trust, {}),
@@ -109,8 +112,11 @@ function optionsSchema(plain: unknown) {
       context: v.optional(context, true),
     },
     LATER_KEYS,
-    // One that is written and broken is reported as such.
-    (plain as { identity?: unknown } | null | undefined)?.identity === undefined ? needsIdentity : undefined,
+    (written, report) => {
+      strangeBackends(written, report)
+      // One that is written and broken is reported as such.
+      if ((plain as { identity?: unknown } | null | undefined)?.identity === undefined) needsIdentity(written, report)
+    },
   )
 }
 
@@ -124,6 +130,7 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
   const {
     services,
     policies,
+    routes: written,
     defaults,
     service,
     identity,
@@ -153,6 +160,7 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
     resources: [
       ...unfoldServices(services ?? new Map(), rest.namespace),
       ...unfoldPolicies(policies, rest.namespace),
+      ...unfoldRoutes(written, rest.namespace),
       ...unfoldAuthorization(rest.inbound.authorization, rest.namespace),
     ],
   }

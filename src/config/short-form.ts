@@ -2,6 +2,7 @@ import type { Resource } from '../model/resources.ts'
 import type { ParsedAuthorizationPolicy } from './schema/authorization.ts'
 import type { ParsedOutboundPolicy } from './schema/outbound-policies.ts'
 import { toSections } from './schema/policy.ts'
+import type { ParsedRoute } from './schema/routes.ts'
 import type { ParsedService } from './schema/service.ts'
 
 /** Unfolds one service of the short form into resources of separate kinds. */
@@ -23,6 +24,18 @@ export function unfoldServices(services: ReadonlyMap<string, ParsedService>, def
 /** Unfolds `policies: [ … ]`, whose order is part of what they say. */
 export function unfoldPolicies(policies: readonly ParsedOutboundPolicy[], namespace: string): Resource[] {
   return policies.map(({ name, rule }, order) => ({ kind: 'outbound-policy', namespace, name, order, rule }))
+}
+
+/** Unfolds `routes: [ … ]`; of two for one host the first counts. */
+export function unfoldRoutes(routes: readonly ParsedRoute[], defaultNamespace: string): Resource[] {
+  return routes.map(({ name, namespace = defaultNamespace, hosts, rules }, order) => ({
+    kind: 'route',
+    namespace,
+    name,
+    order,
+    hosts,
+    rules,
+  }))
 }
 
 /** Unfolds `authorization: [ … ]`; the order decides only which policy is named where several match. */

@@ -7,16 +7,25 @@ import type {
   PolicySections,
   Provenance,
   Resource,
+  RouteResource,
   ServiceResource,
   TrafficPolicyResource,
 } from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
-import type { AuthorizationSnapshot, AuthorizationState, OutboundPolicySnapshot, ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
+import type {
+  AuthorizationSnapshot,
+  AuthorizationState,
+  OutboundPolicySnapshot,
+  RouteSnapshot,
+  ServiceSnapshot,
+  Snapshot,
+} from '../model/snapshot.ts'
 import type { Rejection, ResourceDelta } from '../model/source.ts'
 import { AuthorizationList } from './authorization-list.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
+import { orderRoutes, type RouteVersion } from './routes.ts'
 import { sameEndpoints } from './same-endpoints.ts'
 
 /** What a store starts from, and whom it tells. */
@@ -49,6 +58,7 @@ export class ConfigStore {
   private readonly resources = new Map<string, Versions>()
   private readonly services = new Map<string, ServiceSnapshot>()
   private readonly policyKeys = new Set<string>()
+  private readonly routeKeys = new Set<string>()
   private readonly authorization: AuthorizationList
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
@@ -59,7 +69,13 @@ export class ConfigStore {
     const touched = new Set<string>()
     for (const resource of options.resources) this.put(OPTIONS, resource, touched)
     this.rebuild(touched)
-    this.snapshot = { version: 1, services: new Map(this.services), policies: this.policies(), authorization: this.authorized() }
+    this.snapshot = {
+      version: 1,
+      services: new Map(this.services),
+      policies: this.policies(),
+      routes: this.routes(),
+      authorization: this.authorized(),
+    }
     this.authorization.tell()
   }
 
@@ -101,8 +117,11 @@ export class ConfigStore {
     const changed = this.rebuild(touched)
     const authorization = this.authorized()
     const policies = keepEqual({ list: this.policies() }, { list: this.snapshot.policies }).list
-    if (changed.size > 0 || policies !== this.snapshot.policies || authorization !== this.snapshot.authorization) {
-      this.snapshot = { version: this.snapshot.version + 1, services: new Map(this.services), policies, authorization }
+    const routes = keepEqual({ list: this.routes() }, { list: this.snapshot.routes }).list
+    const { snapshot: former } = this
+    const same = policies === former.policies && routes === former.routes && authorization === former.authorization
+    if (changed.size > 0 || !same) {
+      this.snapshot = { version: former.version + 1, services: new Map(this.services), policies, routes, authorization }
       this.options.onChange(this.snapshot, changed, source)
     }
     this.authorization.tell()
@@ -115,6 +134,7 @@ export class ConfigStore {
     if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
     else versions.set(source, resource)
     if (resource.kind === 'outbound-policy') this.policyKeys.add(key)
+    else if (resource.kind === 'route') this.routeKeys.add(key)
     if (resource.kind === 'authorization') this.authorization.touch(key, source)
     touched.add(`${resource.namespace}/${resource.name}`)
   }
@@ -126,6 +146,7 @@ export class ConfigStore {
     if (versions.size === 0) {
       this.resources.delete(key)
       this.policyKeys.delete(key)
+      this.routeKeys.delete(key)
     }
     touched.add(key.slice(key.indexOf('/') + 1))
   }
@@ -179,6 +200,15 @@ export class ConfigStore {
       if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
     }
     return orderPolicies(versions)
+  }
+
+  private routes(): readonly RouteSnapshot[] {
+    const versions: RouteVersion[] = []
+    for (const key of this.routeKeys) {
+      const found = this.winner<RouteResource>(key)
+      if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
+    }
+    return orderRoutes(versions)
   }
 
   private authorized(): readonly AuthorizationSnapshot[] {

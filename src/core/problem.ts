@@ -21,12 +21,16 @@ export function problemText({ path, message }: Problem): string {
 
 /** What is said of a key that nobody knows: the one that was meant, where that can be guessed. */
 export function unknownKey(key: string, known: readonly string[]): string {
+  const near = nearest(key, known)
+  return near === undefined ? 'unknown key' : `unknown key, did you mean "${near}"?`
+}
+
+/** The one among `known` that was probably meant, if there is one. */
+export function nearest(written: string, known: readonly string[]): string | undefined {
   const near = known
-    .map((candidate) => ({ candidate, distance: editDistance(key.toLowerCase(), candidate.toLowerCase()) }))
+    .map((candidate) => ({ candidate, distance: editDistance(written.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)[0]
-  return near !== undefined && near.distance <= Math.max(1, Math.floor(key.length / 3))
-    ? `unknown key, did you mean "${near.candidate}"?`
-    : 'unknown key'
+  return near !== undefined && near.distance <= Math.max(1, Math.floor(written.length / 3)) ? near.candidate : undefined
 }
 
 /** Levenshtein distance; keys are short, so the plain table will do. */

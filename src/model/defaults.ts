@@ -1,6 +1,7 @@
 import type { LoadReportSettings, SlowStartSettings } from './balancing.ts'
 import type { InboundTlsSettings } from './identity.ts'
 import type { HealthCheckSettings, Policy, TlsSettings } from './resources.ts'
+import type { LaneSettings } from './route-settings.ts'
 
 /** What every service starts from. The docs' table of defaults is compared with this one by a test. */
 export const DEFAULT_POLICY = Object.freeze({
@@ -49,6 +50,7 @@ export const DEFAULT_POLICY = Object.freeze({
   rateLimit: false,
   fault: false,
   fallback: false,
+  lanes: false,
   tls: undefined,
 }) satisfies Policy
 
@@ -75,6 +77,9 @@ export const DEFAULT_HEALTH_CHECK: HealthCheckSettings = Object.freeze({
 
 /** What a `slowStart` section that is present starts from. */
 export const DEFAULT_SLOW_START: SlowStartSettings = Object.freeze({ windowMs: 30_000, minWeightPercent: 10, aggression: 1 })
+
+/** What a `lanes` section that is present starts from. */
+export const DEFAULT_LANES: LaneSettings = Object.freeze({ header: 'x-lane', label: 'lane', baseline: undefined, strict: false })
 
 /** What `loadReports` that are switched on start from. */
 export const DEFAULT_LOAD_REPORTS: LoadReportSettings = Object.freeze({

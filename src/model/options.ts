@@ -10,8 +10,10 @@ import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
 import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
-import type { HealthCheckType, RetryCondition } from './names.ts'
+import type { HealthCheckType } from './names.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
+import type { RetryOptions } from './retry-options.ts'
+import type { LaneOptions, RouteOptions } from './routes.ts'
 import type { Source } from './source.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
@@ -65,20 +67,6 @@ export interface HealthCheckOptions {
   jitterPercent?: number
   /** A passed check lets an ejected endpoint be probed at once. Default true. */
   endsEjection?: boolean
-}
-
-/** When, how often and how far apart a broken try is sent again. */
-export interface RetryOptions {
-  /** Re-sends after the first try, 0–10. Default 2. */
-  attempts?: number
-  /** Default `connect-failure`, `refused-stream` always; `reset`, `gateway-error`, `timeout` for idempotent calls. */
-  on?: RetryCondition[]
-  /** Bound of one try. Default: what remains of the timeout ÷ tries left. */
-  perTryTimeout?: Duration
-  /** Full jitter between 0 and min(base × 2^n, max). Default 25ms, 250ms. */
-  backoff?: { base?: Duration; max?: Duration }
-  /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
-  budget?: { percent?: number; minPerSecond?: number }
 }
 
 /** One breaker per service; it judges whole calls after their retries and counts only what means *unavailable*. */
@@ -162,6 +150,8 @@ export interface PolicyOptions {
   fault?: FaultOptions | false
   /** An answer in place of a failure. Default off. */
   fallback?: FallbackOptions | false
+  /** Calls of one colour go to endpoints of that colour. Default off. */
+  lanes?: LaneOptions | false
   /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
   panicPercent?: number
   tls?: TlsOptions
@@ -182,10 +172,12 @@ export interface ServiceOptions extends PolicyOptions {
 }
 
 /** A document in the short form, as `createMesh` and `staticSource` take it. */
-export interface ConfigOptions<Name extends string = string> {
+export interface ConfigOptions<Name extends string = string, Backend extends string = string> {
   services?: { [name in Name]?: ServiceOptions }
   /** Who may call what; asked in order. */
   policies?: TrafficPolicyOptions[]
+  /** What becomes of the calls to which hosts. */
+  routes?: RouteOptions<Backend>[]
 }
 
 /** The same as a source gives it: with the policies for requests that come in, which the options have under `inbound`. */
@@ -207,8 +199,8 @@ export interface Logger {
   error(message: string, detail?: unknown): void
 }
 
-/** Everything `createMesh` takes. `Name`: the services that are named in it. */
-export interface MeshOptions<Name extends string = string> extends ConfigOptions<Name> {
+/** Everything `createMesh` takes. `Name`: the services that are named in it; `Backend`: those that its routes lead to. */
+export interface MeshOptions<Name extends string = string, Backend extends string = string> extends ConfigOptions<Name, Backend> {
   /** Our own name, for peers and telemetry. */
   service?: string
   /** Default `default`. */
@@ -262,6 +254,16 @@ export interface CallOptions {
 }
 
 type NamesIn<O> = O extends { services: infer S } ? keyof S & string : never
+
+/**
+ * What the routes of `createMesh` must be when all services are in its options: a backend that is none of them is misspelt. With sources
+ * anything goes, since they may name it; so it does where the compiler does not see what is written.
+ */
+export type RoutesToServices<Name extends string, Backend extends string, From> = [From] extends [undefined]
+  ? string extends Backend
+    ? unknown
+    : { routes?: RouteOptions<Name>[] }
+  : unknown
 
 /** Names of the services in `O`, and any other string, so that editors complete and nothing is forbidden. */
 export type ServiceName<O> = NamesIn<O> | (string & {})

@@ -32,7 +32,7 @@ export class RequestContext extends Scope {
   readonly random: Random
   private readonly trusted: boolean
   private readTrace: Trace | undefined = undefined
-  private readLane: readonly string[] | undefined = undefined
+  private readHanded: readonly string[] | undefined = undefined
   private readBaggage: string | undefined | null = null
 
   /** @param trusted whether what the headers of `call` say of its origin is believed */
@@ -64,17 +64,24 @@ export class RequestContext extends Scope {
   }
 
   /** The headers that are handed on as they came: name, value, name, value. */
-  get lane(): readonly string[] {
-    this.readLane ??= this.trusted ? this.settings.forward.flatMap((name) => this.pairOf(name)) : NONE
-    return this.readLane
+  get handed(): readonly string[] {
+    this.readHanded ??= this.trusted ? this.settings.forward.flatMap((name) => this.pairOf(name)) : NONE
+    return this.readHanded
+  }
+
+  /** One of those. */
+  handedOn(name: string): string | undefined {
+    const { handed } = this
+    for (let index = 0; index < handed.length; index += 2) if (handed[index] === name) return handed[index + 1]
+    return undefined
   }
 
   private pairOf(name: string): readonly string[] {
     const value = this.call.header(name)
-    return value === undefined || value.length > MAX_LANE ? NONE : [name, value]
+    return value === undefined || value.length > MAX_HANDED ? NONE : [name, value]
   }
 }
 
 const NONE: readonly never[] = Object.freeze([])
 /** A header that is copied into every call must not be as long as one likes. */
-const MAX_LANE = 1_024
+const MAX_HANDED = 1_024

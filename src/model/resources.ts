@@ -1,11 +1,14 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
-import type { MeshErrorCode } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
+import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
 import type { SanMatch } from './identity.ts'
-import type { HealthCheckType, RetryCondition } from './names.ts'
-import type { FallbackCondition, FallbackFunction, PolicyAction } from './protection.ts'
+import type { HealthCheckType } from './names.ts'
+import type { PolicyAction } from './protection.ts'
+import type { LaneSettings, RuleSettings } from './route-settings.ts'
+
+export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-policy-settings.ts'
 
 /** Which resource, in which source, said something. Printed as `source/kind/namespace/name#section`. */
 export interface Provenance {
@@ -16,7 +19,7 @@ export interface Provenance {
   readonly section?: string | undefined
 }
 
-export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'authorization'
+export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'authorization' | 'route'
 
 interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
@@ -51,6 +54,15 @@ export interface OutboundPolicyResource extends ResourceBase<'outbound-policy'> 
   readonly rule: OutboundRule
 }
 
+/** What becomes of the calls to some hosts. */
+export interface RouteResource extends ResourceBase<'route'> {
+  /** Its place among those of the same source: of two for one host the first counts. */
+  readonly order: number
+  readonly hosts: readonly string[]
+  /** In the order in which they are asked. */
+  readonly rules: readonly RuleSettings[]
+}
+
 /** Who may call this process; one policy of the list. */
 export interface AuthorizationResource extends ResourceBase<'authorization'> {
   /** Its place among those of the same source. */
@@ -58,7 +70,13 @@ export interface AuthorizationResource extends ResourceBase<'authorization'> {
   readonly policy: AuthorizationPolicyOptions
 }
 
-export type Resource = ServiceResource | EndpointsResource | TrafficPolicyResource | OutboundPolicyResource | AuthorizationResource
+export type Resource =
+  | ServiceResource
+  | EndpointsResource
+  | TrafficPolicyResource
+  | OutboundPolicyResource
+  | AuthorizationResource
+  | RouteResource
 
 /** What a rule over source and target matches and decides; an absent condition holds for everybody. */
 export interface OutboundRule {
@@ -74,17 +92,6 @@ export interface OutboundRule {
   readonly action: PolicyAction
   readonly redirectTo?: string
   readonly limit?: RateSettings
-}
-
-export interface RetrySettings {
-  readonly attempts: number
-  readonly on: readonly RetryCondition[]
-  /** Undefined: what remains ÷ tries left. */
-  readonly perTryTimeoutMs: number | undefined
-  readonly backoffBaseMs: number
-  readonly backoffMaxMs: number
-  readonly budgetPercent: number
-  readonly budgetMinPerSecond: number
 }
 
 export interface BreakerSettings {
@@ -155,34 +162,6 @@ export interface RateLimitSettings extends RateSettings {
   readonly key?: string
 }
 
-/** Lower-case name. */
-export interface HeaderMatch {
-  readonly name: string
-  readonly value?: string
-}
-
-export interface FaultSettings {
-  readonly delay?: { readonly durationMs: number; readonly percent: number; readonly header?: HeaderMatch }
-  readonly abort?: {
-    readonly status?: number
-    readonly code?: MeshErrorCode
-    readonly percent: number
-    readonly header?: HeaderMatch
-  }
-}
-
-/** An answer of the mesh itself, checked. */
-export interface AnswerSettings {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array
-}
-
-export interface FallbackSettings {
-  readonly on?: readonly FallbackCondition[]
-  readonly respond: AnswerSettings | FallbackFunction
-}
-
 export interface TlsSettings {
   readonly mode: 'off' | 'simple' | 'mutual'
   readonly ca: readonly (string | Uint8Array)[] | undefined
@@ -215,6 +194,7 @@ export interface Policy {
   readonly rateLimit: RateLimitSettings | false
   readonly fault: FaultSettings | false
   readonly fallback: FallbackSettings | false
+  readonly lanes: LaneSettings | false
   /** Undefined: as the URL's scheme says. */
   readonly tls: TlsSettings | undefined
 }
@@ -233,6 +213,7 @@ export interface PolicySections {
   readonly rateLimit?: RateLimitSettings | false
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false
+  readonly lanes?: Partial<LaneSettings> | false
   readonly tls?: Partial<TlsSettings>
 }
 

@@ -2,6 +2,7 @@ import type { EndpointSpec } from '../core/endpoint.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { IdentityStats } from './identity.ts'
 import type { OutboundRule, Policy, Provenance } from './resources.ts'
+import type { RuleSettings } from './route-settings.ts'
 
 /** One service with everything that is in force for it, and where each part came from. Plain, immutable, printable. */
 export interface ServiceSnapshot {
@@ -22,6 +23,15 @@ export interface ServiceSnapshot {
 export interface OutboundPolicySnapshot {
   readonly name: string
   readonly rule: OutboundRule
+  readonly from: Provenance
+}
+
+/** One route, and the resource that holds it. */
+export interface RouteSnapshot {
+  readonly name: string
+  readonly namespace: string
+  readonly hosts: readonly string[]
+  readonly rules: readonly RuleSettings[]
   readonly from: Provenance
 }
 
@@ -55,6 +65,8 @@ export interface Snapshot {
   readonly services: ReadonlyMap<string, ServiceSnapshot>
   /** Who may call what, in the order in which they are asked. The same list until one of them changes. */
   readonly policies: readonly OutboundPolicySnapshot[]
+  /** Those whose hosts count first come first. The same list until one of them changes. */
+  readonly routes: readonly RouteSnapshot[]
   /** Who may call this process. The same list until one of them changes. */
   readonly authorization: readonly AuthorizationSnapshot[]
 }
@@ -64,6 +76,7 @@ export interface PrintedSnapshot {
   version: number
   services: Record<string, ServiceSnapshot>
   policies: OutboundPolicySnapshot[]
+  routes: RouteSnapshot[]
   authorization: AuthorizationSnapshot[]
   identity: IdentityStats
 }

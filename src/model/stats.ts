@@ -65,6 +65,22 @@ export interface ServiceStats {
   endpoints: EndpointStats[]
 }
 
+/** One rule of a route in `mesh.stats()`. */
+export interface RuleStats {
+  calls: number
+  /** Calls that it answered itself, redirects included. */
+  answered: number
+  /** What became of the copies, by the service that got them; that one counts none of it. */
+  mirrors: Record<string, { sent: number; inflight: number; successes: number; failures: number; skipped: number }>
+}
+
+/** One route in `mesh.stats()`. */
+export interface RouteStats {
+  /** Calls that no rule matched. */
+  unmatched: number
+  rules: Record<string, RuleStats>
+}
+
 /** Requests that came in, in `mesh.stats()`. */
 export interface InboundStats {
   requests: number
@@ -88,6 +104,8 @@ export interface MeshStats {
   /** Requests that were not ours and went on to the platform. */
   passedThrough: number
   services: Record<string, ServiceStats>
+  /** By name; `name.namespace` for those of another namespace. */
+  routes: Record<string, RouteStats>
   /** What `mesh.execute` runs, by name. */
   executions: Record<string, { running: number; breaker: 'closed' | 'open' | 'half-open' | 'off' }>
   inbound: InboundStats

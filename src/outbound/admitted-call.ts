@@ -23,7 +23,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
 
   /** Tells the caller that it may abort from here on. */
   open(): void {
-    const { counters } = this.plan
+    const { counters } = this
     counters.calls++
     counters.inflight++
     try {
@@ -52,7 +52,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
       this.finishWithError(this.refusedBy(refused), IGNORED)
       return
     }
-    const fault = this.plan.protections.fault?.draw(this)
+    const fault = this.policy.fault?.draw(this)
     if (fault === undefined) this.start(this.engine.time.now)
     else this.suffer(fault)
   }
@@ -71,7 +71,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
 
   /** Whether one of the free connections would do. Without any endpoint there is nothing to wait for either. */
   get ready(): boolean {
-    return this.target.gone || this.plan.hasRoom
+    return this.target.gone || this.plan.hasRoom(this, this.colour)
   }
 
   proceed(): void {
@@ -99,17 +99,18 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
 
   private start(now: number): void {
     this.plan.budget.deposit(now)
+    this.ruled?.mirror?.(this.options, this.body)
     this.launch(now)
   }
 
   private launchNow(now: number): void {
-    const { plan } = this
+    const { plan, colour } = this
     const { gone } = this.target
-    const endpoint = gone ? undefined : plan.pick(this, now)
+    const endpoint = gone ? undefined : plan.pick(this, colour, now)
     if (endpoint !== undefined) {
       this.sendTo(endpoint, now)
-    } else if (gone || plan.set.usable.length === 0) {
-      const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint
+    } else if (gone || plan.usableFor(this, colour).length === 0) {
+      const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint(colour)
       this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
     } else if (plan.balancing.strands(this)) {
       const reason = "the endpoint of the call's session is gone or out of use, and the session is strict"
@@ -117,7 +118,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     } else if (plan.balancing.binds(this)) {
       plan.protections.connections.endpointRefusals++
       this.overload("the endpoint of the call's session is full, and the session is strict")
-    } else if (plan.isFull) {
+    } else if (plan.isFull(this, colour)) {
       plan.protections.connections.endpointRefusals++
       this.overload(`limits.perEndpoint.maxRequests is reached at every endpoint: ${plan.protections.endpointMaxRequests} tries in flight`)
     } else {
@@ -143,9 +144,9 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
   }
 
   private suffer(fault: DrawnFault): void {
-    const { plan, engine, service } = this
+    const { engine, service } = this
     const { delayMs, status, code } = fault
-    if (delayMs > 0) plan.counters.delayed++
+    if (delayMs > 0) this.counters.delayed++
     engine.emit('faultInjected', { service, delayMs, status, code })
     if (this.over) return
     if (delayMs === 0) {
@@ -161,14 +162,13 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
   }
 
   private endBy({ status, code }: DrawnFault): void {
-    const { plan } = this
     if (status === 0 && code === undefined) {
       this.start(this.engine.time.read())
       return
     }
-    plan.counters.aborted++
+    this.counters.aborted++
     if (code !== undefined) {
-      this.finishWithError(this.error(code, { reason: 'an injected fault', from: plan.from('fault') }), IGNORED)
+      this.finishWithError(this.error(code, { reason: 'an injected fault', from: this.policy.from('fault') }), IGNORED)
       return
     }
     const otherwise = (): void => this.answerWith({ status, headers: {}, body: INJECTED }, IGNORED)

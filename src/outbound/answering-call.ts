@@ -61,7 +61,7 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
     if (this.over) return
     const code = (error as { code?: MeshErrorCode } | null)?.code
     const ours = code?.startsWith?.('MESH_') === true
-    if (ours) this.plan.counters.countError(code)
+    if (ours) this.counters.countError(code)
     if (ours && !this.aborted && this.phase !== 'streaming' && this.phase !== 'answering') {
       const otherwise = (): void => this.endWithError(error, outcome)
       if (this.standIn({ error: error as FallbackError, code, status: 0, outcome, otherwise })) return
@@ -71,7 +71,7 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
 
   /** Gives the caller the answer that is configured for such a failure; false when there is none. */
   protected standIn(failure: Failure): boolean {
-    const { fallback } = this.plan.protections
+    const { fallback } = this.policy
     if (fallback === undefined || !fallback.covers(failure.code, failure.status)) return false
     this.beginAnswer(FALLBACK_MS)
     this.failure = failure
@@ -155,7 +155,7 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
       this.noAnswer(new TypeError('a fallback gives { status, headers, body }, with a status from 200 to 599'))
       return
     }
-    this.plan.counters.fallbacks++
+    this.counters.fallbacks++
     const { code, status } = failure
     this.engine.emit('fallback', { service: this.service, code, status, answered: answer.status })
     if (this.over) return

@@ -5,9 +5,14 @@ import type { TimerWheel } from '../core/timer-wheel.ts'
 export { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
 
 import type { MeshEvents } from '../model/events.ts'
+import type { HeaderEditSettings } from '../model/route-settings.ts'
+import type { CallPolicy } from '../plan/call-policy.ts'
+import type { MirrorCounters } from '../plan/route-counters.ts'
+import type { PlannedRule } from '../plan/route-plan.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import type { Connections } from './connections.ts'
-import type { ReplayMemory } from './replay-body.ts'
+import type { DispatchOptions } from './handler.ts'
+import type { Body, ReplayMemory } from './replay-body.ts'
 import type { Undici } from './undici.ts'
 import type { Wire } from './wire.ts'
 
@@ -36,4 +41,18 @@ export interface Target {
   readonly host: string
   /** Nobody answers under this name any more, and yet it is not for others to answer. */
   readonly gone: boolean
+  /** Undefined where a service is called by its own name. */
+  readonly ruled: Ruled | undefined
+  /** It gets copies of calls, which are counted here and not by their service. */
+  readonly shadow: MirrorCounters | undefined
+}
+
+/** What a rule adds to the calls that it sends to a service. */
+export interface Ruled {
+  readonly rule: PlannedRule
+  readonly policy: CallPolicy
+  readonly request: readonly HeaderEditSettings[] | undefined
+  readonly response: readonly HeaderEditSettings[] | undefined
+  /** Sends copies of a call that was admitted; undefined where nobody gets any. */
+  readonly mirror: ((options: DispatchOptions, body: Body | undefined) => void) | undefined
 }

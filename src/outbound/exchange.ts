@@ -11,6 +11,7 @@ import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
 import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
+import { editRawHeaders } from './header-edits.ts'
 import { rawHeader, withRawHeaders } from './headers.ts'
 import { answerError } from './own-answer.ts'
 import { optionsForTry } from './try-options.ts'
@@ -99,7 +100,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const missing = this.phase === 'streaming' ? 'complete answer' : this.phase === 'queued' ? 'free connection' : 'answer'
     const reason = why ?? `no ${missing} within ${Math.round(this.deadline - this.startedAt)} ms`
     const held = HELD_BY[this.phase]
-    const error = this.error('MESH_DEADLINE', held === undefined ? { reason } : { reason, from: this.plan.from(held) })
+    const error = this.error('MESH_DEADLINE', held === undefined ? { reason } : { reason, from: this.policy.from(held) })
     if (attempt !== undefined && !attempt.over) {
       attempt.timedOut(now)
       this.observe(attempt, 'failure')
@@ -157,10 +158,10 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
   }
 
   private decide(attempt: Attempt): RetryDecision {
-    return this.plan.retry.next(this, attempt, {
+    return this.policy.retry.next(this, attempt, {
       now: this.engine.time.read(),
       attempts: this.retries,
-      hasUntried: this.plan.hasUntried(this),
+      hasUntried: this.plan.hasUntried(this, this.colour),
       replayable: this.body === undefined || this.body.replayable,
       mayResend: this.mayResend,
     })
@@ -240,7 +241,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     parsed: HeaderRecord | undefined,
     statusText: string,
   ): boolean {
-    if (this.plan.protections.fallback?.covers(undefined, status) !== true) return false
+    if (this.policy.fallback?.covers(undefined, status) !== true) return false
     attempt.paused = true
     const error = answerError(this.service, status, `the service answered ${status}`)
     const instead = (): void => attempt.drain(this.engine.clock)
@@ -301,14 +302,15 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const now = this.engine.time.read()
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
-    this.plan.counters.latency.add(now - this.startedAt, now)
+    this.counters.latency.add(now - this.startedAt, now)
     this.heard(attempt, 'success', raw, now)
     this.observe(attempt, 'success')
-    this.rawHeaders = raw
+    const edited = this.editedHead(raw)
+    this.rawHeaders = edited
     this.finish(attempt)
     this.engine.connections?.adopt(socket as Socket, this.timeouts.idleTimeoutMs)
     try {
-      this.caller.upgrade(this, status, raw, parsed, socket)
+      this.caller.upgrade(this, status, edited, edited === raw ? parsed : undefined, socket)
     } catch (error) {
       ;(socket as { destroy?: () => void }).destroy?.()
       this.tellError(error)
@@ -326,21 +328,33 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
   ): void {
     const marks = this.plan.balancing.marks(this, endpoint)
     const raw = marks === undefined ? received : withRawHeaders(received, marks)
+    const edited = this.editedHead(raw)
     const parsed = marks === undefined ? receivedParsed : undefined
     this.phase = 'streaming'
-    this.rawHeaders = raw
+    this.rawHeaders = edited
     this.lastByteAt = now
-    this.plan.counters.latency.add(now - this.startedAt, now)
+    this.counters.latency.add(now - this.startedAt, now)
     if (this.boundToEnd && rawHeader(raw, 'content-type')?.startsWith('text/event-stream') === true) this.boundToEnd = false
     // Waking too early does no harm, so the wait that is already set mostly serves for the body too.
     const wake = this.streamWake(now)
     if (wake < this.wakeAt) this.engine.time.set(this, wake)
     try {
       this.caller.responseStarted()
-      this.caller.head(this, status, raw, parsed, statusText)
+      this.caller.head(this, status, edited, edited === raw ? parsed : undefined, statusText)
     } catch (error) {
       this.abort(error)
     }
+  }
+
+  /** The head as the caller sees it: what the rule changes of it. */
+  private editedHead(raw: RawHeaders): RawHeaders {
+    const edits = this.ruled?.response
+    return edits === undefined ? raw : editRawHeaders(raw, edits)
+  }
+
+  /** A copy of somebody's call, for which nobody waits. */
+  get isShadow(): boolean {
+    return this.target.shadow !== undefined
   }
 
   /** The answer broke after its head was handed on: the caller must never take it for a complete one. */

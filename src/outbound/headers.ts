@@ -59,6 +59,24 @@ export function hasRequestHeader(headers: unknown, name: string): boolean {
   return requestHeader(headers, name) !== undefined
 }
 
+/** The values of `name` (lower case) in request headers of any form that undici takes, joined where it is there more than once. */
+export function joinedRequestHeader(headers: unknown, name: string): string | undefined {
+  if (headers === null || typeof headers !== 'object') return undefined
+  const record = !Array.isArray(headers) && typeof (headers as { [Symbol.iterator]?: unknown })[Symbol.iterator] !== 'function'
+  // A record has a name once, unless in two spellings.
+  if (record) return requestHeader(headers, name)
+  let joined: string | undefined
+  const add = (value: unknown): void => {
+    joined = joined === undefined ? String(value) : `${joined},${String(value)}`
+  }
+  if (Array.isArray(headers)) {
+    for (let index = 0; index + 1 < headers.length; index += 2) if (String(headers[index]).toLowerCase() === name) add(headers[index + 1])
+    return joined
+  }
+  for (const pair of headers as Iterable<unknown>) if (Array.isArray(pair) && String(pair[0]).toLowerCase() === name) add(pair[1])
+  return joined
+}
+
 /** The value of `name` (lower case) in request headers of any form that undici takes. */
 export function requestHeader(headers: unknown, name: string): string | undefined {
   if (headers === null || typeof headers !== 'object') return undefined

@@ -7,10 +7,12 @@ import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
 import type { RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
+import type { CallPolicy } from '../plan/call-policy.ts'
+import type { ServiceCounters } from '../plan/service-counters.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
-import type { CallSettings, Engine, Target } from './engine.ts'
+import type { CallSettings, Engine, Ruled, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
 import { hasRequestHeader, rawHeader, requestHeader, requestHeaderValues } from './headers.ts'
 import { settlePermits } from './permits.ts'
@@ -37,6 +39,13 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   affinity: Affinity | undefined = undefined
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
+  /** What it goes by: the policy that its service, or its rule, had when it began. */
+  protected readonly policy: CallPolicy
+  protected readonly counters: ServiceCounters
+  /** The rule that sent it here, and what that one adds. */
+  protected readonly ruled: Ruled | undefined
+  /** Its lane, where its service has some. */
+  protected readonly colour: string | undefined
   protected readonly timeouts: TimeoutSettings
   /** What the gates gave; each is settled once. */
   protected readonly permits: Permit[] = []
@@ -54,12 +63,16 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   /** One of the re-sends that the limits count. */
   private resending = false
 
-  constructor(engine: Engine, { plan, host }: Target, options: DispatchOptions, settings: CallSettings) {
+  constructor(engine: Engine, { plan, host, ruled, shadow }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
-    const { policy } = plan
+    const policy = ruled === undefined ? plan.callPolicy : ruled.policy
     this.engine = engine
     this.requestHeaders = options.headers
     this.plan = plan
+    this.policy = policy
+    this.counters = shadow === undefined ? plan.counters : shadow.calls
+    this.ruled = ruled
+    this.colour = plan.lanes === undefined ? undefined : colourOf(options.headers, plan.lanes.header, settings.within)
     this.within = settings.within
     this.scope = settings.detached ? undefined : settings.within
     this.timeouts = policy.timeouts
@@ -69,7 +82,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     this.path = options.path
     this.priority = settings.priority
     this.hashKey = settings.hashKey
-    this.retries = settings.retries ?? policy.retry.attempts
+    this.retries = settings.retries ?? policy.retrySettings.attempts
     this.idempotent = settings.idempotent ?? (isIdempotentMethod(options.method) || hasRequestHeader(options.headers, 'idempotency-key'))
     this.startedAt = engine.time.read()
     const bound = settings.timeoutMs ?? policy.timeouts.timeoutMs
@@ -110,7 +123,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     }
     this.lastEndpoint = endpoint
     this.tries++
-    this.plan.counters.tries++
+    this.counters.tries++
     endpoint.tries++
     endpoint.inflight++
     this.plan.protections.connections.take()
@@ -170,9 +183,9 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   protected countAgain(attempt: Attempt, { movedOn, delayMs }: RetryDecision & { again: true }): void {
     if (movedOn) {
       this.moves++
-      this.plan.counters.movedOn++
+      this.counters.movedOn++
     } else {
-      this.plan.counters.retries++
+      this.counters.retries++
       if (!this.resending) this.plan.protections.resends.inflight++
       this.resending = true
     }
@@ -182,9 +195,9 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   }
 
   protected countNotAgain({ why }: RetryDecision & { again: false }): void {
-    if (why === 'budget') this.plan.counters.budgetExhausted++
+    if (why === 'budget') this.counters.budgetExhausted++
     else if (why === 'limit') this.plan.protections.resends.refusals++
-    else if (why === 'not-replayable') this.plan.counters.notReplayable++
+    else if (why === 'not-replayable') this.counters.notReplayable++
   }
 
   /** A gate said no: the error that the caller hears. */
@@ -196,25 +209,27 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   }
 
   protected countEnd({ verdict }: Outcome): void {
-    const { counters } = this.plan
+    const { counters } = this
     counters.inflight--
     if (verdict === 'failure') counters.failures++
     else if (verdict === 'success') counters.successes++
   }
 
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {
-    const { service, lastEndpoint, tries, plan } = this
+    const { service, lastEndpoint, tries, plan, ruled } = this
     const section = DECIDED_BY[code]
-    const from = section === undefined ? undefined : (plan.from(section) ?? plan.from('service'))
-    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details })
+    const from = section === undefined ? undefined : (this.policy.from(section) ?? plan.from('service'))
+    const reason = ruled === undefined ? details.reason : `${details.reason} (by ${ruled.rule.title})`
+    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details, reason })
   }
 
   /** How long a try that starts now may take: the configured bound, or what remains shared among the tries that are left. */
   protected tryTimeout(now: number): number {
     const remaining = this.deadline - now
-    const configured = this.plan.policy.retry.perTryTimeoutMs
+    const configured = this.policy.retrySettings.perTryTimeoutMs
     if (configured !== undefined) return Math.min(configured, remaining)
-    const triesLeft = this.idempotent && this.plan.retry.coversTimeouts ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
+    const triesLeft =
+      this.idempotent && this.policy.retry.coversTimeouts ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
     return remaining / triesLeft
   }
 
@@ -236,6 +251,11 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     const idle = silentSince + this.timeouts.idleTimeoutMs + TICK_SLACK_MS
     return this.boundToEnd ? Math.min(idle, this.deadline) : idle
   }
+}
+
+/** The lane of a call: its own, or that of the request beneath which it is made. */
+function colourOf(headers: unknown, name: string, within: RequestContext | undefined): string | undefined {
+  return requestHeader(headers, name) ?? within?.handedOn(name)
 }
 
 /** A try as its end is told. */

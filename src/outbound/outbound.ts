@@ -8,7 +8,8 @@ import { type CallSettings, type Engine, NO_SETTINGS, type Target } from './engi
 import { Exchange } from './exchange.ts'
 import type { DispatchHandler, DispatchOptions } from './handler.ts'
 import { refuse } from './refuse.ts'
-import type { Targets } from './targets.ts'
+import type { NoWay, Router, Way } from './router.ts'
+import type { Destination, Targets } from './targets.ts'
 import { readableTwice } from './try-options.ts'
 import { splitUrl } from './url.ts'
 
@@ -19,6 +20,7 @@ export type PassOn = (options: DispatchOptions, handler: DispatchHandler) => boo
 export interface OutboundHost {
   readonly engine: Engine
   readonly targets: Targets
+  readonly router: Router
   readonly unknownHosts: 'pass' | 'refuse'
   /** The per-call options of `mesh.with` around this moment. */
   readonly context: AsyncLocalStorage<CallSettings> | undefined
@@ -69,12 +71,32 @@ export class Outbound {
   }
 
   /** Sends one call; undefined when it was refused, of which `caller` has heard then. */
-  open(found: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
+  open(to: Destination, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
     const { host } = this
     if (host.closed) {
-      this.refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: found.plan.name, reason: 'the mesh is closed' }))
+      this.refuse(caller, meshErrorWithoutStack('MESH_CLOSED', { service: to.name, reason: 'the mesh is closed' }))
       return undefined
     }
+    if (to.routed === undefined) return this.send(to.target as Target, options, caller, settings)
+    let way: Way | NoWay
+    try {
+      way = host.router.follow(to.routed, options, caller, settings, host.ready)
+      if (typeof way === 'object' && 'rule' in way) {
+        host.router.answer(to.routed, way, options, caller)
+        return undefined
+      }
+    } catch (error) {
+      // Headers that cannot be read.
+      this.refuse(caller, error)
+      return undefined
+    }
+    if (way === 'unknown') this.openLater(options, caller, settings)
+    return typeof way === 'string' ? undefined : this.send(way.target, way.options, caller, way.settings)
+  }
+
+  /** Begins one call at its service. */
+  private send(found: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined {
+    const { host } = this
     const target = !found.gone && found.plan.protections.policies?.redirects === true ? this.redirect(found, options, caller) : found
     if (target === undefined) return undefined
     let exchange: Exchange
@@ -122,27 +144,47 @@ export class Outbound {
   /** Nobody knows yet whether the host is ours: a source may still name it, as long as the call would wait for its answer. */
   private wait(options: DispatchOptions, handler: DispatchHandler, passOn: PassOn): boolean {
     const { host } = this
-    let timeoutMs: number
+    let settings: CallSettings
     try {
-      timeoutMs = this.settings(options).timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs
+      settings = this.settings(options)
     } catch (error) {
       return this.refuse(callerOf(handler), error)
     }
-    let waiting = true
-    const late = (): void => {
-      waiting = false
-      const reason = `no source named ${String(options.origin)} within ${Math.round(timeoutMs)} ms, and not all of them have answered`
-      this.refuse(callerOf(handler), meshErrorWithoutStack('MESH_DEADLINE', { reason }))
-    }
-    const timer = host.engine.clock.setTimer(late, timeoutMs)
-    host.whenReady((error) => {
-      if (!waiting) return
-      waiting = false
-      timer.cancel()
-      if (error !== undefined && host.unknownHosts === 'refuse') this.refuse(callerOf(handler), error)
+    this.waitForSources(options, settings, (late, error) => {
+      if (late !== undefined) this.refuse(callerOf(handler), late)
+      else if (error !== undefined && host.unknownHosts === 'refuse') this.refuse(callerOf(handler), error)
       else this.dispatch(options, handler, passOn)
     })
     return true
+  }
+
+  /** A rule leads to a service that a source may still name. */
+  private openLater(options: DispatchOptions, caller: Caller, settings: CallSettings): void {
+    this.waitForSources(options, settings, (late, error) => {
+      const to = this.host.targets.find(options.origin as string)
+      if (late !== undefined || error !== undefined || to === undefined)
+        this.refuse(
+          caller,
+          late ?? error ?? meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason: `${String(options.origin)} is no service any more` }),
+        )
+      else this.open(to, options, caller, settings)
+    })
+  }
+
+  /** Calls back once every source has answered, with what prevents it, or with the error of a call that waited long enough. */
+  private waitForSources(options: DispatchOptions, settings: CallSettings, then: (late: unknown, error: unknown) => void): void {
+    const { host } = this
+    const timeoutMs = settings.timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs
+    let waiting = true
+    const end = (late: unknown, error: unknown): void => {
+      if (!waiting) return
+      waiting = false
+      timer.cancel()
+      then(late, error)
+    }
+    const reason = `no source named ${String(options.origin)} within ${Math.round(timeoutMs)} ms, and not all of them have answered`
+    const timer = host.engine.clock.setTimer(() => end(meshErrorWithoutStack('MESH_DEADLINE', { reason }), undefined), timeoutMs)
+    host.whenReady((error) => end(undefined, error))
   }
 
   private settings(options: DispatchOptions): CallSettings {

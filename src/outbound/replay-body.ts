@@ -10,6 +10,11 @@ export interface Body {
   readonly sourceFailed: boolean
   /** Headers that the kind of body implies, added unless the caller set them. */
   readonly headers: readonly (readonly [string, string])[]
+  /**
+   * Gives the whole body, for a call beside this one: at once, or when all of it was read. Undefined when it cannot be had: it is longer
+   * than what is kept, or it broke.
+   */
+  copy(then: (body: unknown) => void): void
   /** The call is over: gives buffers back and closes a source that still has something to say. */
   release(reason?: unknown): void
 }
@@ -58,6 +63,9 @@ class ConstantBody implements Body {
   forTry(): unknown {
     return this.body
   }
+  copy(then: (body: unknown) => void): void {
+    then(this.body)
+  }
   release(): void {}
 }
 
@@ -72,6 +80,9 @@ class BlobBody implements Body {
   }
   forTry(): unknown {
     return this.blob.stream()
+  }
+  copy(then: (body: unknown) => void): void {
+    then(this.blob)
   }
   release(): void {}
 }
@@ -107,6 +118,8 @@ class StreamBody implements Body {
   replayable = true
   private released = false
   private current = 0
+  /** Who waits for the whole of it. */
+  private copies: ((body: unknown) => void)[] = []
 
   constructor(source: AsyncIterable<unknown> | Iterable<unknown>, memory: ReplayMemory, headers: readonly (readonly [string, string])[]) {
     this.source = source
@@ -142,8 +155,15 @@ class StreamBody implements Body {
     return { [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: undefined }) }) }
   }
 
+  copy(then: (body: unknown) => void): void {
+    this.copies.push(then)
+    this.giveCopies()
+  }
+
   release(reason?: unknown): void {
     if (this.released) return
+    // Whoever was answered before the end of the upload stops it, and with it the copies.
+    this.giveCopies(true)
     this.released = true
     this.stopKeeping()
     this.kept.length = 0
@@ -167,13 +187,27 @@ class StreamBody implements Body {
     try {
       this.iterator ??= openIterator(this.source)
       const piece = await this.iterator.next()
-      if (piece.done === true) this.ended = true
+      if (piece.done === true) this.end()
       else if (!this.released) this.keep(piece.value)
     } catch (error) {
       this.ended = true
       this.sourceFailed = true
       this.failure = error
+      this.giveCopies()
     }
+  }
+
+  private end(): void {
+    this.ended = true
+    this.giveCopies()
+  }
+
+  /** Once it is known whether there can be copies: all was read and is kept, or not. */
+  private giveCopies(over = false): void {
+    const whole = this.ended && !this.sourceFailed && this.replayable && !this.released
+    if (this.copies.length === 0 || !(whole || over || this.ended || !this.replayable)) return
+    const body = whole ? Buffer.concat(this.kept.map(bytesOf)) : undefined
+    for (const then of this.copies.splice(0)) then(body)
   }
 
   /** Beyond the cap pieces are kept all the same until the present try took them: it may still be repeating the beginning. */
@@ -187,9 +221,15 @@ class StreamBody implements Body {
 
   private stopKeeping(): void {
     this.replayable = false
+    this.giveCopies()
     this.memory.give(this.keptBytes)
     this.keptBytes = 0
   }
+}
+
+function bytesOf(piece: unknown): Uint8Array {
+  if (typeof piece === 'string') return Buffer.from(piece)
+  return ArrayBuffer.isView(piece) ? new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength) : new Uint8Array(piece as ArrayBuffer)
 }
 
 const ABANDONED = Object.freeze(new Error('inmesh: this try was given up, and its body with it'))

@@ -5,6 +5,7 @@ import type { DispatcherLike } from '../model/options.ts'
 import { callerOf } from './caller.ts'
 import { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
+import { Exchange } from './exchange.ts'
 import type { Dispatcher, DispatchHandler, DispatchOptions, Pool } from './handler.ts'
 import type { Installation } from './install.ts'
 import type { MutualTls } from './mutual-tls.ts'
@@ -141,6 +142,8 @@ export class Startup {
     const closed = new MeshError('MESH_CLOSED', { reason: 'the mesh was closed before the call ended' })
     this.closed = true
     this.release(closed)
+    // Nobody waits for copies.
+    for (const entry of time.entries()) if (entry instanceof Exchange && entry.isShadow) entry.abort(closed)
     const endsAt = clock.now() + timeoutMs
     while ((time.size > 0 || this.strangers) && clock.now() < endsAt) {
       await new Promise<void>((resolve) => {

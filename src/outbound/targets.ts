@@ -1,33 +1,21 @@
-import { canonicalHost } from '../plan/host.ts'
 import type { HostMatch } from '../plan/host-table.ts'
 import type { Plan } from '../plan/plan.ts'
+import type { RouteMatch } from '../plan/route-table.ts'
 import { secured } from '../plan/secured.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import type { Target } from './engine.ts'
+import { type Origin, parseOrigin } from './origin.ts'
+import { type RoutedGround, RoutedOrigin } from './routed-origin.ts'
 import type { Wire } from './wire.ts'
 
-/** An origin taken apart. */
-export interface Origin {
+/** Where an origin leads: straight to a service, or over the rules of a route. Exactly one of the two is there. */
+export interface Destination {
+  /** Of the service or the route. */
+  readonly name: string
+  /** TLS will be spoken, as far as the origin and its service say. */
   readonly secure: boolean
-  /** Canonical: lower case, no trailing dot, IPv6 in brackets. */
-  readonly host: string
-  readonly port: number
-  /** `host` or `host:port` as the URL wrote it. */
-  readonly authority: string
-}
-
-/** Takes `origin` apart; undefined when it is not an http or https URL. */
-export function parseOrigin(origin: string | URL): Origin | undefined {
-  let url: URL
-  try {
-    url = origin instanceof URL ? origin : new URL(origin)
-  } catch {
-    return undefined
-  }
-  const secure = url.protocol === 'https:'
-  if (!secure && url.protocol !== 'http:') return undefined
-  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
-  return { secure, host: canonicalHost(url.hostname), port, authority: url.host }
+  readonly target: Target | undefined
+  readonly routed: RoutedOrigin | undefined
 }
 
 /**
@@ -36,33 +24,38 @@ export function parseOrigin(origin: string | URL): Origin | undefined {
  */
 export class Targets {
   private readonly plan: Plan
-  private readonly known = new Map<string, Target | null>()
+  private readonly ground: Omit<RoutedGround, 'service' | 'wireFor'>
+  private readonly known = new Map<string, Destination | null>()
+  private readonly elsewhere = new Map<string, Target>()
   private readonly wires = new Map<string, Wire>()
   private version = -1
 
-  constructor(plan: Plan) {
+  /** @param ground what targets behind routes are made with */
+  constructor(plan: Plan, ground: Omit<RoutedGround, 'service' | 'wireFor'>) {
     this.plan = plan
+    this.ground = ground
   }
 
-  /** The target behind `origin`, or undefined when no service answers there. */
-  find(origin: string | URL): Target | undefined {
+  /** Where `origin` leads, or undefined when nobody answers there. */
+  find(origin: string | URL): Destination | undefined {
     if (this.plan.version !== this.version) {
       this.known.clear()
+      this.elsewhere.clear()
       this.version = this.plan.version
     }
     const key = typeof origin === 'string' ? origin : origin.origin
     const known = this.known.get(key)
     if (known !== undefined) return known ?? undefined
-    const target = this.resolve(key)
+    const found = this.resolve(key)
     // Origins come from outside text: an unlimited memory of them would be a leak.
     if (this.known.size >= MAX_KNOWN) this.known.clear()
-    this.known.set(key, target ?? null)
-    return target
+    this.known.set(key, found ?? null)
+    return found
   }
 
-  /** The service that answers `origin`, and by which name; for `explain`. */
-  match(origin: Origin): HostMatch | undefined {
-    return this.plan.table.find(origin.host, origin.port)
+  /** Who answers `origin`, and by which name; for `explain`. */
+  match(origin: Origin): HostMatch | RouteMatch | undefined {
+    return this.plan.find(origin.host, origin.port)
   }
 
   /**
@@ -73,18 +66,20 @@ export class Targets {
     for (const plan of this.plan.services()) {
       if (!plan.set.all.some((endpoint) => endpoint.address === address)) continue
       const origin = `http://${plan.name.toLowerCase()}`
-      if (this.find(origin)?.plan === plan) return origin
+      if (this.find(origin)?.target?.plan === plan) return origin
     }
     return undefined
   }
 
   /** The same URL, answered by another service; its `Host` stays the URL's. */
-  redirected({ wire, host }: Target, plan: ServicePlan): Target {
+  redirected({ wire, host, ruled }: Target, plan: ServicePlan): Target {
     const key = `${wire.origin}>${plan.name}`
-    const known = this.known.get(key)
-    if (known != null) return known
-    const target = { plan, wire: this.wireFor(key, parseOrigin(wire.origin) as Origin, plan), host, gone: false }
-    this.known.set(key, target)
+    const known = ruled === undefined ? this.elsewhere.get(key) : undefined
+    if (known !== undefined) return known
+    const own = this.wireFor(key, parseOrigin(wire.origin) as Origin, plan)
+    // What a rule did to the request is done; how long and how often is for the service that gets the call.
+    const target = { plan, wire: own, host, gone: false, ruled: ruled && { ...ruled, policy: plan.callPolicy }, shadow: undefined }
+    if (ruled === undefined) this.elsewhere.set(key, target)
     return target
   }
 
@@ -93,11 +88,26 @@ export class Targets {
     return this.plan.service(name)
   }
 
-  private resolve(key: string): Target | undefined {
+  private resolve(key: string): Destination | undefined {
     const origin = parseOrigin(key)
     const match = origin === undefined ? undefined : this.match(origin)
     if (origin === undefined || match === undefined) return undefined
-    return { plan: match.plan, wire: this.wireFor(key, origin, match.plan), host: origin.authority, gone: match.gone }
+    if ('route' in match) {
+      const routed = new RoutedOrigin(origin, match, this.routedGround)
+      return { name: match.name, secure: origin.secure, target: undefined, routed }
+    }
+    const { plan, gone } = match
+    const wire = this.wireFor(key, origin, plan)
+    const target: Target = { plan, wire, host: origin.authority, gone, ruled: undefined, shadow: undefined }
+    return { name: plan.name, secure: wire.tls !== undefined, target, routed: undefined }
+  }
+
+  private get routedGround(): RoutedGround {
+    return {
+      ...this.ground,
+      service: (name) => this.service(name),
+      wireFor: (key, origin, plan) => this.wireFor(key, origin, plan),
+    }
   }
 
   /** The same wire as before where nothing about it changed, since connections are kept by it. */

@@ -33,10 +33,10 @@ export function toldHeaders(written: unknown, { remainingMs, attempt, priority, 
     if (trace.state !== undefined) told.push('tracestate', trace.state)
   }
   if (within.settings.trace && (own & BAGGAGE) === 0 && within.baggage !== undefined) told.push('baggage', within.baggage)
-  const { lane } = within
-  for (let index = 0; index < lane.length; index += 2) {
-    const name = lane[index] as string
-    if (!hasRequestHeader(written, name)) told.push(name, lane[index + 1] as string)
+  const { handed } = within
+  for (let index = 0; index < handed.length; index += 2) {
+    const name = handed[index] as string
+    if (!hasRequestHeader(written, name)) told.push(name, handed[index + 1] as string)
   }
   return told
 }

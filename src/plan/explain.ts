@@ -3,6 +3,7 @@ import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
 import { sanText } from '../security/spiffe/san-matcher.ts'
+import type { CallPolicy } from './call-policy.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { HostMatch } from './host-table.ts'
 import type { Plan } from './plan.ts'
@@ -36,33 +37,41 @@ export function explainFound(plan: Plan, found: HostMatch, request: Omit<Explain
 }
 
 /** Says what would happen now to a request for `host`, served by `plan` under the name `match`. */
-function explainService(plan: ServicePlan, match: string, request: ExplainedRequest, redirects: readonly string[] = []): Explanation {
+export function explainService(
+  plan: ServicePlan,
+  match: string,
+  request: ExplainedRequest,
+  redirects: readonly string[] = [],
+  policy: CallPolicy = plan.callPolicy,
+): Explanation {
   plan.catchUp()
-  const { policy, snapshot } = plan
+  const { snapshot, lanes } = plan
   const from = Object.fromEntries(
-    Object.entries(snapshot.from).map(([part, provenance]) => [part, formatProvenance(provenance as Provenance)]),
+    Object.entries(snapshot.from).map(([part, provenance]) => [part, policy.from(part) ?? formatProvenance(provenance as Provenance)]),
   )
+  const { retrySettings: retry, timeouts } = policy
+  const colour = lanes === undefined ? undefined : headerOf(request, lanes.header)
   const idempotent =
     isIdempotentMethod(request.method) || Object.keys(request.headers).some((name) => name.toLowerCase() === 'idempotency-key')
   return {
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
-    candidates: request.gone ? [] : candidates(plan, request),
+    candidates: request.gone ? [] : candidates(plan, request, colour),
     ...subsetOf(plan),
-    gates: plan.protections.explain(snapshot.from, request),
-    timeouts: policy.timeouts,
+    gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
+    timeouts,
     retry: {
-      ...policy.retry,
-      applies: policy.retry.attempts > 0,
+      ...retry,
+      applies: retry.attempts > 0,
       because:
-        policy.retry.attempts === 0
+        retry.attempts === 0
           ? 'retries are switched off'
           : idempotent
             ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
             : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
     },
-    rewrites: [...redirects],
+    rewrites: [...redirects, ...(lanes === undefined ? [] : [`${lanes.describe(colour)} (${from['lanes']})`])],
     tls: tlsOf(plan, request.secure),
     from,
   }
@@ -103,18 +112,23 @@ export function explainStranger(host: string, unknownHosts: 'pass' | 'refuse'): 
   }
 }
 
+function headerOf({ headers }: ExplainedRequest, name: string): string | undefined {
+  return Object.entries(headers).find(([each]) => each.toLowerCase() === name)?.[1]
+}
+
 function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> {
   if (balancing.offered <= set.all.length) return {}
   const because = `subset: this process uses ${balancing.size} of each priority, other processes others`
   return { subset: { size: balancing.size, of: balancing.offered, because } }
 }
 
-function candidates(plan: ServicePlan, request: ExplainedRequest): Explanation['candidates'] {
-  const { set } = plan
+function candidates(plan: ServicePlan, request: ExplainedRequest, colour: string | undefined): Explanation['candidates'] {
+  const { set, lanes } = plan
   const usable = new Set(set.usable)
-  const own = plan.balancing.leadsTo(explainedCall(plan.name, request))
+  const own = plan.leadsTo(explainedCall(plan.name, request), colour, 0)
   return set.all.map((endpoint) => {
     const { state, reason } = endpointState(endpoint)
+    if (lanes?.takes(endpoint, colour) === false) return { address: endpoint.address, state, taken: false, because: 'of another lane' }
     const taken = usable.has(endpoint)
     const why = because(plan, state, taken, reason)
     return { address: endpoint.address, state, taken, because: endpoint === own ? `this request goes here: ${why}` : why }

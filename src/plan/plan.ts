@@ -1,7 +1,9 @@
+import type { Random } from '../core/random.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { OutboundPolicies } from '../resilience/outbound-policies.ts'
-import { HostTable } from './host-table.ts'
+import { type HostMatch, HostTable } from './host-table.ts'
 import { ProcessIdentity } from './process-identity.ts'
+import { type RouteMatch, RouteTable } from './route-table.ts'
 import { type PlanContext, type ServiceContext, ServicePlan } from './service-plan.ts'
 
 /**
@@ -10,7 +12,9 @@ import { type PlanContext, type ServiceContext, ServicePlan } from './service-pl
  */
 export class Plan {
   table: HostTable
-  /** Grows when hosts or policies change (not with endpoints): what was looked up under an older one is void. */
+  readonly routes: RouteTable
+  readonly random: Random
+  /** Grows when hosts, routes or policies change (not with endpoints): what was looked up under an older one is void. */
   version = 0
   private readonly context: ServiceContext
   private readonly ownNamespace: string
@@ -22,12 +26,15 @@ export class Plan {
   /** @param ownService who the mesh is, for policies that ask whose calls they are */
   constructor(context: PlanContext, ownNamespace: string, ownService?: string) {
     this.policies = new OutboundPolicies({ service: ownService, namespace: ownNamespace }, context.time)
+    this.random = context.random
     this.context = { ...context, identity: new ProcessIdentity(`${ownNamespace}/${ownService ?? ''}`, context.random) }
     this.ownNamespace = ownNamespace
     this.table = new HostTable([], ownNamespace)
+    this.routes = new RouteTable(context.random)
   }
 
   apply(snapshot: Snapshot, changed: Iterable<string>): void {
+    const routesChanged = this.routes.reconfigure(snapshot.routes)
     const rulesChanged = this.policies.reconfigure(snapshot.policies)
     let hostsChanged = false
     let policyChanged = false
@@ -59,7 +66,22 @@ export class Plan {
       }
     }
     if (hostsChanged) this.table = new HostTable(this.plans.values(), this.ownNamespace)
-    if (hostsChanged || policyChanged) this.version++
+    if (hostsChanged || policyChanged || routesChanged) this.version++
+  }
+
+  /**
+   * Who answers `host` (canonical) on `port`: a route that names it, a service that is called so, a route with a pattern for it, a service
+   * with one; and after them all whoever did so once.
+   */
+  find(host: string, port: number): HostMatch | RouteMatch | undefined {
+    const named = this.routes.exact(host, port)
+    if (named?.route !== undefined) return named
+    const service = this.table.find(host, port)
+    const served = service !== undefined && !service.gone
+    if (served && !service.match.startsWith('*')) return service
+    const pattern = this.routes.wildcard(host, port)
+    if (pattern?.route !== undefined || served) return pattern?.route === undefined ? service : pattern
+    return named ?? service ?? pattern
   }
 
   /** The service that is called so in events, errors and stats. */

@@ -1,8 +1,8 @@
 import type { Endpoint } from '../core/endpoint.ts'
+import { splitHost } from '../core/host.ts'
 import type { ProbeRequest } from '../model/health.ts'
 import type { HealthCheckSettings } from '../model/resources.ts'
 import type { ServiceSnapshot } from '../model/snapshot.ts'
-import { splitHost } from './host.ts'
 import { secured } from './secured.ts'
 
 /** How `endpoint` is asked whether it is in order: dialled as calls are, under the name that the service has. */

@@ -96,13 +96,20 @@ export class Protections {
   }
 
   /** Every gate and every step that may hold a request back, in the order in which it meets them. */
-  explain(sections: Readonly<Record<string, Provenance>>, { method, path }: { method: string; path: string }): ExplainedGate[] {
-    const from = (section: string): string => (sections[section] === undefined ? '' : formatProvenance(sections[section] as Provenance))
+  explain(
+    from: (section: string) => string,
+    { method, path }: { method: string; path: string },
+    fault: FaultInjector | undefined,
+  ): ExplainedGate[] {
     const explained = this.gates.map((gate): ExplainedGate => {
       if (gate === this.policies) return { name: gate.name, ...this.policies.explain(method, path) }
-      return { name: gate.name, state: this.stateOf(gate), from: this.from(gate, sections) }
+      return {
+        name: gate.name,
+        state: this.stateOf(gate),
+        from: this.sectionOf(gate) === undefined ? `options/gates/${gate.name}` : from(this.sectionOf(gate) as string),
+      }
     })
-    const { fault, policy, connections, resends } = this
+    const { policy, connections, resends } = this
     if (fault !== undefined) explained.push({ name: fault.name, state: fault.explain, from: from('fault') })
     if (policy.limits === false) return explained
     const { maxConnections, perEndpoint, maxRetries } = policy.limits

@@ -39,7 +39,7 @@ export class ServiceBalancing {
   /** The balancer stands in for one that cannot be made yet. */
   private standsIn = true
   private waiting: (() => void)[] = []
-  private readonly set: EndpointSet
+  readonly set: EndpointSet
   private readonly context: BalancingContext
   private readonly active: () => number
 
@@ -75,7 +75,7 @@ export class ServiceBalancing {
 
   /** No call can be sent as it will be: what the balancer hashes with is being loaded, or its first table is being built. */
   get pending(): boolean {
-    return this.standsIn || (this.balancer.unprepared === true && this.set.usable.length > 1)
+    return this.standsIn || isUnprepared(this.balancer, this.set)
   }
 
   /** Calls back once the balancer is ready. */
@@ -86,17 +86,28 @@ export class ServiceBalancing {
   }
 
   pick(call: Call, now: number): Endpoint | undefined {
-    const { session, set } = this
-    if (session === undefined || (call.tries > 0 && !session.strict)) return set.pick(this.balancer, call, now)
-    return session.pick(call) ?? (session.binds(call) ? undefined : set.pick(this.balancer, call, now))
+    return this.pickOfSession(call) ?? (this.binds(call) ? undefined : this.set.pick(this.balancer, call, now))
+  }
+
+  /** The endpoint of the call's session, which only a strict one asks for again when a try broke. */
+  pickOfSession(call: Call): Endpoint | undefined {
+    const { session } = this
+    return session === undefined || (call.tries > 0 && !session.strict) ? undefined : session.pick(call)
+  }
+
+  /** One more balancer of the same kind, for a part of the endpoints. */
+  another(): Balancer {
+    const { settings } = this
+    // What stands in, or was left in place because there is no hash, remembers nothing of whom it chooses among.
+    return settings === undefined || this.standsIn ? this.balancer : (this.make(settings) ?? this.balancer)
   }
 
   /** The endpoint that a first try of such a call goes to, where that is certain: by its session, or by its key. */
-  leadsTo(call: Call): Endpoint | undefined {
+  leadsTo(call: Call, { set, balancer }: Part = this): Endpoint | undefined {
     const own = this.session?.pick(call)
-    if (own !== undefined || this.balancer.keyed !== true) return own
-    const picked = this.set.wouldPick(this.balancer, call)
-    if (this.pending) return undefined
+    if (own !== undefined || balancer.keyed !== true) return own
+    const picked = set.wouldPick(balancer, call)
+    if (this.pending || isUnprepared(balancer, set)) return undefined
     return call.affinity?.random === true || call.affinity?.cookies.length !== 0 ? undefined : picked
   }
 
@@ -135,18 +146,35 @@ export class ServiceBalancing {
   }
 
   private settle(settings: BalancingSettings): void {
-    const { random, time, identity, emit } = this.context
-    const { hash } = identity
-    const { policy } = settings
+    const { identity, emit } = this.context
+    const made = this.make(settings, this.active)
     this.standsIn = false
-    if (!isHashing(policy)) this.balancer = createBalancer(policy, random, settings)
-    else if (hash.value === undefined) emit('sourceFailed', { source: 'xxhash-wasm', error: hash.failure })
-    else {
-      const options = { ...settings, hash: hash.value, source: identity.source, clock: time.clock, active: this.active }
-      this.balancer = createBalancer(policy, random, options)
-    }
+    if (made === undefined) emit('sourceFailed', { source: 'xxhash-wasm', error: identity.hash.failure })
+    else this.balancer = made
     const { waiting } = this
     this.waiting = []
     for (const then of waiting) this.whenSettled(then)
   }
+
+  /** Undefined where what it hashes with could not be loaded. */
+  private make(settings: BalancingSettings, active?: () => number): Balancer | undefined {
+    const { random, time, identity } = this.context
+    const { policy } = settings
+    if (!isHashing(policy)) return createBalancer(policy, random, settings)
+    const hash = identity.hash.value
+    if (hash === undefined) return undefined
+    const counted = active === undefined ? {} : { active }
+    return createBalancer(policy, random, { ...settings, ...counted, hash, source: identity.source, clock: time.clock })
+  }
+}
+
+/** Endpoints, and who chooses among them. */
+export interface Part {
+  readonly set: EndpointSet
+  readonly balancer: Balancer
+}
+
+/** Picks of `balancer` are not yet as they will be, and it matters. */
+export function isUnprepared({ unprepared }: Balancer, set: EndpointSet): boolean {
+  return unprepared === true && set.usable.length > 1
 }

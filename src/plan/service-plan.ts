@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
-import { EndpointSet } from '../balancing/endpoint-set.ts'
 import { pickWithRoom } from '../balancing/pick-with-room.ts'
 import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
+import { splitHost } from '../core/host.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { CheckedService } from '../health/endpoint-check.ts'
@@ -15,17 +16,19 @@ import type { ServiceSnapshot } from '../model/snapshot.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
-import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { type CallPolicy, servicePolicy } from './call-policy.ts'
 import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
-import { type ServedName, servedNames, splitHost } from './host.ts'
+import { type ServedName, servedNames } from './host.ts'
+import { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { Protections } from './protections.ts'
 import { ServiceBalancing } from './service-balancing.ts'
 import { ServiceCounters } from './service-counters.ts'
+import { WatchedSet } from './watched-set.ts'
 
 /** What a plan needs from the mesh it belongs to. */
 export interface PlanContext extends NewsDesk {
@@ -53,13 +56,16 @@ export interface ServiceContext extends PlanContext {
 export class ServicePlan {
   readonly name: string
   readonly counters: ServiceCounters
-  readonly set: EndpointSet
+  readonly set: WatchedSet
   readonly budget: RetryBudget
-  readonly retry: RetryPolicy
   readonly outlier: OutlierDetector
   readonly health: ServiceHealth
   snapshot: ServiceSnapshot
   policy: Policy
+  /** What its calls go by; another object after a push, so that calls under way keep theirs. */
+  callPolicy: CallPolicy
+  /** Its endpoints by colour, where it has lanes. */
+  lanes: Lanes | undefined = undefined
   readonly balancing: ServiceBalancing
   /** Asked in this order; settled in the reverse one. */
   gates: readonly Gate[]
@@ -82,15 +88,16 @@ export class ServicePlan {
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
     this.budget = new RetryBudget(policy.retry, time.now)
-    this.retry = new RetryPolicy(policy.retry, this.budget, random)
-    this.set = new EndpointSet(policy.panicPercent, random)
+    this.set = new WatchedSet(policy.panicPercent, random)
     const news = new EndpointNews(name, context)
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time)
     this.health = new ServiceHealth(context.monitor, this.checked(news))
     this.health.reconfigure(policy.healthCheck)
     this.protections = new Protections(name, policy, context)
     this.gates = this.protections.gates
+    this.callPolicy = this.ownPolicy()
     this.balancing = new ServiceBalancing(policy, this.set, context, () => this.protections.connections.busy)
+    this.configureLanes()
     this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
@@ -104,17 +111,20 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
+      const { lanes, panicPercent } = this.policy
       const repart = this.balancing.apply(policy)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
-      this.retry.reconfigure(policy.retry)
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
+      const relane = policy.panicPercent !== panicPercent || !isDeepStrictEqual(policy.lanes, lanes)
+      if (relane) this.configureLanes()
       if (repart) this.applyEndpoints(this.named.resolved)
     }
+    this.callPolicy = this.ownPolicy()
     if (snapshot.endpoints !== former.endpoints || snapshot.hosts !== former.hosts) this.configureEndpoints(endpointsOf(snapshot))
   }
 
@@ -132,20 +142,22 @@ export class ServicePlan {
   }
 
   /** In words, when there is none to choose. */
-  get whyNoEndpoint(): string {
+  whyNoEndpoint(colour: string | undefined): string {
     if (!this.present) return 'the service was removed'
+    if (this.set.usable.length > 0 && this.lanes !== undefined) return this.lanes.describe(colour)
     if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
     return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
 
   /** No call can be sent yet, because names are being resolved for the first time, or what calls are hashed with is being loaded. */
   get resolving(): boolean {
-    return this.named.pending || this.balancing.pending
+    return this.named.pending || this.balancing.pending || this.lanes?.pending === true
   }
 
   /** Calls back once names were resolved, or could not be. */
   whenResolved(then: () => void): void {
-    this.named.whenSettled(() => this.balancing.whenSettled(then))
+    const balanced = (): void => (this.lanes === undefined ? then() : this.lanes.whenSettled(then))
+    this.named.whenSettled(() => this.balancing.whenSettled(balanced))
   }
 
   get balancer(): Balancer {
@@ -196,30 +208,62 @@ export class ServicePlan {
   }
 
   /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
-  pick(call: Call, now: number): Endpoint | undefined {
-    const picked = this.balancing.pick(call, now)
+  pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    const picked = this.choose(call, colour, now)
     const { endpointMax } = this.protections
     if (picked === undefined || picked.inflight < endpointMax) return picked
     if (this.balancing.binds(call)) return undefined
-    return pickWithRoom(this.set.usable, call, endpointMax, this.context.random)
+    return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
+  }
+
+  /** Those that a first try of `call` chooses among. */
+  usableFor(call: Call, colour: string | undefined): readonly Endpoint[] {
+    return this.lanes === undefined ? this.set.usable : this.lanes.usable(call, colour)
   }
 
   /** Whether `call` could go on to an endpoint that it did not try. */
-  hasUntried(call: Call): boolean {
-    return !this.balancing.binds(call) && this.set.hasUntried(call)
+  hasUntried(call: Call, colour: string | undefined): boolean {
+    if (this.balancing.binds(call)) return false
+    return this.lanes === undefined ? this.set.hasUntried(call) : this.lanes.hasUntried(call, colour)
+  }
+
+  /** The endpoint that a first try of such a call goes to, where that is certain. */
+  leadsTo(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    return this.balancing.leadsTo(call, this.lanes?.laneFor(call, colour, now))
   }
 
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
-  get hasRoom(): boolean {
-    const { usable } = this.set
+  hasRoom(call: Call, colour: string | undefined): boolean {
+    const usable = this.usableFor(call, colour)
     const { endpointMax } = this.protections
     return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
   }
 
   /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
-  get isFull(): boolean {
+  isFull(call: Call, colour: string | undefined): boolean {
     const { endpointMaxRequests } = this.protections
-    return this.set.usable.every(({ inflight }) => inflight >= endpointMaxRequests)
+    return this.usableFor(call, colour).every(({ inflight }) => inflight >= endpointMaxRequests)
+  }
+
+  /** A session that is not strict stays within the lane of its call. */
+  private choose(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    const { lanes, balancing } = this
+    if (lanes === undefined) return balancing.pick(call, now)
+    const own = balancing.pickOfSession(call)
+    if (balancing.binds(call)) return own
+    return own !== undefined && lanes.takes(own, colour) ? own : lanes.pick(call, colour, now)
+  }
+
+  private ownPolicy(): CallPolicy {
+    const { policy, budget, context, protections, snapshot } = this
+    const { fault, fallback } = protections
+    return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
+  }
+
+  private configureLanes(): void {
+    const { set, balancing, context, policy } = this
+    const ground = { set, balancing, random: context.random, panicPercent: policy.panicPercent }
+    this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, ground)
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {

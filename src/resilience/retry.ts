@@ -29,8 +29,8 @@ export interface RetryContext {
 
 /** Decides whether a call is tried again (RFC 9110 §9.2.2 for what may be). */
 export class RetryPolicy {
-  private settings: RetrySettings
-  private on: ReadonlySet<RetryCondition>
+  private readonly settings: RetrySettings
+  private readonly on: ReadonlySet<RetryCondition>
   private readonly budget: RetryBudget
   private readonly random: Random
 
@@ -39,11 +39,6 @@ export class RetryPolicy {
     this.on = new Set(settings.on)
     this.budget = budget
     this.random = random
-  }
-
-  reconfigure(settings: RetrySettings): void {
-    this.settings = settings
-    this.on = new Set(settings.on)
   }
 
   /** Whether a try that ran out of time may be sent again; if not, it is given all the time that there is. */

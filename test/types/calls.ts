@@ -84,7 +84,7 @@ export function told(): void {
   const orders: ServiceStats | undefined = mesh.stats().services['orders']
   holds<Same<NonNullable<typeof orders>['breaker']['state'], 'closed' | 'open' | 'half-open' | 'off'>>()
   const { decision } = mesh.explain({ url, method: 'POST', headers: { 'x-canary': '1' } }).route
-  holds<Same<typeof decision, 'service' | 'pass' | 'refuse'>>()
+  holds<Same<typeof decision, 'service' | 'answer' | 'pass' | 'refuse'>>()
   // @ts-expect-error explain needs a URL
   mesh.explain({ method: 'GET' })
 }

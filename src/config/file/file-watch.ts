@@ -3,7 +3,7 @@ import { Quiet } from '../../core/watch/quiet.ts'
 import { watchPoints } from '../../core/watch/watch-points.ts'
 import { Watchers } from '../../core/watch/watchers.ts'
 import type { Rejection, Sink } from '../../model/source.ts'
-import { unfoldAuthorization, unfoldServices } from '../short-form.ts'
+import { unfoldAuthorization, unfoldRoutes, unfoldServices } from '../short-form.ts'
 import { isConfigName, type NamedPath } from './list-files.ts'
 import type { Judgement, Merged } from './merge-documents.ts'
 import { type FileProblem, fileProblemText } from './problem.ts'
@@ -106,8 +106,8 @@ export class FileWatch {
       return before === this.changes ? undefined : 'soon'
     }
     const suspect = this.suspect?.version === contents.version ? this.suspect : undefined
-    const { services, problems, authorization } = suspect
-      ? { ...suspect, services: undefined, authorization: [] }
+    const { services, problems, authorization, routes } = suspect
+      ? { ...suspect, services: undefined, authorization: [], routes: [] }
       : await parseContents(contents, this.options, this.clock)
     if (this.stopped) return undefined
     // Files that changed while they were read may be half of one version and half of the next.
@@ -120,14 +120,21 @@ export class FileWatch {
     this.suspect = undefined
     this.handled = contents.version
     if (services === undefined) this.tell(problems)
-    else this.deliver(contents, { services, authorization })
+    else this.deliver(contents, { services, authorization, routes })
     return before === this.changes ? undefined : 'soon'
   }
 
-  private deliver({ version }: FileContents, { services = new Map(), authorization }: Pick<Merged, 'services' | 'authorization'>): void {
+  private deliver(
+    { version }: FileContents,
+    { services = new Map(), authorization, routes }: Pick<Merged, 'services' | 'authorization' | 'routes'>,
+  ): void {
     this.inForce = true
     const { namespace } = this.options
-    const upserts = [...unfoldServices(services, namespace), ...unfoldAuthorization(authorization, namespace)]
+    const upserts = [
+      ...unfoldServices(services, namespace),
+      ...unfoldRoutes(routes, namespace),
+      ...unfoldAuthorization(authorization, namespace),
+    ]
     this.sink.update({ version, upserts, removals: [], complete: true })
   }
 

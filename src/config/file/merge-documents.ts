@@ -3,7 +3,9 @@ import { acrossAuthorization, authorizationPolicy, type ParsedAuthorizationPolic
 import { isPlainObject, print, record } from '../schema/blocks.ts'
 import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
+import type { ParsedRoute } from '../schema/routes.ts'
 import { acrossServices, LATER_KEYS, type ParsedService, singleServiceSchema } from '../schema/service.ts'
+import { MergedRoutes } from './merge-routes.ts'
 import type { FileProblems, Position } from './problem.ts'
 import type { Slices } from './slices.ts'
 import type { FileDocument } from './yaml-documents.ts'
@@ -27,10 +29,15 @@ export type Services = ReadonlyMap<string, ParsedService>
 export interface Merged {
   /** Undefined where something is wrong. */
   readonly services: Services | undefined
+  /** In the order in which they were written. */
+  readonly routes: readonly ParsedRoute[]
   /** Who may call; of no use where something is wrong. */
   readonly authorization: readonly ParsedAuthorizationPolicy[]
   /** The same services as they were written. */
   readonly written: Readonly<Record<string, unknown>>
+  readonly writtenRoutes: readonly unknown[]
+  /** The file of each route, by its name. */
+  readonly routeFiles: ReadonlyMap<string, string>
   /** Where each service stands. */
   readonly places: ReadonlyMap<string, Place>
 }
@@ -38,7 +45,8 @@ export interface Merged {
 /** What is written in several documents, joined; each part remembers who wrote it. */
 class Joined {
   readonly services = new Parts('services')
-  /** Whatever stands beside `services`. */
+  readonly routes = new MergedRoutes()
+  /** Whatever stands beside them. */
   readonly others = new Parts()
   /** Who may call: a list that each document goes on with. */
   readonly authorization: { readonly value: unknown; readonly writer: FileDocument; readonly index: number }[] = []
@@ -63,7 +71,8 @@ class Joined {
       return
     }
     for (const [key, part] of Object.entries(value)) {
-      if (key === 'authorization') this.addPolicies(part, document)
+      if (key === 'routes') this.routes.add(document, part, (...problem) => this.tell(...problem))
+      else if (key === 'authorization') this.addPolicies(part, document)
       else if (key !== 'services') this.put(this.others, key, part, document)
       else if (!isPlainObject(part)) this.tell(document, [key], `expected an object, got ${print(part)}`)
       else for (const [name, service] of Object.entries(part)) this.put(this.services, name, service, document)
@@ -138,9 +147,18 @@ export async function mergeDocuments(
     if (slices.due()) await slices.pause()
   }
   acrossServices(services, judgement.namespace, report)
+  const routes = joined.routes.check((...problem) => joined.tell(...problem))
   const authorization = await judgePolicies(joined, slices)
   const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
-  return { services: problems.list.length === 0 ? services : undefined, written: written.values, places, authorization }
+  return {
+    services: problems.list.length === 0 ? services : undefined,
+    routes,
+    authorization,
+    written: written.values,
+    writtenRoutes: joined.routes.values,
+    routeFiles: joined.routes.files,
+    places,
+  }
 }
 
 /** The policies of all documents, judged one by one and then together. */

@@ -122,12 +122,13 @@ export type Report = (path: readonly PropertyKey[], message: string) => void
 /**
  * An object with exactly these keys; a key that a later version knows is told apart from a misspelt one. Every field is looked
  * at, whatever is wrong with the others.
- * @param across looks at fields together; it sees those that are right, and is asked even when others are wrong
+ * @param across looks at fields together; it sees those that are right, and is asked even when others are wrong; `given` has them all as
+ *   they were written
  */
 export function record<const Entries extends v.ObjectEntries>(
   entries: Entries,
   later: readonly string[] = [],
-  across: (written: Partial<Fields<Entries>>, report: Report) => void = () => {},
+  across: (written: Partial<Fields<Entries>>, report: Report, given: Readonly<Record<string, unknown>>) => void = () => {},
 ): v.GenericSchema<unknown, Fields<Entries>> {
   return fields((object, report) => {
     const output: Record<string, unknown> = {}
@@ -137,9 +138,15 @@ export function record<const Entries extends v.ObjectEntries>(
       if (!parsed.success) reportAll(parsed.issues, [key], report)
       else if (parsed.output !== undefined) output[key] = parsed.output
     }
-    across(output as Partial<Fields<Entries>>, report)
+    across(output as Partial<Fields<Entries>>, report, object)
     return output as Fields<Entries>
   })
+}
+
+/** Tells where not exactly one of `keys` was written; what is wrong with it is told elsewhere. */
+export function exactlyOne(keys: readonly string[], given: Readonly<Record<string, unknown>>, report: Report): void {
+  const there = keys.filter((key) => given[key] !== undefined)
+  if (there.length !== 1) report([], `expected one of ${keys.join(', ')}, got ${there.length === 0 ? 'none' : there.join(' and ')}`)
 }
 
 /** A record from free names to values, as a Map: names such as `constructor` are names like any other. */

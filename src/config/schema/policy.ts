@@ -5,6 +5,7 @@ import type { PolicySections } from '../../model/resources.ts'
 import { balancing, subset } from './balancing.ts'
 import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
+import { lanes } from './lanes.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
 
@@ -18,7 +19,7 @@ const CONDITIONS = [
   'timeout',
 ] as const satisfies readonly RetryCondition[]
 
-const retry = v.pipe(
+export const retry = v.pipe(
   record({
     attempts: v.optional(integer(0, 10)),
     on: v.optional(listOf('conditions', oneOf(CONDITIONS))),
@@ -99,6 +100,7 @@ export const policyEntries = {
   rateLimit: v.optional(orOff(rateLimit)),
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
+  lanes: v.optional(orOff(lanes)),
   tls: v.optional(tls),
 }
 
@@ -132,6 +134,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     rateLimit: parsed.rateLimit,
     fault: parsed.fault,
     fallback: parsed.fallback,
+    lanes: parsed.lanes,
     tls: parsed.tls,
   }) as PolicySections
 }

@@ -49,7 +49,7 @@ export const rateLimit: v.GenericSchema<unknown, RateLimitSettings> = v.pipe(
 )
 
 /** What may stand in a header: no line may end in it. */
-const headerValue = checked('the value of a header', (input) =>
+export const headerValue = checked('the value of a header', (input) =>
   typeof input === 'string' && /^[\t\x20-\x7e\x80-\xff]{0,8192}$/.test(input) ? input : undefined,
 )
 
@@ -86,7 +86,7 @@ const bytes = checked('text or bytes', (input) =>
   typeof input === 'string' ? input : input instanceof Uint8Array ? Buffer.from(input) : undefined,
 )
 
-const answer: v.GenericSchema<unknown, AnswerSettings> = v.pipe(
+export const answer: v.GenericSchema<unknown, AnswerSettings> = v.pipe(
   record({ status: v.optional(status, 200), headers: v.optional(mapOf(headerName, headerValue)), body: v.optional(bytes, '') }),
   v.transform(({ headers, ...rest }) => Object.freeze({ ...rest, headers: Object.freeze(Object.fromEntries(headers ?? [])) })),
 )

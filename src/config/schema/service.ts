@@ -141,7 +141,7 @@ function dialledHost({ endpoints, hosts = [] }: Partial<ParsedService>, policy: 
 export type ParsedService = v.InferOutput<ReturnType<typeof serviceSchema>>
 
 /** What the short form has on its top level besides `services`, in a later version. */
-export const LATER_KEYS = ['routes', 'identity', 'trust', 'merge'] as const
+export const LATER_KEYS = ['identity', 'trust', 'merge'] as const
 
 /**
  * `services: { name: … }`, no two of which may answer on the same host and port.

@@ -56,8 +56,8 @@ const OPTIONS = record({
 })
 
 /**
- * A source from files in YAML or JSON that hold the short form, `services: { … }` and `authorization: [ … ]`. Several documents and several files are one
- * configuration. It is watched, and applied within 100 ms of a change; what cannot be read or taken is an event with file, line
+ * A source from files in YAML or JSON that hold the short form: `services: { … }`, `routes: [ … ]`, `authorization: [ … ]`. Several documents
+ * and several files are one configuration. It is watched, and applied within 100 ms of a change; what cannot be read or taken is an event with file, line
  * and column, and what was in force stays as a whole. It holds no handle until a mesh starts it, and may serve several meshes.
  * @throws MeshError `MESH_CONFIG` with every problem of the options and its path; never for what is in a file
  */

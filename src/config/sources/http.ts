@@ -145,7 +145,7 @@ function resourcesOf(settings: Settings, json: unknown, sink: Sink): { resources
   } catch (error) {
     return { problems: [error instanceof Error ? error.message : String(error)] }
   }
-  const schema = record({ services: servicesSchema(sink.context.addressPolicy, namespace) }, LATER_KEYS)
+  const schema = record({ services: servicesSchema(sink.context.addressPolicy, namespace) }, ['routes', ...LATER_KEYS])
   const parsed = parse(schema, document)
   return 'problems' in parsed ? parsed : { resources: unfoldServices(parsed.output.services, namespace) }
 }

@@ -6,8 +6,9 @@ import { authorizationPolicies } from '../schema/authorization.ts'
 import { record, text } from '../schema/blocks.ts'
 import { outboundPolicies } from '../schema/outbound-policies.ts'
 import { configError, parse } from '../schema/problems.ts'
+import { routes as routesSchema } from '../schema/routes.ts'
 import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldAuthorization, unfoldPolicies, unfoldServices } from '../short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from '../short-form.ts'
 
 /** A source whose content the program sets. */
 export interface StaticSource extends Source {
@@ -45,6 +46,7 @@ export function staticSource(config: SourceConfigOptions, options: StaticSourceO
     {
       services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}),
       policies: v.optional(outboundPolicies, []),
+      routes: v.optional(routesSchema, []),
       authorization: v.optional(authorizationPolicies, []),
     },
     LATER_KEYS,
@@ -63,6 +65,7 @@ export function staticSource(config: SourceConfigOptions, options: StaticSourceO
         ...unfoldServices(document.services, home),
         ...unfoldPolicies(document.policies, home),
         ...unfoldAuthorization(document.authorization, home),
+        ...unfoldRoutes(document.routes, home),
       ],
       removals: [],
       complete: true,

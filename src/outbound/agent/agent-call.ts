@@ -98,7 +98,7 @@ export class AgentCall extends OutboundCall {
     plan.budget.deposit(now)
     const endpoint = target.gone ? undefined : this.choose(now)
     if (endpoint === undefined) {
-      const reason = target.gone ? 'the service was removed' : plan.whyNoEndpoint
+      const reason = target.gone ? 'the service was removed' : plan.whyNoEndpoint(this.colour)
       this.fail(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT, 'ignored')
       return
     }
@@ -116,7 +116,7 @@ export class AgentCall extends OutboundCall {
         return
       }
       const now = this.engine.time.read()
-      const moves = !this.over && this.moves < MAX_MOVES && this.plan.set.hasUntried(this)
+      const moves = !this.over && this.moves < MAX_MOVES && this.plan.hasUntried(this, this.colour)
       this.unreachable(error, now)
       const next = moves ? this.choose(now) : undefined
       if (next === undefined) {
@@ -162,7 +162,7 @@ export class AgentCall extends OutboundCall {
   private choose(now: number): Endpoint | undefined {
     const { plan } = this
     plan.outlier.restoreDue(now)
-    const endpoint = plan.pick(this, now)
+    const endpoint = plan.pick(this, this.colour, now)
     if (endpoint === undefined) return undefined
     this.countTry(endpoint)
     this.attempt = new AgentTry(endpoint, now)

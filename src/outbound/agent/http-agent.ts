@@ -1,10 +1,12 @@
 import type { ClientRequest } from 'node:http'
 import { builtinModule } from '../../core/builtin-module.ts'
 import { meshErrorWithoutStack } from '../../core/errors.ts'
-import { NO_SETTINGS, type Target } from '../engine.ts'
+import { type CallSettings, NO_SETTINGS, type Target } from '../engine.ts'
 import type { OutboundHost } from '../outbound.ts'
+import type { Destination } from '../targets.ts'
 import { AgentCall } from './agent-call.ts'
 import { type EndpointAgents, failRequest, type TakingAgent } from './endpoint-agents.ts'
+import { answersItself, askedOf, RefusedRequest, rewrite } from './routed-request.ts'
 
 /** What node:http hands to an agent, as far as it is read here. */
 interface RequestPlace {
@@ -40,8 +42,8 @@ export class HttpAgent {
   addRequest(request: ClientRequest, options: RequestPlace): void {
     const { host } = this
     const origin = this.originOf(options)
-    const target = origin === undefined ? undefined : host.targets.find(origin)
-    if (target !== undefined) this.send(target, request, options)
+    const to = origin === undefined ? undefined : host.targets.find(origin)
+    if (to !== undefined) this.open(to, request, options)
     else if (!host.ready && !host.closed) host.whenReady((error) => this.whenKnown(error, request, options))
     else if (host.unknownHosts === 'refuse') {
       const reason = `${origin ?? 'a unix socket'} is no service of this mesh, and unknownHosts is 'refuse'`
@@ -64,13 +66,29 @@ export class HttpAgent {
     else this.addRequest(request, options)
   }
 
-  private send(target: Target, request: ClientRequest, options: RequestPlace): void {
+  /** Sends it to its service, or where the rules of its host lead. */
+  private open(to: Destination, request: ClientRequest, options: RequestPlace): void {
     const { host } = this
     if (host.closed) {
-      failRequest(request, meshErrorWithoutStack('MESH_CLOSED', { service: target.plan.name, reason: 'the mesh is closed' }))
+      failRequest(request, meshErrorWithoutStack('MESH_CLOSED', { service: to.name, reason: 'the mesh is closed' }))
       return
     }
     const settings = host.context?.getStore() ?? NO_SETTINGS
+    if (to.routed === undefined) {
+      this.send(to.target as Target, request, options, settings)
+      return
+    }
+    const asked = askedOf(request)
+    const way = host.router.follow(to.routed, asked, new RefusedRequest(request), settings, host.ready)
+    if (way === 'unknown') host.whenReady((error) => this.whenKnown(error, request, options))
+    else if (way !== 'ended' && 'rule' in way) failRequest(request, answersItself(way.rule))
+    else if (way !== 'ended' && (way.options === asked || rewrite(request, way.options, way.target.host))) {
+      this.send(way.target, request, options, way.settings)
+    }
+  }
+
+  private send(target: Target, request: ClientRequest, options: RequestPlace, settings: CallSettings): void {
+    const { host } = this
     const call = new AgentCall(host.engine, target, request, options, settings, this.agents)
     const { plan } = target
     if (host.ready && !plan.resolving) {

@@ -1,8 +1,10 @@
+import { DEFAULT_POLICY } from '../../model/defaults.ts'
 import type { Caller } from '../caller.ts'
-import type { CallSettings, Target } from '../engine.ts'
+import type { CallSettings } from '../engine.ts'
 import type { Exchange } from '../exchange.ts'
 import type { DispatchController, DispatchOptions, RawHeaders } from '../handler.ts'
 import { joinedHeader, rawHeader } from '../headers.ts'
+import type { Destination } from '../targets.ts'
 import { codingsOf, MAX_CODINGS } from './decode.ts'
 import { leave, type WayOut } from './leave.ts'
 import { isRedirect, type Landmarks, MAX_REDIRECTS, nextHop } from './redirect.ts'
@@ -14,9 +16,9 @@ import type { SignalListeners } from './signal.ts'
 
 /** What a call of fetch needs from the mesh. */
 export interface FetchContext extends Landmarks, WayOut {
-  find(origin: string): Target | undefined
+  find(origin: string): Destination | undefined
   /** Opens an exchange; undefined when it was refused, of which `caller` has heard. */
-  open(target: Target, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined
+  open(to: Destination, options: DispatchOptions, caller: Caller, settings: CallSettings): Exchange | undefined
   /** Milliseconds of the mesh's clock. */
   now(): number
   readonly makeResponse: MakeResponse
@@ -66,7 +68,7 @@ export class FetchCall implements Caller {
     this.reject = reject
   }
 
-  begin(target: Target): void {
+  begin(to: Destination): void {
     const { signal } = this.request
     if (signal !== undefined) {
       if (signal.aborted) {
@@ -75,7 +77,7 @@ export class FetchCall implements Caller {
       }
       this.stopListening = this.context.signals.listen(signal, this)
     }
-    this.hop(target)
+    this.hop(to)
   }
 
   /** The caller's signal: before the answer the call ends, after it the body does. */
@@ -92,6 +94,8 @@ export class FetchCall implements Caller {
 
   start(controller: DispatchController): void {
     this.controller = controller
+    // It may have waited for a source, and its caller may not have.
+    if (this.left) controller.abort(UNWANTED)
   }
 
   head(controller: DispatchController, status: number, raw: RawHeaders, _: unknown, statusText: string): void {
@@ -132,12 +136,12 @@ export class FetchCall implements Caller {
   requestSent(): void {}
   responseStarted(): void {}
 
-  private hop(target: Target): void {
+  private hop(to: Destination): void {
     const { method, path, body, origin, headers } = this.request
-    const options: DispatchOptions = { origin, path, method, headers: withDefaults(headers, target.wire.tls !== undefined) }
+    const options: DispatchOptions = { origin, path, method, headers: withDefaults(headers, to.secure) }
     if (body !== undefined) options.body = body
-    this.service = target.plan.name
-    this.exchange = this.context.open(target, options, this, this.settings)
+    this.service = to.name
+    this.exchange = this.context.open(to, options, this, this.settings)
   }
 
   private answer(controller: DispatchController, status: number, raw: RawHeaders, statusText: string): void {
@@ -180,10 +184,16 @@ export class FetchCall implements Caller {
     this.former = this.controller
     this.drained = 0
     const { exchange } = this
-    if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
-    const target = this.context.find(next.request.origin)
-    if (target === undefined) void this.goAbroad()
-    else this.hop(target)
+    // A rule that redirects knows no deadline; what follows has the one of a call that begins now.
+    if (exchange === undefined && this.settings.notAfter === Number.POSITIVE_INFINITY)
+      this.settings = {
+        ...this.settings,
+        notAfter: this.context.now() + (this.settings.timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs),
+      }
+    else if (exchange !== undefined) this.settings = { ...this.settings, notAfter: exchange.deadline, retries: exchange.resendsLeft }
+    const to = this.context.find(next.request.origin)
+    if (to === undefined) void this.goAbroad()
+    else this.hop(to)
   }
 
   private async goAbroad(): Promise<void> {

@@ -2,8 +2,9 @@ import type { AsyncLocalStorage } from 'node:async_hooks'
 import { MeshError, meshErrorWithoutStack } from '../../core/errors.ts'
 import { DEFAULT_POLICY } from '../../model/defaults.ts'
 import { parseCallOptions } from '../call-options.ts'
-import { type CallSettings, NO_SETTINGS, type Target } from '../engine.ts'
+import { type CallSettings, NO_SETTINGS } from '../engine.ts'
 import { fetchClasses } from '../platform.ts'
+import type { Destination } from '../targets.ts'
 import { FetchCall, type FetchContext } from './fetch-call.ts'
 import { type FetchRequest, readRequest } from './request.ts'
 import { bodyOfRequest, isReadFirst, readForm } from './request-body.ts'
@@ -58,20 +59,20 @@ export class MeshFetch {
   /** @param platform the fetch that takes what is not ours */
   fetch(platform: Fetch, input: unknown, init: Init | undefined): Promise<Response> {
     const request = readRequest(input, urlOf(input), init as Readonly<Record<string, unknown>> | undefined)
-    const target = request === undefined ? undefined : this.host.find(request.origin)
-    if (request === undefined || target === undefined) return this.elsewhere(platform, input, init)
-    if (request.ofRequest || isReadFirst(request.body)) return this.afterReading(platform, request, target)
-    return this.send(platform, request, target)
+    const to = request === undefined ? undefined : this.host.find(request.origin)
+    if (request === undefined || to === undefined) return this.elsewhere(platform, input, init)
+    if (request.ofRequest || isReadFirst(request.body)) return this.afterReading(platform, request, to)
+    return this.send(platform, request, to)
   }
 
-  private send(platform: Fetch, request: FetchRequest, target: Target): Promise<Response> {
+  private send(platform: Fetch, request: FetchRequest, to: Destination): Promise<Response> {
     return new Promise((resolve, reject) => {
       const settings = request.mesh === undefined ? this.host.around : parseCallOptions(request.mesh, this.host.around)
-      new FetchCall(this.contextOf(platform), request, settings, resolve, reject).begin(target)
+      new FetchCall(this.contextOf(platform), request, settings, resolve, reject).begin(to)
     })
   }
 
-  private async afterReading(platform: Fetch, request: FetchRequest, target: Target): Promise<Response> {
+  private async afterReading(platform: Fetch, request: FetchRequest, to: Destination): Promise<Response> {
     const { body, isData, type } = request.ofRequest
       ? await bodyOfRequest(request.body as ReadableStream<Uint8Array>, (then) => this.host.afterPoll(then))
       : await readForm(request.body)
@@ -79,7 +80,7 @@ export class MeshFetch {
       type === undefined || indexOfHeader(request.headers, 'content-type') >= 0
         ? request.headers
         : [...request.headers, 'content-type', type]
-    return this.send(platform, { ...request, body, isData, headers }, target)
+    return this.send(platform, { ...request, body, isData, headers }, to)
   }
 
   /** The platform's fetch: with the mesh underneath where the host is, or may turn out to be, ours. */
@@ -135,7 +136,7 @@ export class MeshFetch {
         makeResponse,
         signals,
         find: (origin) => host.find(origin),
-        open: (target, options, caller, settings) => host.open(target, options, caller, settings),
+        open: (to, options, caller, settings) => host.open(to, options, caller, settings),
         serves: (origin) => host.serves(origin),
         originOfEndpoint: (address) => host.originOfEndpoint(address),
         now: () => host.now(),

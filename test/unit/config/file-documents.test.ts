@@ -67,7 +67,21 @@ describe('what is wrong is told with its place', () => {
       'services:\n  a: &it\n    timeout: soon\n  b: *it\n',
       [`mesh.yaml:3:5: services.a.timeout: ${duration('"soon"')}`, `mesh.yaml:3:5: services.b.timeout: ${duration('"soon"')}`],
     ],
-    ['a key of a later version', 'routes: []\n', ['mesh.yaml:1:1: routes: not available in this version']],
+    ['a key of a later version', 'trust: []\n', ['mesh.yaml:1:1: trust: not available in this version']],
+    [
+      'a route, in its own file',
+      {
+        'a.yaml': 'routes:\n  - hosts: [shop]\n    rules: [{ respond: {} }]\n',
+        'b.yaml':
+          'routes:\n  - hosts: [x, shop]\n    rules:\n      - respond: {}\n      - match: [{ path: { exact: a } }]\n        respond: {}\n',
+        'c.yaml': 'routes:\n  - hosts: [y, shop]\n    rules: [{ respond: {} }]\n---\nroutes: {}\n',
+      },
+      [
+        'b.yaml:5:27: routes[0].rules[1].match[0].path.exact: expected a path that begins with / and has no query, got "a"',
+        'c.yaml:2:16: routes[0].hosts[1]: shop is already taken by the route "shop"',
+        'c.yaml:5:1: routes: expected a list of routes, got an object',
+      ],
+    ],
     [
       'all at once, over all files',
       { 'a.yaml': 'services:\n  a: { timeout: 0 }\n  b: { port: 0 }\n', 'b.yaml': 'services:\n  c: { ports: 1 }\n', 'c.yaml': 'a: [' },

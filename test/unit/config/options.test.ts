@@ -86,7 +86,6 @@ describe('bad options', () => {
     [orders({ timeuot: '1s' }), ['services.orders.timeuot: unknown key, did you mean "timeout"?']],
     [orders({ colour: 'red' }), ['services.orders.colour: unknown key']],
     [orders({ hedge: { after: 'p95' } }), ['services.orders.hedge: not available in this version']],
-    [{ routes: [] }, ['routes: not available in this version']],
     [
       orders({ balancing: { policy: 'best' } }),
       [

@@ -68,7 +68,7 @@ describe('what calls beneath it inherit', () => {
   it('of a peer: trace, baggage, attempt, and the headers that are forwarded', () => {
     const context = contexts().of(read({ ...PEER, headers }))
     expect(context.trace).toMatchObject({ traceId: TRACE, sampled: true, state: 'a=1' })
-    expect([context.baggage, context.attempt, context.lane]).toEqual(['user=42', 3, ['x-lane', 'blue']])
+    expect([context.baggage, context.attempt, context.handed]).toEqual(['user=42', 3, ['x-lane', 'blue']])
   })
 
   it('of a stranger: a new trace, and nothing that he wrote', () => {
@@ -76,7 +76,7 @@ describe('what calls beneath it inherit', () => {
     expect(context.trace.traceId).toMatch(/^[0-9a-f]{32}$/)
     expect(context.trace.traceId).not.toBe(TRACE)
     expect(context.trace).toBe(context.trace)
-    expect([context.trace.sampled, context.trace.state, context.baggage, context.attempt, context.lane]).toEqual([
+    expect([context.trace.sampled, context.trace.state, context.baggage, context.attempt, context.handed]).toEqual([
       false,
       undefined,
       undefined,
@@ -90,7 +90,7 @@ describe('what calls beneath it inherit', () => {
   )
 
   it('a header as long as one likes is not copied into every call', () =>
-    expect(contexts().of(call({ ...PEER, headers: { 'x-lane': 'x'.repeat(2_000), 'x-request-id': '1' } })).lane).toEqual([
+    expect(contexts().of(call({ ...PEER, headers: { 'x-lane': 'x'.repeat(2_000), 'x-request-id': '1' } })).handed).toEqual([
       'x-request-id',
       '1',
     ]))

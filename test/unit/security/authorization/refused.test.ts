@@ -123,14 +123,8 @@ describe('a policy that cannot be used is refused, with the place', () => {
     ],
     [tree({ path: { exact: 'a' } }), 'permissions[0].path.exact: expected a path that begins with /, got "a"'],
     [tree({ path: { exact: '/a', prefix: '/b' } }), 'permissions[0].path: expected one of exact, prefix, suffix, contains, regex'],
-    [
-      tree({ path: { regex: '(' } }),
-      'permissions[0].path.regex: not a pattern in the syntax of RE2: error parsing regexp: missing closing ): `(`',
-    ],
-    [
-      tree({ path: { regex: '(a)\\1' } }),
-      'permissions[0].path.regex: not a pattern in the syntax of RE2: error parsing regexp: invalid escape sequence: `\\1`',
-    ],
+    [tree({ path: { regex: '(' } }), 'permissions[0].path.regex: not a pattern in the syntax of RE2: missing closing ): `(`'],
+    [tree({ path: { regex: '(a)\\1' } }), 'permissions[0].path.regex: not a pattern in the syntax of RE2: invalid escape sequence: `\\1`'],
     [tree({ destinationPort: '80' }), 'permissions[0].destinationPort: expected an integer from 1 to 65535, got "80"'],
     [
       tree({ claim: { path: [], exact: 'a' } }),

@@ -1,0 +1,16 @@
+import type { Duration } from '../core/duration.ts'
+import type { RetryCondition } from './names.ts'
+
+/** When, how often and how far apart a broken try is sent again. */
+export interface RetryOptions {
+  /** Re-sends after the first try, 0–10. Default 2. */
+  attempts?: number
+  /** Default `connect-failure`, `refused-stream` always; `reset`, `gateway-error`, `timeout` for idempotent calls. */
+  on?: RetryCondition[]
+  /** Bound of one try. Default: what remains of the timeout ÷ tries left. */
+  perTryTimeout?: Duration
+  /** Full jitter between 0 and min(base × 2^n, max). Default 25ms, 250ms. */
+  backoff?: { base?: Duration; max?: Duration }
+  /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
+  budget?: { percent?: number; minPerSecond?: number }
+}

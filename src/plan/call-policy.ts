@@ -1,0 +1,70 @@
+import type { Random } from '../core/random.ts'
+import { formatProvenance, type Policy, type Provenance, type RetrySettings, type TimeoutSettings } from '../model/resources.ts'
+import type { Fallback } from '../resilience/fallback.ts'
+import type { FaultInjector } from '../resilience/fault.ts'
+import { RetryPolicy } from '../resilience/retry.ts'
+import type { RetryBudget } from '../resilience/retry-budget.ts'
+
+/** What one call goes by from its beginning to its end, whatever is pushed meanwhile: its service's policy, or what a rule says instead. */
+export interface CallPolicy {
+  readonly timeouts: TimeoutSettings
+  readonly retrySettings: RetrySettings
+  readonly retry: RetryPolicy
+  readonly fault: FaultInjector | undefined
+  readonly fallback: Fallback | undefined
+  /** The resource that wrote a section, as errors print it. */
+  from(section: string): string | undefined
+}
+
+/** What all policies of one service share. */
+export interface PolicyGround {
+  readonly policy: Policy
+  readonly from: Readonly<Record<string, Provenance>>
+  readonly budget: RetryBudget
+  readonly random: Random
+  readonly fault: FaultInjector | undefined
+  readonly fallback: Fallback | undefined
+}
+
+/** The policy of a service itself. */
+export function servicePolicy({ policy, from, budget, random, fault, fallback }: PolicyGround): CallPolicy {
+  return {
+    timeouts: policy.timeouts,
+    retrySettings: policy.retry,
+    retry: new RetryPolicy(policy.retry, budget, random),
+    fault,
+    fallback,
+    from(section) {
+      const provenance = from[section]
+      return provenance === undefined ? undefined : formatProvenance(provenance)
+    },
+  }
+}
+
+/** What a rule says about the calls that it sends somewhere; what is absent is as the service has it. */
+export interface RulePolicy {
+  /** The rule, as errors print it. */
+  readonly from: string
+  readonly timeouts: Partial<TimeoutSettings> | undefined
+  /** `false`: no re-sends. */
+  readonly retry: Partial<RetrySettings> | false | undefined
+  /** `null`: switched off. */
+  readonly fault: FaultInjector | null | undefined
+  readonly fallback: Fallback | null | undefined
+}
+
+/** The policy of a service with what a rule says instead. */
+export function withRule(base: CallPolicy, rule: RulePolicy, budget: RetryBudget, random: Random): CallPolicy {
+  const { timeouts, retry, fault, fallback } = rule
+  const written = { timeouts, retry, fault, fallback } as Readonly<Record<string, unknown>>
+  if (Object.values(written).every((section) => section === undefined)) return base
+  const retrySettings = retry === undefined ? base.retrySettings : { ...base.retrySettings, ...(retry === false ? { attempts: 0 } : retry) }
+  return {
+    timeouts: timeouts === undefined ? base.timeouts : { ...base.timeouts, ...timeouts },
+    retrySettings,
+    retry: retry === undefined ? base.retry : new RetryPolicy(retrySettings, budget, random),
+    fault: fault === undefined ? base.fault : (fault ?? undefined),
+    fallback: fallback === undefined ? base.fallback : (fallback ?? undefined),
+    from: (section) => (written[section] === undefined ? base.from(section) : rule.from),
+  }
+}
