@@ -63,7 +63,8 @@ export class PeerVerifier {
     const principal = spiffe === undefined ? strangerOf(leaf) : principalOf(spiffe)
     if ('problem' in found) {
       const hidden = found.problem === UNKNOWN_ISSUER && role === 'client' && openSslAgrees && rest.length === 0
-      return hidden && this.openSslKnowsOnly(anchors, others) ? { principal, leaf } : found
+      const direct = anchors.authorities.some(({ subject }) => subject.equals(leaf.issuer))
+      return hidden && !direct && this.openSslKnowsOnly(anchors, others) ? { principal, leaf } : found
     }
     if (!openSslAgrees && found.path.some(({ constrainsNames }) => constrainsNames))
       return { problem: 'an authority limits the names below it, and the connection was not verified by OpenSSL' }
