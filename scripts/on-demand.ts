@@ -1,30 +1,49 @@
-import { readFile } from 'node:fs/promises'
-import { transform } from 'esbuild'
+import { build } from 'esbuild'
 import type { Options } from 'tsup'
 
 /**
- * A plugin of esbuild that bundles a package so that its code runs at the first use of one of its exports, and not when somebody
- * imports what may need it: synchronously, which `import()` cannot, and in sight of every bundler, which `createRequire` is not.
+ * A plugin of esbuild that bundles a package as text, which is compiled at the first use of one of its exports, and not when somebody
+ * imports what may need it: synchronously, which `import()` cannot, and with nothing left to find for a bundler, which `createRequire`
+ * has. A text costs nothing to load; the code in it costs milliseconds that few processes have a use for.
  * @param names classes, of which only static members can be used
  */
 export function onDemand(name: string, names: readonly string[]): NonNullable<Options['esbuildPlugins']>[number] {
   const filter = new RegExp(`^${name}$`)
   return {
     name: `on-demand:${name}`,
-    setup(build) {
-      build.onResolve({ filter }, ({ kind }) => (kind === 'import-statement' ? { path: name, namespace: 'on-demand' } : undefined))
-      build.onLoad({ filter, namespace: 'on-demand' }, () => ({
-        contents: ['let loaded', `const load = () => (loaded ??= require('${name}'))`, ...names.map(lateClass)].join('\n'),
-        resolveDir: import.meta.dirname,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter }, ({ kind }) => (kind === 'import-statement' ? { path: name, namespace: 'on-demand' } : undefined))
+      onLoad({ filter, namespace: 'on-demand' }, async () => ({
+        contents: [
+          `import { compileFunction } from 'node:vm'`,
+          `const TEXT = ${JSON.stringify(await textOf(name))}`,
+          'let loaded',
+          'const load = () => {',
+          '  if (loaded !== undefined) return loaded',
+          '  const module = { exports: {} }',
+          `  compileFunction(TEXT, ['module', 'exports'])(module, module.exports)`,
+          '  return (loaded = module.exports)',
+          '}',
+          ...names.map(lateClass),
+        ].join('\n'),
         loader: 'js',
       }))
-      // What is parsed at every start and run at few of them is made small.
-      build.onLoad({ filter: new RegExp(`node_modules/${name}/`) }, async ({ path }) => {
-        const { code } = await transform(await readFile(path, 'utf8'), { minify: true, keepNames: true, target: 'node20' })
-        return { contents: code, loader: 'js' }
-      })
     },
   }
+}
+
+/** The whole package as one small piece of CommonJS. */
+async function textOf(name: string): Promise<string> {
+  const { outputFiles } = await build({
+    stdin: { contents: `module.exports = require('${name}')`, resolveDir: import.meta.dirname },
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    minify: true,
+  })
+  return outputFiles[0]?.text ?? ''
 }
 
 function lateClass(name: string): string {

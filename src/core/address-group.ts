@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net'
+import { isIPv6 } from './ip.ts'
 
 /**
  * Whom an address stands for when addresses are counted: an IPv4 address itself, also where it is written as IPv6 (`::ffff:10.0.0.1`);

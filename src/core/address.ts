@@ -1,4 +1,6 @@
-import { BlockList, isIP, isIPv6 } from 'node:net'
+import type { BlockList } from 'node:net'
+import { builtinModule } from './builtin-module.ts'
+import { isIP, isIPv6 } from './ip.ts'
 
 /** A `host:port` taken apart; `host` is lower case, IPv6 compressed and without brackets. */
 export interface Address {
@@ -89,7 +91,7 @@ export function isAddressRange(text: string): boolean {
 }
 
 function blockList(ranges: readonly string[]): BlockList {
-  const list = new BlockList()
+  const list = new (builtinModule('node:net').BlockList)()
   for (const range of ranges) {
     const [address = '', prefix] = range.split('/')
     const family = familyOf(address) ?? 'ipv4'

@@ -7,7 +7,12 @@ export function builtinModule<Name extends keyof Builtins>(name: Name): Builtins
 }
 
 interface Builtins {
+  'node:crypto': typeof import('node:crypto')
+  'node:dns': typeof import('node:dns')
   'node:http': typeof import('node:http')
   'node:https': typeof import('node:https')
   'node:http2': typeof import('node:http2')
+  'node:net': typeof import('node:net')
+  'node:tls': typeof import('node:tls')
+  'node:zlib': typeof import('node:zlib')
 }

@@ -1,4 +1,6 @@
-import { BlockList, isIP, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { builtinModule } from '../core/builtin-module.ts'
+import { isIP } from '../core/ip.ts'
 import type { Principal } from '../model/principal.ts'
 import type { Standing } from '../security/canonical/headers.ts'
 import type { CanonicalHost } from '../security/canonical/host.ts'
@@ -35,7 +37,7 @@ export type Connection = Partial<Pick<Socket, 'remoteAddress' | 'localAddress' |
 /** Who is at the other ends of the connections, remembered as long as each of them lives. */
 export class Peers {
   private readonly known = new WeakMap<object, Peer>()
-  private readonly trusted = new BlockList()
+  private readonly trusted = new (builtinModule('node:net').BlockList)()
   private readonly proxies = new Set<string>()
   private readonly identify: (connection: Connection) => Principal | undefined
   private readonly mustProve: (connection: Connection) => boolean

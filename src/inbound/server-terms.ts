@@ -1,5 +1,5 @@
-import { constants } from 'node:crypto'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
+import { builtinModule } from '../core/builtin-module.ts'
 import { MeshError } from '../core/errors.ts'
 import type { InboundTlsMode, InboundTlsSettings } from '../model/identity.ts'
 import type { Identity } from '../security/identity/identity.ts'
@@ -81,14 +81,15 @@ export class ServerTerms {
       ca: this.asksClients ? ca.flatMap(({ pem }) => pem) : undefined,
       minVersion: this.settings.minVersion,
       // A resumed session shows no certificate: whoever was let in once would be let in until his ticket ends.
-      secureOptions: this.asksClients ? constants.SSL_OP_NO_TICKET : 0,
+      secureOptions: this.asksClients ? builtinModule('node:crypto').constants.SSL_OP_NO_TICKET : 0,
       allowPartialTrustChain: true,
     }
   }
 
   private secureContext(): SecureContext {
     const { generation } = this.store
-    if (this.context?.generation !== generation) this.context = { generation, made: createSecureContext(this.secureOptions()) }
+    if (this.context?.generation !== generation)
+      this.context = { generation, made: builtinModule('node:tls').createSecureContext(this.secureOptions()) }
     return this.context.made
   }
 

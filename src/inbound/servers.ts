@@ -1,7 +1,8 @@
 import type { Server } from 'node:http'
 import type { Http2Session } from 'node:http2'
-import { Server as NetServer } from 'node:net'
+import type { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { builtinModule } from '../core/builtin-module.ts'
 
 /** A server as far as its end is concerned; those of HTTP/1 can say which of their connections idle. */
 type AnyServer = NetServer & Partial<Pick<Server, 'closeIdleConnections' | 'closeAllConnections'>>
@@ -74,7 +75,7 @@ export class Servers {
   sayGoodbye(): void {
     this.leaving = true
     // Not the close of node:http, which closes the idle ones at once.
-    for (const server of this.servers) if (server.listening) NetServer.prototype.close.call(server)
+    for (const server of this.servers) if (server.listening) builtinModule('node:net').Server.prototype.close.call(server)
     for (const request of this.answering) request.makeLast()
     // The highest of all stream ids: those that are on their way are still taken (RFC 9113 §6.8).
     for (const session of this.sessions) if (!session.closed) session.goaway(0, LAST_STREAM)

@@ -1,8 +1,10 @@
-import { isIP, type Socket, connect as tcpConnect } from 'node:net'
-import { type PeerCertificate, connect as tlsConnect } from 'node:tls'
+import type { Socket } from 'node:net'
+import type { PeerCertificate } from 'node:tls'
 import type { AddressPolicy } from '../core/address.ts'
+import { builtinModule } from '../core/builtin-module.ts'
 import type { Clock } from '../core/clock.ts'
 import type { EndpointSpec } from '../core/endpoint.ts'
+import { isIP } from '../core/ip.ts'
 import type { TlsSettings } from '../model/resources.ts'
 import type { SecureContexts } from './secure-contexts.ts'
 
@@ -101,7 +103,7 @@ function opener({ endpoint, tls, contexts, protocols = ['http/1.1'] }: DialOptio
   const { host, port } = endpoint
   if (tls === undefined) {
     const options = { host, port, highWaterMark: 64 * 1024, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
-    return () => tcpConnect(options)
+    return () => builtinModule('node:net').connect(options)
   }
   let session: Buffer | undefined
   const { serverName, settings } = tls
@@ -119,7 +121,7 @@ function opener({ endpoint, tls, contexts, protocols = ['http/1.1'] }: DialOptio
       // A TLS record is no longer.
       highWaterMark: 16 * 1024,
     }
-    const socket = tlsConnect(options)
+    const socket = builtinModule('node:tls').connect(options)
     socket.on('session', (ticket) => {
       session = ticket
     })

@@ -1,6 +1,7 @@
-import { isIP, type LookupFunction } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
+import { isIP } from '../core/ip.ts'
 import type { HttpAnswer, HttpClient, HttpRequest } from '../model/http-client.ts'
 import type { NameResolver } from '../model/name-resolver.ts'
 import type { ResponseData } from '../model/request.ts'

@@ -1,4 +1,5 @@
-import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
+import type { createSecureContext, PeerCertificate, SecureContext } from 'node:tls'
+import { builtinModule } from '../core/builtin-module.ts'
 import type { SanMatch } from '../model/identity.ts'
 import type { TlsSettings } from '../model/resources.ts'
 import type { IdentityStore } from '../security/identity/identity-store.ts'
@@ -35,7 +36,7 @@ export class MutualTls {
     let context = this.contexts.get(minVersion)
     if (context === undefined) {
       const { current } = store
-      context = createSecureContext({
+      context = builtinModule('node:tls').createSecureContext({
         cert: current?.chain,
         key: current?.key.reveal() as string | Buffer | undefined,
         // An empty list believes nobody; none at all would believe the system's authorities.

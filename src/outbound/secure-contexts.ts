@@ -1,4 +1,5 @@
-import { checkServerIdentity, createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls'
+import type { PeerCertificate, SecureContext } from 'node:tls'
+import { builtinModule } from '../core/builtin-module.ts'
 import type { TlsSettings } from '../model/resources.ts'
 import { matchesSan } from '../security/spiffe/san-matcher.ts'
 import { readCertificate } from '../security/x509/certificate.ts'
@@ -22,12 +23,12 @@ export class SecureContexts {
   of(settings: TlsSettings | undefined): SecureContext {
     if (settings?.mode === 'mutual') return this.mutual.secureContext(settings)
     if (settings === undefined) {
-      this.system ??= createSecureContext({ minVersion: 'TLSv1.2' })
+      this.system ??= builtinModule('node:tls').createSecureContext({ minVersion: 'TLSv1.2' })
       return this.system
     }
     let context = this.made.get(settings)
     if (context === undefined) {
-      context = createSecureContext({
+      context = builtinModule('node:tls').createSecureContext({
         ca: settings.ca as (string | Buffer)[] | undefined,
         cert: settings.cert as (string | Buffer)[] | undefined,
         key: settings.key?.reveal() as string | Buffer | undefined,
@@ -48,7 +49,8 @@ export class SecureContexts {
 
   /** Why the server that showed `certificate`, which OpenSSL verified, is not the one that was meant. */
   checkServer(settings: TlsSettings | undefined, serverName: string, certificate: PeerCertificate): Error | undefined {
-    if (settings?.mode !== 'mutual' && settings?.sans === undefined) return checkServerIdentity(serverName, certificate)
+    if (settings?.mode !== 'mutual' && settings?.sans === undefined)
+      return builtinModule('node:tls').checkServerIdentity(serverName, certificate)
     const problem =
       settings.mode === 'mutual' ? this.mutual.problemOf(certificate, settings.sans) : nameProblem(certificate, settings.sans ?? [])
     return problem === undefined ? undefined : new Error(`the server is not the one that is meant: ${problem}`)

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
-import { isIP } from 'node:net'
 import type { EndpointSpec } from '../core/endpoint.ts'
+import { isIP } from '../core/ip.ts'
 import type { FollowedName, NameResolver } from '../model/name-resolver.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Clock } from '../../core/clock.ts'
 import { listFiles, type NamedPath } from './list-files.ts'
 import { type Judgement, type Merged, mergeDocuments } from './merge-documents.ts'
@@ -21,7 +21,7 @@ export interface Configuration extends Merged {
 
 /** Reads every file that `paths` stand for; never throws. */
 export async function readContents(paths: readonly NamedPath[]): Promise<FileContents> {
-  const hash = createHash('sha256')
+  const hash = builtinModule('node:crypto').createHash('sha256')
   const files: { label: string; content: Buffer | FileProblem }[] = []
   // One after the other: a directory of thousands must not take every thread of the pool.
   const listing = await listFiles(paths)

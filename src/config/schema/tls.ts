@@ -1,6 +1,5 @@
-import { createPrivateKey } from 'node:crypto'
-import { createSecureContext } from 'node:tls'
 import * as v from 'valibot'
+import { builtinModule } from '../../core/builtin-module.ts'
 import { SecretValue } from '../../core/secret.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { readCertificates } from '../../security/x509/pem.ts'
@@ -33,7 +32,8 @@ export const certificates = v.pipe(
 export const privateKey = v.pipe(
   pem,
   v.check(
-    (parts) => parts.length === 1 && attempt(() => createPrivateKey(parts[0] as string | Buffer)) !== undefined,
+    (parts) =>
+      parts.length === 1 && attempt(() => builtinModule('node:crypto').createPrivateKey(parts[0] as string | Buffer)) !== undefined,
     'no private key can be read from it',
   ),
   v.transform((parts) => new SecretValue(parts[0] as string | Buffer)),
@@ -60,7 +60,10 @@ export const tls: v.GenericSchema<unknown, NonNullable<PolicySections['tls']>> =
     if (mode === 'mutual' && (ca ?? cert ?? key) !== undefined)
       addIssue({ message: 'in mode mutual our certificate is `identity`, and whom to believe stands in `trust`' })
     else if ((cert === undefined) !== (key === undefined)) addIssue({ message: 'cert and key go together' })
-    else if (cert !== undefined && attempt(() => createSecureContext({ cert: cert.join(''), key: key?.reveal() as string })) === undefined)
+    else if (
+      cert !== undefined &&
+      attempt(() => builtinModule('node:tls').createSecureContext({ cert: cert.join(''), key: key?.reveal() as string })) === undefined
+    )
       addIssue({ message: 'key is not the key of cert' })
   }),
   v.transform((written) => written as NonNullable<PolicySections['tls']>),

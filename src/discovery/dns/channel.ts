@@ -1,4 +1,5 @@
-import { promises as dns, type SrvRecord } from 'node:dns'
+import type { promises as dns, SrvRecord } from 'node:dns'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Clock } from '../../core/clock.ts'
 import { DnsError, dnsError } from './dns-error.ts'
 
@@ -28,7 +29,7 @@ export class Channel implements Queries {
   /** @param servers `address` or `address:port`; none: those of the system */
   constructor(servers: readonly string[] | undefined, clock: Clock) {
     this.clock = clock
-    this.resolver = new dns.Resolver({ timeout: TRY_MS, tries: 1 })
+    this.resolver = new (builtinModule('node:dns').promises.Resolver)({ timeout: TRY_MS, tries: 1 })
     if (servers !== undefined) this.resolver.setServers(servers)
   }
 

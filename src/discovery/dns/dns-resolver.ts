@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import type { AddressPolicy } from '../../core/address.ts'
+import { isIP } from '../../core/ip.ts'
 import type { Random } from '../../core/random.ts'
 import type { FollowedName, FollowOptions, NameResolver } from '../../model/name-resolver.ts'
 import { DnsError } from './dns-error.ts'

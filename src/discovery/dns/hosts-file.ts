@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP } from '../../core/ip.ts'
 
 /** Names to addresses, as the hosts file has them; names in lower case. */
 export type Hosts = ReadonlyMap<string, readonly string[]>

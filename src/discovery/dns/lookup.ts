@@ -1,7 +1,7 @@
-import dns from 'node:dns'
-import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Clock } from '../../core/clock.ts'
+import { isIP } from '../../core/ip.ts'
 import type { ResolvedAddress } from '../../model/name-resolver.ts'
 import { type AddressRecord, Channel, type Queries } from './channel.ts'
 import { DnsError, dnsError } from './dns-error.ts'
@@ -147,8 +147,8 @@ export class Lookup {
     }
     const conf = this.conf.read()
     // Asked of the module as it is now: `dns.setServers` replaces its functions, and names that were imported stay behind.
-    const present = dns.getServers().join()
-    this.systemServers ??= new dns.Resolver().getServers().join()
+    const present = builtinModule('node:dns').getServers().join()
+    this.systemServers ??= new (builtinModule('node:dns').Resolver)().getServers().join()
     if (this.channel === undefined || conf !== this.channelOf?.[0] || present !== this.channelOf[1]) {
       // c-ares reads the servers of the system once, when a channel is made. What still asks the former ones ends by itself.
       this.channel = new Channel(present === this.systemServers ? undefined : present.split(','), this.options.clock)

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import * as zlib from 'node:zlib'
+import { builtinModule } from '../../core/builtin-module.ts'
 
 type OneShot = (bytes: Buffer) => Promise<Buffer>
 
@@ -15,14 +15,20 @@ interface Zstd {
   createZstdDecompress?: () => NodeJS.ReadWriteStream
 }
 
-const gzip: Coding = { decode: promisify(zlib.gunzip), stream: () => zlib.createGunzip() }
-const inflate: OneShot = promisify(zlib.inflate)
-const inflateRaw: OneShot = promisify(zlib.inflateRaw)
-const brotli: Coding = { decode: promisify(zlib.brotliDecompress), stream: () => zlib.createBrotliDecompress() }
+/** Loaded with the first answer that is compressed. */
+const zlib = () => builtinModule('node:zlib')
+
+const gzip: Coding = { decode: (bytes) => promisify(zlib().gunzip)(bytes), stream: () => zlib().createGunzip() }
+const inflate: OneShot = (bytes) => promisify(zlib().inflate)(bytes)
+const inflateRaw: OneShot = (bytes) => promisify(zlib().inflateRaw)(bytes)
+const brotli: Coding = {
+  decode: (bytes) => promisify(zlib().brotliDecompress)(bytes),
+  stream: () => zlib().createBrotliDecompress(),
+}
 /** Some servers send the bare format, whose first byte never looks like zlib's. */
 const deflate: Coding = {
   decode: (bytes) => (isZlib(bytes) ? inflate(bytes) : inflateRaw(bytes)),
-  stream: (first) => (isZlib(first) ? zlib.createInflate() : zlib.createInflateRaw()),
+  stream: (first) => (isZlib(first) ? zlib().createInflate() : zlib().createInflateRaw()),
 }
 
 function isZlib(bytes: Buffer): boolean {
@@ -30,7 +36,7 @@ function isZlib(bytes: Buffer): boolean {
 }
 
 function zstd(): Coding | undefined {
-  const { zstdDecompress, createZstdDecompress } = zlib as Zstd
+  const { zstdDecompress, createZstdDecompress } = zlib() as Zstd
   return zstdDecompress === undefined || createZstdDecompress === undefined
     ? undefined
     : { decode: promisify(zstdDecompress), stream: createZstdDecompress }

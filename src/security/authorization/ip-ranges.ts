@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP } from '../../core/ip.ts'
 
 interface Range {
   /** The address in words of 32 bits: one for IPv4, four for IPv6. */

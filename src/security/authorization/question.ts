@@ -1,7 +1,7 @@
-import { isIP } from 'node:net'
 import type { Priority } from '../../core/call.ts'
 import { canonicalPath } from '../../core/canonical-path.ts'
 import { MeshError } from '../../core/errors.ts'
+import { isIP } from '../../core/ip.ts'
 import { type Problem, problemText } from '../../core/problem.ts'
 import type { AuthorizeRequest } from '../../model/authorization.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net'
+import { isIPv6 } from '../../core/ip.ts'
 
 /** An authority taken apart: `host` as it is written back, `hostname` as policy reads it. */
 export interface CanonicalHost {

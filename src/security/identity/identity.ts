@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Secret } from '../../core/secret.ts'
 import type { SpiffeId } from '../spiffe/spiffe-id.ts'
 import { claimsSpiffe, svidOf } from '../spiffe/svid.ts'
@@ -23,7 +23,7 @@ export interface Identity {
 export function makeIdentity(certificates: readonly string[], key: Secret): Identity {
   const [first] = certificates
   if (first === undefined) throw new Error('there is no certificate')
-  const leaf = readCertificate(new X509Certificate(first).raw)
+  const leaf = readCertificate(new (builtinModule('node:crypto').X509Certificate)(first).raw)
   if (!leaf.x509.checkPrivateKey(readKey(key))) throw new Error('key is not the key of cert')
   const spiffe = claimsSpiffe(leaf) ? svidOf(leaf) : undefined
   if (spiffe !== undefined && 'problem' in spiffe) throw new Error(`cert is no SVID: ${spiffe.problem}`)
@@ -37,7 +37,7 @@ export function nameOf({ dnsNames, uris, x509 }: Certificate): string {
 
 function readKey(key: Secret) {
   try {
-    return createPrivateKey(key.reveal() as string | Buffer)
+    return builtinModule('node:crypto').createPrivateKey(key.reveal() as string | Buffer)
   } catch {
     // What OpenSSL says of a key may show parts of it.
     throw new Error('no private key can be read from it')

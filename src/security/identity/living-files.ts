@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { builtinModule } from '../../core/builtin-module.ts'
 
 /** What became of a look. `waiting`: it is broken, and perhaps only half written. */
 export type Look = 'same' | 'changed' | 'waiting' | 'broken'
@@ -68,7 +68,7 @@ function readSmall(path: string): Buffer {
 
 /** Contents are told apart by their hash: a key is not kept to be compared. */
 function stampOf(contents: readonly Buffer[]): string {
-  const hash = createHash('sha256')
+  const hash = builtinModule('node:crypto').createHash('sha256')
   for (const each of contents) hash.update(`${each.length} `).update(each)
   return hash.digest('base64')
 }

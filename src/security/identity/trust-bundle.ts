@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 import { type Certificate, readCertificate } from '../x509/certificate.ts'
 import type { Anchors } from '../x509/path.ts'
 import { type RevocationList, readRevocationList } from '../x509/revocation-list.ts'
@@ -16,7 +16,7 @@ export interface TrustBundle extends Anchors {
 export function readAuthorities(pem: readonly string[]): readonly Certificate[] {
   if (pem.length === 0) throw new Error('there is no certificate')
   return pem.map((each, index) => {
-    const certificate = readCertificate(new X509Certificate(each).raw)
+    const certificate = readCertificate(new (builtinModule('node:crypto').X509Certificate)(each).raw)
     if (certificate.isAuthority && certificate.keyUsage?.certSign !== false) return certificate
     throw new Error(`certificate ${index + 1} is not that of an authority`)
   })

@@ -1,4 +1,5 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { TokenAlgorithm } from '../../model/authentication.ts'
 
 /** A public key, and which signatures it may check. */
@@ -83,7 +84,7 @@ function readKey(jwk: unknown): VerificationKey | string | undefined {
   const algorithms = alg === undefined ? numbers.algorithms : numbers.algorithms.filter((each) => isSame(each, alg))
   if (algorithms.length === 0) return undefined
   try {
-    const key = createPublicKey({ key: numbers.jwk, format: 'jwk' })
+    const key = builtinModule('node:crypto').createPublicKey({ key: numbers.jwk, format: 'jwk' })
     return weakness(key) ?? { kid: kid === '' ? undefined : kid, algorithms, key }
   } catch {
     return 'no public key can be read from it'

@@ -1,4 +1,5 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 import { bitsOf, booleanOf, DerError, DerReader, derOf, oidText, smallInteger, TAG, timeOf } from './der.ts'
 
 /** What a certificate says, as far as anybody here asks; read from its DER and from nothing else. */
@@ -51,7 +52,7 @@ const MAX_NAMES = 1_000
  */
 export function readCertificate(der: Uint8Array): Certificate {
   if (der.length > MAX_BYTES) throw new DerError(`a certificate of ${der.length} bytes`)
-  const x509 = new X509Certificate(der)
+  const x509 = new (builtinModule('node:crypto').X509Certificate)(der)
   const outer = derOf(x509.raw, TAG.sequence)
   const body = outer.enter(TAG.sequence)
   outer.read(TAG.sequence)

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 
 const PEM_CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g
 const PEM_CRL = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g
@@ -10,10 +10,10 @@ const PEM_CRL = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g
  */
 export function readCertificates(part: string | Uint8Array): string[] {
   const written = typeof part === 'string' ? part : Buffer.from(part).toString('latin1')
-  if (!written.includes('-----BEGIN')) return [new X509Certificate(part).toString()]
+  if (!written.includes('-----BEGIN')) return [new (builtinModule('node:crypto').X509Certificate)(part).toString()]
   const blocks = written.match(PEM_CERTIFICATE) ?? []
   if (blocks.length === 0 || blocks.length !== written.split('-----BEGIN').length - 1) throw new Error('not only whole certificates')
-  return blocks.map((block) => new X509Certificate(block).toString())
+  return blocks.map((block) => new (builtinModule('node:crypto').X509Certificate)(block).toString())
 }
 
 /**

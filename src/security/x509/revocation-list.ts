@@ -1,4 +1,4 @@
-import { verify } from 'node:crypto'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Certificate } from './certificate.ts'
 import { DerError, derOf, oidText, TAG, timeOf } from './der.ts'
 
@@ -67,7 +67,9 @@ export function readRevocationList(der: Buffer): RevocationList {
   /** The authorities of a bundle are asked at each handshake. */
   const judged = new WeakMap<Certificate, boolean>()
   const fits = ({ subject, keyUsage, x509 }: Certificate): boolean =>
-    subject.equals(issuer) && keyUsage?.crlSign !== false && verify(hash, signed.whole, x509.publicKey, bits.subarray(1))
+    subject.equals(issuer) &&
+    keyUsage?.crlSign !== false &&
+    builtinModule('node:crypto').verify(hash, signed.whole, x509.publicKey, bits.subarray(1))
   return Object.freeze({
     issuer,
     revoked,
