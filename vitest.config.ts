@@ -4,26 +4,47 @@ import { defineConfig } from 'vitest/config'
 /** Entry of another undici than the installed one, when `test/matrix` runs the tests. */
 const otherUndici = process.env['INMESH_UNDICI']
 
+/** Tests without sockets and processes of their own. No module has state, so these can share theirs: loading them anew takes longer than running them. */
+const TOGETHER = ['test/unit/**/*.test.ts', 'test/properties/**/*.test.ts']
+/** They look at the timers of their process, or have little time. */
+const APART = ['test/properties/close.test.ts', 'test/unit/resilience/execution.test.ts']
+
 /** `vitest run` is the suite of `npm test`; `vitest run --mode integration` talks to real servers. */
-export default defineConfig(({ mode }) => ({
-  ...(otherUndici === undefined ? {} : { resolve: { alias: [{ find: /^undici$/, replacement: otherUndici }] } }),
-  test: {
-    include: mode === 'integration' ? ['test/integration/**/*.test.ts'] : ['test/**/*.test.ts'],
-    exclude: [
-      'node_modules/**',
-      ...(mode === 'integration' ? [] : ['test/integration/**']),
-      ...(otherUndici === undefined ? ['test/matrix/**'] : []),
-    ],
-    pool: 'forks',
-    // Servers, clients and clocks share the cores: more workers than cores make timings lie.
-    maxWorkers: 2,
-    maxConcurrency: 3,
-    testTimeout: mode === 'integration' ? 120_000 : 20_000,
-    hookTimeout: mode === 'integration' ? 120_000 : 20_000,
-    // A mistake in a promise must fail the run, also when no test waits for it.
-    dangerouslyIgnoreUnhandledErrors: false,
-    // A focused test left behind would make everything else silently green.
-    allowOnly: false,
-    reporters: ['default'],
-  },
-}))
+export default defineConfig(({ mode }) => {
+  const integration = mode === 'integration'
+  const others = [
+    'node_modules/**',
+    ...(integration ? [] : ['test/integration/**']),
+    ...(otherUndici === undefined ? ['test/matrix/**'] : []),
+  ]
+  return {
+    ...(otherUndici === undefined ? {} : { resolve: { alias: [{ find: /^undici$/, replacement: otherUndici }] } }),
+    test: {
+      projects: integration
+        ? [{ extends: true, test: { name: 'integration', include: ['test/integration/**/*.test.ts'] } }]
+        : [
+            { extends: true, test: { name: 'unit', include: TOGETHER, exclude: APART, isolate: false } },
+            {
+              extends: true,
+              test: {
+                name: 'scenario',
+                include: ['test/{*,scenario/**/*,conformance/**/*,matrix/**/*}.test.ts', ...APART],
+                exclude: others,
+              },
+            },
+          ],
+      exclude: others,
+      pool: 'forks',
+      // Servers, clients and clocks share the cores: more workers than cores make timings lie.
+      maxWorkers: 2,
+      maxConcurrency: 3,
+      testTimeout: integration ? 120_000 : 20_000,
+      hookTimeout: integration ? 120_000 : 20_000,
+      // A mistake in a promise must fail the run, also when no test waits for it.
+      dangerouslyIgnoreUnhandledErrors: false,
+      // A focused test left behind would make everything else silently green.
+      allowOnly: false,
+      reporters: ['default'],
+    },
+  }
+})

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createMesh } from 'inmesh'
 
 /** An instance that remembers who called, and whose health page can be turned. */
@@ -31,7 +32,7 @@ const mesh = createMesh({
       // Ports differ from run to run: what an instance is hashed by does not.
       endpoints: instances.map(({ address, name }) => ({ address, metadata: { hash_key: name } })),
       balancing: { policy: 'maglev', hashOn: [{ header: 'x-user' }] },
-      healthCheck: { path: '/healthz', interval: '100ms', timeout: '80ms', unhealthyAfter: 1 },
+      healthCheck: { path: '/healthz', interval: '100ms', timeout: '1s', unhealthyAfter: 1 },
     },
   },
 })
@@ -44,12 +45,17 @@ async function calls(): Promise<string> {
   return instances.map(({ name, users }) => `${name}: ${[...users].join(' ') || 'nobody'}`).join(' | ')
 }
 
+async function until(state: string): Promise<void> {
+  const now = () => mesh.stats().services['carts']?.endpoints.find(({ address }) => address === a?.address)?.state
+  while (now() !== state) await pause(20)
+}
+
 console.log('all are well: ', await calls())
 a.healthy = false
-await new Promise((resolve) => mesh.on('endpointUnhealthy', resolve))
+await until('unhealthy')
 console.log('a is out:     ', await calls())
 a.healthy = true
-await new Promise((resolve) => mesh.on('endpointHealthy', resolve))
+await until('healthy')
 console.log('a is back:    ', await calls())
 
 await mesh.close()

@@ -1,9 +1,9 @@
 import { createServer, type Http2Server } from 'node:http2'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createMesh, type Mesh } from '../../../src/index.ts'
-import { lifetimes } from '../../support/lifetimes.ts'
-import { getHttp2 } from '../../support/raw-request.ts'
+import { createMesh, type Mesh } from '../../src/index.ts'
+import { lifetimes } from '../support/lifetimes.ts'
+import { getHttp2 } from '../support/raw-request.ts'
 
 const { keep } = lifetimes()
 const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0)])
