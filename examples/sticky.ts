@@ -9,10 +9,7 @@ import { createMesh } from 'inmesh'
 async function instance(name: string) {
   const state = { name, healthy: true, users: new Set<string>(), address: '', close: () => {} }
   const server = createServer((request, response) => {
-    if (request.url === '/healthz') {
-      response.writeHead(state.healthy ? 200 : 503).end()
-      return
-    }
+    if (request.url === '/healthz') return void response.writeHead(state.healthy ? 200 : 503).end()
     state.users.add(String(request.headers['x-user']))
     response.end(name)
   }).listen(0, '127.0.0.1')
