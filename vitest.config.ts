@@ -21,7 +21,12 @@ export default defineConfig(({ mode }) => {
     ...(otherUndici === undefined ? {} : { resolve: { alias: [{ find: /^undici$/, replacement: otherUndici }] } }),
     test: {
       projects: integration
-        ? [{ extends: true, test: { name: 'integration', include: ['test/integration/**/*.test.ts'] } }]
+        ? [
+            {
+              extends: true,
+              test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+            },
+          ]
         : [
             { extends: true, test: { name: 'unit', include: TOGETHER, exclude: APART, isolate: false } },
             {
@@ -33,13 +38,12 @@ export default defineConfig(({ mode }) => {
               },
             },
           ],
-      exclude: others,
       pool: 'forks',
       // Servers, clients and clocks share the cores: more workers than cores make timings lie.
       maxWorkers: 2,
       maxConcurrency: 3,
-      testTimeout: integration ? 120_000 : 20_000,
-      hookTimeout: integration ? 120_000 : 20_000,
+      testTimeout: 20_000,
+      hookTimeout: 20_000,
       // A mistake in a promise must fail the run, also when no test waits for it.
       dangerouslyIgnoreUnhandledErrors: false,
       // A focused test left behind would make everything else silently green.
