@@ -1,9 +1,9 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
-import { accepting, blackHole, connects, refusing } from '../../support/connect-faults.ts'
-import { FaultServer, type Step } from '../../support/fault-server.ts'
-import { CertificateAuthority, tlsFront } from '../../support/tls.ts'
+import { accepting, blackHole, connects, refusing } from '../support/connect-faults.ts'
+import { FaultServer, type Step } from '../support/fault-server.ts'
+import { CertificateAuthority, tlsFront } from '../support/tls.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
