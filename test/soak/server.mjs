@@ -2,17 +2,22 @@
 // it saw. It ends when whoever started it does.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import process from 'node:process'
 
 let behaviour = 'ok'
 let requests = 0
 const sockets = new Set()
 
-/** SIGTERM came: no new connections, each answer is the last on its connection, and with the last of them the process ends. */
+/**
+ * SIGTERM came: no new connections, each answer is the last on its connection, and with the last of them the process ends. Idle ones are
+ * closed a moment later: whoever closes them at once, as `server.close()` does, loses what is on its way to him, and no client can help it.
+ */
 let leaving = false
 process.on('SIGTERM', () => {
   leaving = true
-  server.close(() => process.exit())
+  NetServer.prototype.close.call(server, () => process.exit())
+  setTimeout(() => server.closeIdleConnections(), 500)
 })
 
 const server = createServer((request, response) => {
