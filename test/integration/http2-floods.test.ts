@@ -1,9 +1,10 @@
 import { createServer, type Http2Server } from 'node:http2'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createMesh, type Mesh } from '../../src/index.ts'
 import { lifetimes } from '../support/lifetimes.ts'
 import { getHttp2 } from '../support/raw-request.ts'
+import { nothingUncaught } from '../support/uncaught.ts'
 
 const { keep } = lifetimes()
 const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0)])
@@ -34,19 +35,7 @@ function field(name: string, value: string): Buffer {
 const fields = (all: Record<string, string>): Buffer => Buffer.concat(Object.entries(all).map(([name, value]) => field(name, value)))
 const question = (path: string): Buffer => fields({ ':method': 'GET', ':scheme': 'http', ':path': path, ':authority': 'web' })
 
-const failures: unknown[] = []
-const failed = (error: unknown): void => void failures.push(error)
-
-beforeEach(() => {
-  failures.length = 0
-  process.on('uncaughtException', failed)
-  process.on('unhandledRejection', failed)
-})
-
-afterEach(() => {
-  process.off('uncaughtException', failed)
-  process.off('unhandledRejection', failed)
-})
+const failures = nothingUncaught()
 
 async function serve(listen: (server: Http2Server) => void = compatible): Promise<{ port: number; mesh: Mesh; logged: unknown[] }> {
   const logged: unknown[] = []

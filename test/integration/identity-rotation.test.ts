@@ -1,6 +1,6 @@
 import { createSecureServer, connect as http2Connect } from 'node:http2'
 import { createServer } from 'node:https'
-import { type AddressInfo, connect, type Server } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type MeshOptions } from '../../src/index.ts'
@@ -11,7 +11,7 @@ import { TempDir } from '../support/temp-dir.ts'
 import { CertificateAuthority, type Credentials } from '../support/tls.ts'
 import { tlsRequest } from '../support/tls-client.ts'
 
-const { keep } = lifetimes()
+const { keep, listen } = lifetimes()
 const WEB = 'spiffe://example.org/ns/shop/sa/web'
 const ORDERS = 'spiffe://example.org/ns/shop/sa/orders'
 const oldCa = new CertificateAuthority('old root')
@@ -49,15 +49,6 @@ class Workload {
     keep(() => mesh.close({ timeout: 0 }))
     return mesh
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => {
-    ;(server as { closeAllConnections?: () => void }).closeAllConnections?.()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
 }
 
 function once(mesh: Mesh, event: Parameters<Mesh['on']>[0], wanted: (payload: never) => boolean = () => true): Promise<unknown> {

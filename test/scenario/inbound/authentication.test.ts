@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createHttp2Server, type Http2ServerRequest } from 'node:http2'
-import type { AddressInfo, Server as NetServer } from 'node:net'
+import type { Server as NetServer } from 'node:net'
 import express from 'express'
 import fastify from 'fastify'
 import { describe, expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import { lifetimes } from '../../support/lifetimes.ts'
 import { get, getHttp2, sendRaw } from '../../support/raw-request.ts'
 import { ISSUER, TokenIssuer } from '../../support/tokens.ts'
 
-const { keep, serverOf } = lifetimes()
+const { keep, listen, serverOf } = lifetimes()
 const issuer = new TokenIssuer()
 const stranger = new TokenIssuer()
 const claims = { exp: Math.floor(Date.now() / 1_000) + 600, email: 'ann@example.com' }
@@ -37,15 +37,6 @@ function meshWith(authentication: Partial<AuthenticationOptions> = {}, inbound: 
   })
   keep(() => mesh.close({ timeout: 0 }))
   return mesh
-}
-
-async function listen(server: NetServer): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => {
-    ;(server as Partial<Server>).closeAllConnections?.()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
 }
 
 /** What an application sees of a request, everywhere it may look. */

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import express4 from 'express4'
@@ -9,7 +9,7 @@ import { createMesh, type InboundGate, type Mesh, type WithMesh } from '../../..
 import { lifetimes } from '../../support/lifetimes.ts'
 import { get, sendRaw } from '../../support/raw-request.ts'
 
-const { keep } = lifetimes()
+const { keep, listen } = lifetimes()
 
 /** Forbids what has `no` in its path; `paths` has what it was asked about. */
 function gateAndPaths(): { gate: InboundGate; paths: string[] } {
@@ -28,15 +28,6 @@ function meshWith(...gates: InboundGate[]): Mesh {
   const mesh = createMesh({ inbound: { gates } })
   keep(() => mesh.close())
   return mesh
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
 }
 
 const UPGRADE = ['Host: web', 'Connection: Upgrade', 'Upgrade: echo']

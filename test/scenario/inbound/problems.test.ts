@@ -1,6 +1,5 @@
 import { createServer } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
-import type { AddressInfo, Server } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../../../src/config/mesh-options.ts'
 import { systemClock } from '../../../src/core/clock.ts'
@@ -12,16 +11,7 @@ import { createMesh, type InboundCall, type InboundGate, type InboundOptions, ty
 import { lifetimes } from '../../support/lifetimes.ts'
 import { get, getHttp2, type RawAnswer, sendRaw } from '../../support/raw-request.ts'
 
-const { keep } = lifetimes()
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => {
-    ;(server as { closeAllConnections?: () => void }).closeAllConnections?.()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
+const { keep, listen } = lifetimes()
 
 /** A server whose one gate gives this answer to everybody; `principal` is who every peer proved to be. */
 async function refusing(refusal: Refusal, { principal, http2 }: { principal?: Principal; http2?: boolean } = {}): Promise<number> {

@@ -2,26 +2,14 @@ import { createServer as createHttp, type IncomingMessage, type Server, type Ser
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect, type Server as NetServer } from 'node:net'
 import express from 'express'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createMesh, type Mesh, type MeshOptions } from '../../../src/index.ts'
 import { lifetimes } from '../../support/lifetimes.ts'
 import { sendHttp2, sendRaw } from '../../support/raw-http.ts'
+import { nothingUncaught } from '../../support/uncaught.ts'
 
 const { keep } = lifetimes()
-const failures: unknown[] = []
-const failed = (error: unknown): void => void failures.push(error)
-
-beforeEach(() => {
-  failures.length = 0
-  process.on('uncaughtException', failed)
-  process.on('unhandledRejection', failed)
-})
-
-afterEach(() => {
-  process.off('uncaughtException', failed)
-  process.off('unhandledRejection', failed)
-  expect(failures).toEqual([])
-})
+nothingUncaught()
 
 const OPTIONS: MeshOptions = {
   inbound: { authorization: [{ name: 'no', action: 'DENY', rules: [{ to: [{ operation: { paths: ['/no*', '/api/no*'] } }] }] }] },

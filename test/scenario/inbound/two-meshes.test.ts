@@ -1,6 +1,5 @@
 import { createServer } from 'node:http'
 import { createServer as createHttp2Server, connect as http2Connect } from 'node:http2'
-import type { AddressInfo, Server } from 'node:net'
 import express from 'express'
 import { describe, expect, it, vi } from 'vitest'
 import type { Permit } from '../../../src/core/gate.ts'
@@ -8,7 +7,7 @@ import { createMesh, type InboundGate, type Mesh } from '../../../src/index.ts'
 import { lifetimes } from '../../support/lifetimes.ts'
 import { get, getHttp2 } from '../../support/raw-request.ts'
 
-const { keep } = lifetimes()
+const { keep, listen } = lifetimes()
 
 /** Counts what it let in, and what of it came back. */
 class Counter implements InboundGate {
@@ -25,12 +24,6 @@ function meshWith(gate: InboundGate): Mesh {
   const mesh = createMesh({ inbound: { gates: [gate] } })
   keep(() => mesh.close({ timeout: 0 }))
   return mesh
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => void server.close())
-  return (server.address() as AddressInfo).port
 }
 
 describe('two meshes before one application', () => {

@@ -1,7 +1,6 @@
 import { createServer as createPlain, type RequestListener } from 'node:http'
 import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { Agent, createServer, request as httpsRequest } from 'node:https'
-import type { AddressInfo, Server } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/core/clock.ts'
 import { createMesh, type Mesh, type MeshOptions } from '../../../src/index.ts'
@@ -9,7 +8,7 @@ import { lifetimes } from '../../support/lifetimes.ts'
 import { get } from '../../support/raw-request.ts'
 import { CertificateAuthority } from '../../support/tls.ts'
 
-const { keep } = lifetimes()
+const { keep, listen } = lifetimes()
 const ca = new CertificateAuthority('example.org CA')
 const ours = ca.issue({ names: ['spiffe://example.org/ns/shop/sa/orders', 'orders.internal'] })
 const WEB = 'spiffe://example.org/ns/shop/sa/web'
@@ -27,12 +26,6 @@ function meshOf(options: MeshOptions): Mesh {
   const mesh = createMesh({ identity: ours, trust: { 'example.org': { ca: ca.cert } }, ...options })
   keep(() => mesh.close({ timeout: 0 }))
   return mesh
-}
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => void server.close())
-  return (server.address() as AddressInfo).port
 }
 
 /** Asks over the one connection of `agent`. */

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo, Server as NetServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { FREE_PERMIT, type Permit } from '../../../src/core/gate.ts'
 import type { Outcome } from '../../../src/core/outcome.ts'
@@ -8,7 +7,7 @@ import { createMesh, type InboundGate, type Mesh, type MeshOptions } from '../..
 import { lifetimes } from '../../support/lifetimes.ts'
 import { get, getHttp2, sendRaw } from '../../support/raw-request.ts'
 
-const { keep } = lifetimes()
+const { keep, listen } = lifetimes()
 
 /** Forbids what has `no` in its path, and writes down how each call ended that it let through. */
 class Recorder implements InboundGate {
@@ -30,15 +29,6 @@ function meshWith(gate: InboundGate, options: MeshOptions = {}): Mesh {
   const mesh = createMesh({ ...options, inbound: { gates: [gate] } })
   keep(() => mesh.close())
   return mesh
-}
-
-async function listen(server: NetServer): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  keep(() => {
-    ;(server as Partial<Server>).closeAllConnections?.()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
 }
 
 const UPGRADE = ['Host: web', 'Connection: Upgrade', 'Upgrade: echo']
