@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import type { MeshErrorCode } from '../core/errors.ts'
-import type { FailureKind, Outcome, Verdict } from '../core/outcome.ts'
+import { TryOutcome } from '../core/try-outcome.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
 import { codeOf, kindOf } from './failure.ts'
 import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, Pool, RawHeaders } from './handler.ts'
@@ -25,23 +24,10 @@ type State = 'queued' | 'sent' | 'answered' | 'draining' | 'over'
 
 /**
  * One physical try of an exchange; undici sees it as the response handler, in its native dialect.
- * It is its own {@link Outcome}, filled in as it goes, so that a try allocates one object.
  * It must keep silent after it lost: its socket may still speak.
  */
-export abstract class Attempt implements Outcome {
-  readonly endpoint: Endpoint
-  readonly startedAt: number
+export abstract class Attempt extends TryOutcome {
   readonly pool: Pool
-  verdict: Verdict = 'ignored'
-  status = 0
-  kind: FailureKind | undefined = undefined
-  latencyMs = 0
-  unsent = true
-  unavailable = false
-  code: MeshErrorCode | undefined = undefined
-  retryAfterMs: number | undefined = undefined
-  /** Endpoint counters and outlier detection heard of it. */
-  observed = false
   paused = false
   /** What counts the connection in use; hears once that it is used no more. */
   uses: ConnectionLimit | undefined = undefined
@@ -51,10 +37,9 @@ export abstract class Attempt implements Outcome {
   private drainTimer: Timer | undefined = undefined
 
   constructor(owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number) {
+    super(endpoint, startedAt)
     this.owner = owner
-    this.endpoint = endpoint
     this.pool = pool
-    this.startedAt = startedAt
   }
 
   /** Whether an answer's head has come. */

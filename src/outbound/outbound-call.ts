@@ -5,6 +5,7 @@ import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
+import type { TryOutcome } from '../core/try-outcome.ts'
 import type { RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
@@ -130,7 +131,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   }
 
   /** The one place where an endpoint hears how a try ended. */
-  protected observe(attempt: ObservedTry, verdict: Outcome['verdict']): void {
+  protected observe(attempt: TryOutcome, verdict: Outcome['verdict']): void {
     if (attempt.observed) return
     const { endpoint } = attempt
     attempt.observed = true
@@ -256,14 +257,6 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
 /** The lane of a call: its own, or that of the request beneath which it is made. */
 function colourOf(headers: unknown, name: string, within: RequestContext | undefined): string | undefined {
   return requestHeader(headers, name) ?? within?.handedOn(name)
-}
-
-/** A try as its end is told. */
-interface ObservedTry extends Outcome {
-  readonly endpoint: Endpoint
-  readonly startedAt: number
-  verdict: Outcome['verdict']
-  observed: boolean
 }
 
 /** The part of the configuration that a failure of each kind goes back to. */

@@ -6,7 +6,8 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Permit } from '../core/gate.ts'
-import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome, type Verdict } from '../core/outcome.ts'
+import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome } from '../core/outcome.ts'
+import { TryOutcome } from '../core/try-outcome.ts'
 import type { Policy } from '../model/resources.ts'
 import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detection.ts'
@@ -49,25 +50,6 @@ export interface CallEnd {
   readonly tries: number
 }
 
-/** One try: its own {@link Outcome}, as in the engine. */
-class ModelTry implements Outcome {
-  verdict: Verdict = 'ignored'
-  status = 0
-  kind: FailureKind | undefined = undefined
-  latencyMs = 0
-  unsent = false
-  unavailable = false
-  code: MeshErrorCode | undefined = undefined
-  retryAfterMs: number | undefined = undefined
-  readonly endpoint: Endpoint
-  readonly startedAt: number
-
-  constructor(endpoint: Endpoint, startedAt: number) {
-    this.endpoint = endpoint
-    this.startedAt = startedAt
-  }
-}
-
 /**
  * One logical call of a model. It asks the policies what a call of the engine asks them, in the same order, and tells them what that
  * tells them; only that no byte is sent. Where the two come apart the simulator lies, so a test runs both and compares.
@@ -89,7 +71,7 @@ export class ModelCall implements Call {
   private readonly done: (end: CallEnd) => void
   private readonly tried: Endpoint[] = []
   private permit: Permit | undefined = undefined
-  private current: ModelTry | undefined = undefined
+  private current: TryOutcome | undefined = undefined
   private timer: Timer | undefined = undefined
 
   constructor(owner: CalledService, { idempotent = true, deadline, hashKey }: ModelCallOptions, done: (end: CallEnd) => void) {
@@ -143,7 +125,9 @@ export class ModelCall implements Call {
     owner.tries++
     endpoint.tries++
     endpoint.inflight++
-    const attempt = new ModelTry(endpoint, now)
+    const attempt = new TryOutcome(endpoint, now)
+    // A model has sent it as soon as it begins.
+    attempt.unsent = false
     this.current = attempt
     const until = Math.min(this.deadline, now + this.tryTimeout(now))
     this.timer = owner.clock.setTimer(() => this.outOfTime(attempt), until - now)
@@ -161,7 +145,7 @@ export class ModelCall implements Call {
     return remaining / triesLeft
   }
 
-  private answered(attempt: ModelTry, { status = 200, kind, retryAfterMs }: Omit<Reply, 'latencyMs'>): void {
+  private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs }: Omit<Reply, 'latencyMs'>): void {
     if (attempt !== this.current) return
     this.timer?.cancel()
     attempt.latencyMs = this.owner.clock.now() - attempt.startedAt
@@ -172,14 +156,14 @@ export class ModelCall implements Call {
     this.judge(attempt)
   }
 
-  private outOfTime(attempt: ModelTry): void {
+  private outOfTime(attempt: TryOutcome): void {
     const now = this.owner.clock.now()
     attempt.kind = 'timeout'
     attempt.latencyMs = now - attempt.startedAt
     this.judge(attempt)
   }
 
-  private judge(attempt: ModelTry): void {
+  private judge(attempt: TryOutcome): void {
     const { owner } = this
     const { endpoint, kind, status } = attempt
     const now = owner.clock.now()
@@ -197,7 +181,7 @@ export class ModelCall implements Call {
     if (attempt.verdict === 'success' || !this.goesOn(attempt, now)) this.end(status, attempt.code, attempt)
   }
 
-  private goesOn(attempt: ModelTry, now: number): boolean {
+  private goesOn(attempt: TryOutcome, now: number): boolean {
     const { owner } = this
     const decision = owner.retry.next(this, attempt, {
       now,

@@ -4,8 +4,9 @@ import type { Duplex } from 'node:stream'
 import { isUnavailableStatus } from '../../core/classifier.ts'
 import type { Endpoint } from '../../core/endpoint.ts'
 import type { MeshErrorCode } from '../../core/errors.ts'
-import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT, type Verdict } from '../../core/outcome.ts'
+import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT, type Verdict } from '../../core/outcome.ts'
 import { parseRetryAfter } from '../../core/retry-after.ts'
+import { TryOutcome } from '../../core/try-outcome.ts'
 import type { Connections } from '../connections.ts'
 import type { CallSettings, Engine, Target } from '../engine.ts'
 import { codeOf, kindOf, saidBy } from '../failure.ts'
@@ -16,26 +17,6 @@ import { type EndpointAgents, failRequest, leadsTo, REQUEST } from './endpoint-a
 /** Moves to further endpoints when no connection came about; as many as every other door makes. */
 const MAX_MOVES = 3
 
-/** The one try of such a call, as outlier detection and gates hear of it. */
-class AgentTry implements Outcome {
-  readonly endpoint: Endpoint
-  readonly startedAt: number
-  verdict: Verdict = 'ignored'
-  status = 0
-  kind: FailureKind | undefined = undefined
-  latencyMs = 0
-  unsent = true
-  unavailable = false
-  code: MeshErrorCode | undefined = undefined
-  retryAfterMs: number | undefined = undefined
-  observed = false
-
-  constructor(endpoint: Endpoint, startedAt: number) {
-    this.endpoint = endpoint
-    this.startedAt = startedAt
-  }
-}
-
 /**
  * One request of node:http on its way through the mesh: gates, the choice of an endpoint, the next one where no connection comes about,
  * the deadline, and what its end says of the endpoint. The request and its answer belong to node:http, so nothing is sent twice.
@@ -45,7 +26,7 @@ export class AgentCall extends OutboundCall {
   private readonly request: ClientRequest
   private readonly options: object
   private readonly agents: EndpointAgents
-  private attempt: AgentTry | undefined = undefined
+  private attempt: TryOutcome | undefined = undefined
   private over = false
   private response: IncomingMessage | undefined = undefined
   /** Bytes that had come over its socket when silence was last looked for. */
@@ -108,7 +89,7 @@ export class AgentCall extends OutboundCall {
 
   /** Opens a socket for this call: to its endpoint, or to the next one where that cannot be reached. */
   open(connections: Connections, connected: (error: Error | null, socket: Duplex | null) => void): void {
-    const { endpoint } = this.attempt as AgentTry
+    const { endpoint } = this.attempt as TryOutcome
     connections.connector(endpoint, this.target.wire)({}, (error, socket) => {
       if (socket !== null) {
         leadsTo(socket, endpoint)
@@ -165,12 +146,12 @@ export class AgentCall extends OutboundCall {
     const endpoint = plan.pick(this, this.colour, now)
     if (endpoint === undefined) return undefined
     this.countTry(endpoint)
-    this.attempt = new AgentTry(endpoint, now)
+    this.attempt = new TryOutcome(endpoint, now)
     return endpoint
   }
 
   private unreachable(error: unknown, now: number): void {
-    const attempt = this.attempt as AgentTry
+    const attempt = this.attempt as TryOutcome
     attempt.kind = kindOf(error, true)
     attempt.latencyMs = now - attempt.startedAt
     const verdict = this.engine.classifier.judgeFailure(attempt.kind)
@@ -200,7 +181,7 @@ export class AgentCall extends OutboundCall {
   }
 
   /** The last byte of the answer, or the end of its connection. */
-  private answerClosed(attempt: AgentTry, response: IncomingMessage): void {
+  private answerClosed(attempt: TryOutcome, response: IncomingMessage): void {
     if (this.over) return
     // Who destroys his request gives no error to the answer; a connection that breaks does.
     if (!response.complete)
@@ -241,7 +222,7 @@ export class AgentCall extends OutboundCall {
     this.end(attempt ?? IGNORED)
   }
 
-  private endTry(attempt: AgentTry, verdict: Verdict): void {
+  private endTry(attempt: TryOutcome, verdict: Verdict): void {
     if (attempt.observed) return
     attempt.code = attempt.kind === undefined ? undefined : codeOf(attempt.kind)
     this.observe(attempt, verdict)
