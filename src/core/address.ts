@@ -1,4 +1,3 @@
-import type { BlockList } from 'node:net'
 import { builtinModule } from './builtin-module.ts'
 import { isIP, isIPv6 } from './ip.ts'
 
@@ -53,13 +52,13 @@ const REFUSED: readonly (readonly [reason: string, ranges: readonly string[]])[]
  * refused unless allowed by name: configuration from outside must not turn a service into a way to them.
  */
 export class AddressPolicy {
-  private readonly allowed: BlockList
-  private readonly refused: readonly (readonly [string, BlockList])[]
+  private readonly allowed: AddressRanges
+  private readonly refused: readonly (readonly [string, AddressRanges])[]
 
   /** @param allow addresses, or ranges such as `169.254.1.0/24`, that are dialled all the same; checked by {@link isAddressRange} */
   constructor(allow: readonly string[] = []) {
-    this.allowed = blockList(allow)
-    this.refused = REFUSED.map(([reason, ranges]) => [reason, blockList(ranges)])
+    this.allowed = new AddressRanges(allow)
+    this.refused = REFUSED.map(([reason, ranges]) => [reason, new AddressRanges(ranges)])
   }
 
   /**
@@ -69,10 +68,9 @@ export class AddressPolicy {
   refusal(host: string): string | undefined {
     // However it is written: `[fe80::1]` and `169.254.169.254.` are dialled like their plain forms.
     const bare = host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
-    const family = familyOf(bare)
-    if (family === undefined) return refusedName(bare, host)
-    if (this.allowed.check(bare, family)) return undefined
-    const found = this.refused.find(([, list]) => list.check(bare, family))
+    if (isIP(bare) === 0) return refusedName(bare, host)
+    if (this.allowed.includes(bare)) return undefined
+    const found = this.refused.find(([, ranges]) => ranges.includes(bare))
     return found === undefined ? undefined : `${host} is ${found[0]}, which the address policy refuses (allowAddresses lifts it)`
   }
 }
@@ -90,15 +88,24 @@ export function isAddressRange(text: string): boolean {
   return isIP(address) !== 0 && more === undefined && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
 }
 
-function blockList(ranges: readonly string[]): BlockList {
-  const list = new (builtinModule('node:net').BlockList)()
-  for (const range of ranges) {
-    const [address = '', prefix] = range.split('/')
-    const family = familyOf(address) ?? 'ipv4'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
+/** Addresses and CIDR ranges, checked by {@link isAddressRange}. IPv4 written as IPv6 is the IPv4 address that it is. */
+export class AddressRanges {
+  private readonly list = new (builtinModule('node:net').BlockList)()
+
+  constructor(ranges: readonly string[]) {
+    for (const range of ranges) {
+      const [address = '', prefix] = range.split('/')
+      const family = familyOf(address) ?? 'ipv4'
+      if (prefix === undefined) this.list.addAddress(address, family)
+      else this.list.addSubnet(address, Number(prefix), family)
+    }
   }
-  return list
+
+  /** Whether `address` lies in one of them; what is no address lies in none. */
+  includes(address: string): boolean {
+    const family = familyOf(address)
+    return family !== undefined && this.list.check(address, family)
+  }
 }
 
 function familyOf(host: string): 'ipv4' | 'ipv6' | undefined {

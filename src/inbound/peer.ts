@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { builtinModule } from '../core/builtin-module.ts'
+import { AddressRanges } from '../core/address.ts'
 import { isIP } from '../core/ip.ts'
 import type { Principal } from '../model/principal.ts'
 import type { Standing } from '../security/canonical/headers.ts'
@@ -37,8 +37,8 @@ export type Connection = Partial<Pick<Socket, 'remoteAddress' | 'localAddress' |
 /** Who is at the other ends of the connections, remembered as long as each of them lives. */
 export class Peers {
   private readonly known = new WeakMap<object, Peer>()
-  private readonly trusted = new (builtinModule('node:net').BlockList)()
-  private readonly proxies = new Set<string>()
+  private readonly trusted: AddressRanges
+  private readonly proxies: ReadonlySet<string>
   private readonly identify: (connection: Connection) => Principal | undefined
   private readonly mustProve: (connection: Connection) => boolean
 
@@ -50,16 +50,8 @@ export class Peers {
   ) {
     this.identify = identify
     this.mustProve = mustProve
-    for (const range of trustedProxies) {
-      if (range.startsWith('spiffe://')) {
-        this.proxies.add(range)
-        continue
-      }
-      const [address = '', prefix] = range.split('/')
-      const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-      if (prefix === undefined) this.trusted.addAddress(address, family)
-      else this.trusted.addSubnet(address, Number(prefix), family)
-    }
+    this.proxies = new Set(trustedProxies.filter(isSpiffeId))
+    this.trusted = new AddressRanges(trustedProxies.filter((proxy) => !isSpiffeId(proxy)))
   }
 
   of(connection: Connection): Peer {
@@ -74,8 +66,7 @@ export class Peers {
   }
 
   trusts(address: string): boolean {
-    const version = isIP(address)
-    return version !== 0 && this.trusted.check(address, version === 6 ? 'ipv6' : 'ipv4')
+    return this.trusted.includes(address)
   }
 
   /** Whether a proxy of ours proves to be this. */
@@ -130,6 +121,10 @@ export class Peers {
       cutAt: typeof count === 'number' ? 2 * count || Number.POSITIVE_INFINITY : NODE_CUTS_AT,
     }
   }
+}
+
+function isSpiffeId(proxy: string): boolean {
+  return proxy.startsWith('spiffe://')
 }
 
 /** IPv4 written as IPv6 is the IPv4 address that it is; brackets, a port and a zone go. */

@@ -9,7 +9,7 @@ import type { InboundCall, InboundGate } from '../../model/inbound-call.ts'
 import { formatProvenance } from '../../model/resources.ts'
 import type { AuthorizationState } from '../../model/snapshot.ts'
 import { ALWAYS } from './condition.ts'
-import { looseDocument } from './loose.ts'
+import { isLooseAlready, looseDocument } from './loose.ts'
 import { type ParsedPolicy, readPolicies, readPolicy, Verdict } from './policy.ts'
 import { type PlacedPolicy, RuleSet } from './rule-set.ts'
 
@@ -123,6 +123,7 @@ export class Authorizer implements InboundGate {
     const verdict = rules.written.decide(call, call.pathname, this.failed)
     const { loosePathname } = call
     if (verdict.refusal !== undefined || loosePathname === undefined) return verdict
+    if (loosePathname === call.pathname && rules.isLoose) return verdict
     const read = rules.loose().decide(call, loosePathname, this.failed)
     return read.refusal === undefined ? verdict : read
   }
@@ -145,12 +146,15 @@ interface WrittenPolicy extends PlacedPolicy {
 /** Policies as they are written and, once an application that routes loosely asks, for its reading of paths. */
 class Rules {
   readonly written: RuleSet
+  /** Its paths are folded as they are written: of a path that is folded too, both readings are the same. */
+  readonly isLoose: boolean
   private readonly policies: readonly WrittenPolicy[]
   private folded: RuleSet | undefined = undefined
 
   constructor(policies: readonly WrittenPolicy[]) {
     this.policies = policies
     this.written = new RuleSet(policies)
+    this.isLoose = policies.every(({ document }) => isLooseAlready(document))
   }
 
   loose(): RuleSet {

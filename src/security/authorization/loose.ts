@@ -23,6 +23,21 @@ export function looseDocument(document: AuthorizationPolicyOptions): Authorizati
   }
 }
 
+/**
+ * Whether a path that is its own folded form needs no second look: no rule says more of it folded than as it is written. What would only
+ * be let in besides counts for nothing, since the written policy has let it in already.
+ */
+export function isLooseAlready(document: AuthorizationPolicyOptions): boolean {
+  const { rules = [], permissions = [], principals = [] } = document
+  if (permissions.length + principals.length > 0) return false
+  return rules.every(({ to = [] }) => to.every(({ operation: { paths = [], notPaths = [] } }) => [...paths, ...notPaths].every(isFolded)))
+}
+
+function isFolded(pattern: string): boolean {
+  const [only] = loosePatterns(pattern, false)
+  return only === pattern
+}
+
 function looseRule(rule: AuthorizationRule, allows: boolean): AuthorizationRule {
   return rule.to === undefined ? rule : { ...rule, to: rule.to.map(({ operation }) => ({ operation: looseOperation(operation, allows) })) }
 }
