@@ -131,7 +131,7 @@ describe('a mesh that is closed at any moment', () => {
     await mesh.close({ timeout: 20 })
     await Promise.all(calls)
     // undici's own clock ticks for another second.
-    await expect.poll(() => [...live].filter((id) => !before.has(id)).length, { timeout: 5_000 }).toBeLessThanOrEqual(1)
+    await expect.poll(() => [...live].filter((id) => !before.has(id)).length, { timeout: 10_000 }).toBeLessThanOrEqual(1)
     hook.disable()
   }, 20_000)
 })
