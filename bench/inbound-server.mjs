@@ -1,4 +1,4 @@
-// The servers whose requests `inbound.mjs` counts: each bare, behind the guard, and bare once more; and what the process cost.
+// A server whose requests `inbound.mjs` counts, bare or behind the guard, as the argument says; and what its process cost.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -49,16 +49,12 @@ const SERVERS = {
   'Express guarded': () => createServer(withExpress(mesh.express())),
 }
 
-const ports = {}
-for (const [name, create] of Object.entries(SERVERS)) {
-  const server = create()
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  ports[name] = server.address().port
-}
+const server = SERVERS[process.argv[2]]()
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 
 process.on('disconnect', () => process.exit())
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
   process.send({ cpuMicros: user + system })
 })
-process.send({ ports, client })
+process.send({ port: server.address().port, client })

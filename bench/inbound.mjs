@@ -1,7 +1,9 @@
 // npm run bench:inbound [-- --quick]
 //
-// What the guard adds to a server, in µs of its CPU per request. Server and client run in processes of their own, pinned to different
-// cores where `taskset` exists; the servers take turns in random order within each round.
+// What the guard adds to a server, in µs of its CPU per request. Each server runs in a process of its own, so that none is slower for what
+// the others taught the compiler, and the client in another; they are pinned to different cores where `taskset` exists, and the servers
+// take turns in random order within each round. The client never sleeps: to wake it is work that the kernel does in the server's name, the
+// more often the slower a server is.
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -34,11 +36,10 @@ const REQUEST = [
 
 /** Sends `count` requests to server `name`, one after the other on each of the connections. */
 async function load(name, count) {
+  const { port, client } = servers[name]
   const secure = name.startsWith('mutual TLS')
   const open = () =>
-    secure
-      ? connectSecure({ ...client, port: ports[name], host: '127.0.0.1', checkServerIdentity: () => {} })
-      : connect(ports[name], '127.0.0.1')
+    secure ? connectSecure({ ...client, port, host: '127.0.0.1', checkServerIdentity: () => {} }) : connect(port, '127.0.0.1')
   let left = count
   const worker = () =>
     new Promise((resolve, reject) => {
@@ -65,33 +66,54 @@ async function load(name, count) {
   await Promise.all(Array.from({ length: connections }, worker))
 }
 
-const server = fork(fileURLToPath(new URL('./inbound-server.mjs', import.meta.url)))
-const [{ ports, client }] = await once(server, 'message')
-if (spawnSync('taskset', ['-cp', '1', String(server.pid)]).status === 0) spawnSync('taskset', ['-cp', '0', String(process.pid)])
+const SERVER = fileURLToPath(new URL('./inbound-server.mjs', import.meta.url))
+const NAMES = [
+  'node:http bare',
+  'node:http guarded',
+  'node:http bare again',
+  'mutual TLS bare',
+  'mutual TLS guarded',
+  'Express bare',
+  'Express guarded',
+]
+const servers = {}
+for (const name of NAMES) {
+  const child = fork(SERVER, [name])
+  const [{ port, client }] = await once(child, 'message')
+  spawnSync('taskset', ['-cp', '1', String(child.pid)])
+  servers[name] = { child, port, client }
+}
+spawnSync('taskset', ['-cp', '0', String(process.pid)])
 
-async function cpu() {
-  server.send('cpu')
-  const [{ cpuMicros }] = await once(server, 'message')
+let measuring = true
+const stayAwake = () => {
+  if (measuring) setImmediate(stayAwake)
+}
+stayAwake()
+
+async function cpu({ child }) {
+  child.send('cpu')
+  const [{ cpuMicros }] = await once(child, 'message')
   return cpuMicros
 }
 
 async function measure(name) {
-  const before = await cpu()
+  const before = await cpu(servers[name])
   await load(name, requests)
-  return ((await cpu()) - before) / requests
+  return ((await cpu(servers[name])) - before) / requests
 }
 
-const names = Object.keys(ports)
-const samples = Object.fromEntries(names.map((name) => [name, []]))
-for (const name of names) await load(name, 2 * requests)
-for (let round = 0; round < rounds; round++) for (const name of shuffled(names)) samples[name].push(await measure(name))
-server.disconnect()
+const samples = Object.fromEntries(NAMES.map((name) => [name, []]))
+for (const name of NAMES) await load(name, 2 * requests)
+for (let round = 0; round < rounds; round++) for (const name of shuffled(NAMES)) samples[name].push(await measure(name))
+measuring = false
+for (const { child } of Object.values(servers)) child.disconnect()
 
 const fixed = (number) => number.toFixed(2)
 console.log(
   `${process.version}, ${rounds} rounds of ${requests} requests over ${connections} connections, 12 headers; ten policies, a rate limit, shedding`,
 )
-for (const name of names) console.log(`  ${name.padEnd(28)} ${fixed(median(samples[name])).padStart(7)} µs CPU per request`)
+for (const name of NAMES) console.log(`  ${name.padEnd(28)} ${fixed(median(samples[name])).padStart(7)} µs CPU per request`)
 for (const [name, base] of [
   ['node:http bare again', 'node:http bare'],
   ['node:http guarded', 'node:http bare'],

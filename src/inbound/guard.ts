@@ -123,7 +123,7 @@ export class Guard implements Judge {
   ended(call: InboundRequest, status: number): void {
     if (call.state !== 'passed') return
     call.state = 'settled'
-    this.end(call, status === 0 ? IGNORED : this.outcomeOf(call, status), status !== 0)
+    this.end(call, status === 0 || call.permits === undefined ? IGNORED : this.outcomeOf(call, status), status !== 0)
   }
 
   failed(what: string, error: unknown): void {

@@ -120,6 +120,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   answerHeaders: AnswerHeaders | undefined = undefined
   /** @internal What the calls beneath it inherit, once the application has it. */
   context: RequestContext | undefined = undefined
+  /** @internal Among the requests without a complete answer; -1: it is none of them. */
+  place = -1
   /** @internal The next of those that other meshes made of the same request. */
   others: InboundRequest | undefined = undefined
   /** @internal Runs while a gate makes up its mind. */

@@ -67,7 +67,7 @@ export class Passage {
 
   /** Everybody let it pass: the last moment to find that it is too late. */
   late(call: PassingCall): Refusal | undefined {
-    return call.deadline <= this.options.now() ? LATE : undefined
+    return call.deadline !== Number.POSITIVE_INFINITY && call.deadline <= this.options.now() ? LATE : undefined
   }
 
   /** Hands it to the application, beneath its context. */

@@ -11,6 +11,8 @@ type AnyServer = NetServer & Partial<Pick<Server, 'closeIdleConnections' | 'clos
 export interface Answering {
   /** Its answer is the last on its connection, where the protocol can still say so. */
   makeLast(): void
+  /** Its place among those that have none; -1 when it is not there. */
+  place: number
 }
 
 /**
@@ -21,19 +23,19 @@ export class Servers {
   private readonly servers = new Set<AnyServer>()
   private readonly sessions = new Set<Http2Session>()
   private readonly upgraded = new Set<Duplex>()
-  private readonly answering = new Set<Answering>()
+  private readonly answering: Answering[] = []
   private leaving = false
   /** Requests ever. */
   requests = 0
 
   /** Whether there is anything to wait for. */
   get empty(): boolean {
-    return this.servers.size === 0 && this.answering.size === 0 && this.upgraded.size === 0
+    return this.servers.size === 0 && this.answering.length === 0 && this.upgraded.size === 0
   }
 
   /** Requests that have no complete answer yet. */
   get inflight(): number {
-    return this.answering.size
+    return this.answering.length
   }
 
   add(server: AnyServer): void {
@@ -54,12 +56,20 @@ export class Servers {
   /** A request came in; until it ended it is waited for. */
   began(request: Answering): void {
     this.requests++
-    this.answering.add(request)
+    request.place = this.answering.push(request) - 1
     if (this.leaving) request.makeLast()
   }
 
   ended(request: Answering): void {
-    this.answering.delete(request)
+    const { answering } = this
+    const { place } = request
+    if (place < 0) return
+    request.place = -1
+    // The last takes its place: a request costs no look-up.
+    const last = answering.pop() as Answering
+    if (last === request) return
+    answering[place] = last
+    last.place = place
   }
 
   /** A socket that left HTTP behind. */
@@ -95,7 +105,7 @@ export class Servers {
 
   /** Whether nothing is open any more; asked again and again, since no event tells of a server that others closed. */
   async gone(): Promise<boolean> {
-    if (this.answering.size > 0) return false
+    if (this.answering.length > 0) return false
     const counts = await Promise.all([...this.servers].map(connectionsOf))
     return counts.every((count) => count === 0)
   }

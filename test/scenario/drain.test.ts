@@ -29,7 +29,7 @@ function leaving(drainDelayMs = 0): { lifecycle: Lifecycle; servers: Servers; re
 /** Requests as the guard would tell of them. */
 function told(servers: Servers, listener: (request: IncomingMessage, response: ServerResponse) => void): Server {
   const server = createServer((request, response) => {
-    const answering: Answering = { makeLast: () => response.headersSent || response.setHeader('connection', 'close') }
+    const answering: Answering = { place: -1, makeLast: () => response.headersSent || response.setHeader('connection', 'close') }
     servers.began(answering)
     response.once('close', () => servers.ended(answering))
     listener(request, response)

@@ -13,6 +13,9 @@ interface Range {
 export class IpRanges {
   private readonly v4: readonly Range[]
   private readonly v6: readonly Range[]
+  /** Asked about last, and the answer: the requests of a connection all ask about the same one. */
+  private asked: string | undefined = undefined
+  private answer = false
 
   constructor(ranges: readonly Range[]) {
     this.v4 = ranges.filter(({ words }) => words.length === 1)
@@ -21,6 +24,14 @@ export class IpRanges {
 
   /** Whether `address` lies in one of them; what is no address lies in none. */
   contains(address: string): boolean {
+    if (address !== this.asked) {
+      this.answer = this.covers(address)
+      this.asked = address
+    }
+    return this.answer
+  }
+
+  private covers(address: string): boolean {
     const words = wordsOf(address)
     if (words === undefined) return false
     const ranges = words.length === 1 ? this.v4 : this.v6

@@ -138,7 +138,7 @@ const EVERYTHING: PathSettings = {
  */
 export function foldPathname(pathname: string): string {
   // `*`, and the nothing that CONNECT asks for.
-  if (!pathname.startsWith('/')) return pathname
+  if (!pathname.startsWith('/') || isFolded(pathname)) return pathname
   const resolved = plainEnd(pathname) === pathname.length ? pathname : canonicalPathname(pathname, EVERYTHING)
   let folded = typeof resolved === 'string' ? resolved : pathname
   if (folded.includes('%')) folded = decoded(folded)
@@ -148,6 +148,22 @@ export function foldPathname(pathname: string): string {
   return folded.length > 1 && folded.endsWith('/') ? folded.slice(0, -1) : folded
 }
 
+/** Whether folding leaves it as it is, as it does nearly always. */
+function isFolded(pathname: string): boolean {
+  let afterSlash = false
+  for (let at = 0; at < pathname.length; at++) {
+    const code = pathname.charCodeAt(at)
+    const kind = KIND[code]
+    if (kind === undefined || kind === 0 || kind === 4 || (afterSlash && kind !== 1)) return false
+    if ((code >= CAPITAL_A && code <= CAPITAL_Z) || code === STAR) return false
+    afterSlash = kind === 2
+  }
+  return !afterSlash || pathname.length === 1
+}
+
+const CAPITAL_A = 0x41
+const CAPITAL_Z = 0x5a
+const STAR = 0x2a
 const PATTERN = /[*{}]/
 const PATTERNS = /[{}]/g
 
