@@ -33,12 +33,10 @@ import type { MeshStats } from './model/stats.ts'
 import { parseCallOptions } from './outbound/call-options.ts'
 import type { UniversalDispatcher } from './outbound/dispatcher.ts'
 import { NO_SETTINGS } from './outbound/engine.ts'
-import { parseOrigin } from './outbound/origin.ts'
+import { explainedRequest } from './outbound/explained-request.ts'
 import { requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
-import { splitUrl } from './outbound/url.ts'
-import { explainFound, explainStranger } from './plan/explain.ts'
-import { explainRouted } from './plan/explain-route.ts'
+import { explain } from './plan/explain/explain.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
 import { questionOf } from './security/authorization/question.ts'
@@ -250,19 +248,13 @@ export class Mesh<Name extends string = string> {
 
   /** What would happen now to a request, and which resource says so. Sends nothing. */
   explain(request: ExplainRequest): Explanation {
-    const origin = parseOrigin(request.url instanceof URL ? request.url : String(request.url))
-    if (origin === undefined)
-      throw new MeshError('MESH_CONFIG', {
-        reason: `explain.url: expected an http or https URL, got ${JSON.stringify(String(request.url))}`,
-      })
+    const { origin, ...asked } = explainedRequest(request)
+    const { unknownHosts, context } = this.options
     const found = this.out.targets.match(origin)
-    if (found === undefined) return explainStranger(origin.authority, this.options.unknownHosts)
-    const { method = 'GET', headers = {} } = request
-    const { authority: host, secure } = origin
-    const path = splitUrl(request.url)?.path ?? '/'
-    const asked = { host, method: method.toUpperCase(), path, headers, secure }
     const now = this.ground.time.read()
-    return 'route' in found ? explainRouted(this.out.plan, found, asked, now) : explainFound(this.out.plan, found, asked, now)
+    const told = explain(this.out.plan, found, { ...asked, now, tells: context }, unknownHosts)
+    const waitsFor = this.out.awaited
+    return waitsFor.length === 0 ? told : { ...told, waitsFor }
   }
 
   /**

@@ -16,6 +16,13 @@ export interface Balancer {
   prepare?(members: readonly Endpoint[], then: () => void): void
   /** @param members the endpoints of which the candidates are usable, likewise frozen; the candidates when nobody says */
   pick(candidates: readonly Endpoint[], call: Call, members?: readonly Endpoint[]): Endpoint | undefined
+  /**
+   * The chance of each candidate to get a first try at `now`, from 0 to 1; undefined where that depends on the call, or cannot be told.
+   * Like {@link foresee} it is for somebody who looks: it changes nothing and draws nothing.
+   */
+  shares?(candidates: readonly Endpoint[], now: number): ArrayLike<number> | undefined
+  /** Where a first try of such a call goes by its key; undefined without a key, or while that is not known. */
+  foresee?(candidates: readonly Endpoint[], call: Call, members: readonly Endpoint[]): Endpoint | undefined
   /** An answer came from `endpoint`, or a try ended without one. What fails after its head is told twice. */
   observe?(endpoint: Endpoint, outcome: Outcome, now: number): void
 }

@@ -29,13 +29,16 @@ abstract class ConsistentHash implements Balancer {
   readonly keyed = true
   private readonly policy: HashPolicy
   private readonly bounded: BoundedLoad | undefined
+  private readonly steps: () => (members: readonly Endpoint[]) => TableSteps
   private readonly builder: TableBuilder
   private readonly usable = new UsableMembers()
 
-  constructor({ policy, bounded, clock }: ConsistentHashParts, steps: (members: readonly Endpoint[]) => TableSteps) {
+  /** @param steps gives what builds tables, one after the other */
+  constructor({ policy, bounded, clock }: ConsistentHashParts, steps: () => (members: readonly Endpoint[]) => TableSteps) {
     this.policy = policy
     this.bounded = bounded
-    this.builder = new TableBuilder(steps, clock)
+    this.steps = steps
+    this.builder = new TableBuilder(steps(), clock)
   }
 
   get unprepared(): boolean {
@@ -49,7 +52,18 @@ abstract class ConsistentHash implements Balancer {
   pick(candidates: readonly Endpoint[], call: Call, members: readonly Endpoint[] = candidates): Endpoint | undefined {
     const affinity = this.policy.affinityOf(call)
     if (candidates.length < 2) return candidates[0]
-    const table = this.builder.tableOf(members)
+    return this.lookUp(this.builder.tableOf(members), candidates, call, affinity)
+  }
+
+  /** Where there is no table yet one is built aside, which nobody keeps. */
+  foresee(candidates: readonly Endpoint[], call: Call, members: readonly Endpoint[]): Endpoint | undefined {
+    const affinity = this.policy.foreseen(call)
+    if (affinity === undefined || candidates.length < 2) return affinity && candidates[0]
+    const table = this.builder.serving(members) ?? new TableBuilder(this.steps(), undefined).tableOf(members)
+    return this.lookUp(table, candidates, call, affinity)
+  }
+
+  private lookUp(table: HashTable | undefined, candidates: readonly Endpoint[], call: Call, affinity: Affinity): Endpoint {
     // Before the first table of a large set is complete, and where its endpoints are all out, a key still has one place.
     const chosen = (table && this.walk(table, candidates, call, affinity)) ?? (candidates[affinity.lo % candidates.length] as Endpoint)
     return this.bounded === undefined ? chosen : this.bounded.pick(chosen, candidates, affinity.lo, call)
@@ -77,7 +91,7 @@ export class RingHash extends ConsistentHash {
   readonly name = 'ring-hash'
 
   constructor(parts: ConsistentHashParts, sizes: { readonly minSize: number; readonly maxSize: number }) {
-    super(parts, (members) => ringSteps(members, sizes, parts.hash))
+    super(parts, () => (members) => ringSteps(members, sizes, parts.hash))
   }
 }
 
@@ -87,8 +101,10 @@ export class Maglev extends ConsistentHash {
 
   /** @param tableSize a prime, at least a hundred times the number of endpoints */
   constructor(parts: ConsistentHashParts, tableSize = 65_537) {
-    const tables = new MaglevTables(tableSize, parts.hash)
-    super(parts, (members) => tables.steps(members))
+    super(parts, () => {
+      const tables = new MaglevTables(tableSize, parts.hash)
+      return (members) => tables.steps(members)
+    })
   }
 }
 

@@ -50,10 +50,25 @@ export class EndpointSet implements EndpointGroup {
     return this.memberList
   }
 
-  /** Where `balancer` would send a first try, of which nobody hears. */
-  wouldPick(balancer: Balancer, call: Call): Endpoint | undefined {
+  /** Where `balancer` would send a first try by its key, of which nobody hears. */
+  foresee(balancer: Balancer, call: Call): Endpoint | undefined {
     if (this.stale) this.refresh()
-    return balancer.pick(this.candidates, call, this.memberList)
+    return balancer.foresee?.(this.candidates, call, this.memberList)
+  }
+
+  /** The chance of each endpoint to get a first try at `now`, where `balancer` can tell; who is not in it gets none. */
+  shares(balancer: Balancer, now: number): ReadonlyMap<Endpoint, number> | undefined {
+    const { usable } = this
+    // In panic the balancer does not have the last word.
+    if (this.inPanic && usable.some((endpoint) => refusedLately(endpoint, now))) return undefined
+    const shares = balancer.shares?.(usable, now)
+    return shares && new Map(usable.map((endpoint, index) => [endpoint, shares[index] as number]))
+  }
+
+  /** The endpoint that a first try of `call` would probe at `now`; one whose ejection ended since the last call waits for it too. */
+  foreseeProbe(call: Call, now: number): Endpoint | undefined {
+    const ended = this.all.filter(({ ejected, recovering, ejectedUntil }) => ejected && !recovering && ejectedUntil <= now)
+    return [...this.awaiting, ...ended].findLast((endpoint) => isProbedBy(endpoint, call, now))
   }
 
   reconfigure(panicPercent: number): void {
@@ -127,7 +142,7 @@ export class EndpointSet implements EndpointGroup {
   private takeProbe(call: Call, now: number): Endpoint | undefined {
     for (let index = this.awaiting.length - 1; index >= 0; index--) {
       const endpoint = this.awaiting[index] as Endpoint
-      if (endpoint.unhealthy || (!call.idempotent && now - endpoint.ejectedUntil < REPEATABLE_FIRST_MS)) continue
+      if (!isProbedBy(endpoint, call, now)) continue
       this.awaiting.splice(index, 1)
       endpoint.probedAt = now
       return endpoint
@@ -208,6 +223,11 @@ export class EndpointSet implements EndpointGroup {
         ? all
         : Object.freeze(all.filter((endpoint) => !endpoint.out && !(spared && endpoint.degraded)))
   }
+}
+
+/** Whether `call` is one to try with whether an endpoint is back. */
+function isProbedBy({ unhealthy, ejectedUntil }: Endpoint, { idempotent }: Call, now: number): boolean {
+  return !unhealthy && (idempotent || now - ejectedUntil >= REPEATABLE_FIRST_MS)
 }
 
 /** In the second after a refused connect others are preferred. */

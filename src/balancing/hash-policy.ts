@@ -30,6 +30,19 @@ export class HashPolicy {
     return made
   }
 
+  /** The same for somebody who only looks; undefined where a number, or a cookie, would have to be drawn. */
+  foreseen(call: Call): Affinity | undefined {
+    if (call.hashKey !== undefined) return this.byKey(call.hashKey)
+    let found = false
+    for (const rule of this.rules) {
+      const { cookie, terminal } = rule
+      if (cookie?.ttlMs !== undefined && cookieOf(call, cookie.name) === undefined) return undefined
+      found = this.hashRule(rule, call) || found
+      if (found && terminal) break
+    }
+    return found ? this.byRules(call) : undefined
+  }
+
   private byKey(key: string): Affinity {
     this.hash.hash(key)
     return { hi: this.hash.hi, lo: this.hash.lo, random: false, cookies: NO_COOKIES }

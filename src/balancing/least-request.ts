@@ -28,4 +28,8 @@ export class LeastRequest implements Balancer {
     // Multiplied crosswise instead of divided: exact for whole weights.
     return a.inflight * choices.weightB <= b.inflight * choices.weightA ? a : b
   }
+
+  shares(candidates: readonly Endpoint[], now: number): number[] | undefined {
+    return this.choices.shares(candidates, now, ({ inflight }) => inflight)
+  }
 }

@@ -35,6 +35,10 @@ export class PeakEwma implements Balancer {
     return this.costOf(a, now) * choices.weightB <= this.costOf(b, now) * choices.weightA ? a : b
   }
 
+  shares(candidates: readonly Endpoint[], now: number): number[] | undefined {
+    return this.choices.shares(candidates, now, (endpoint) => this.costOf(endpoint, now))
+  }
+
   observe(endpoint: Endpoint, { verdict, status, kind, latencyMs, retryAfterMs }: Outcome, now: number): void {
     const refused = status === 429
     // What failed here, and never got there, says nothing of the endpoint.

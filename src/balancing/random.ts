@@ -14,4 +14,8 @@ export class RandomBalancer implements Balancer {
   pick(candidates: readonly Endpoint[]): Endpoint | undefined {
     return candidates[Math.floor(this.random() * candidates.length)]
   }
+
+  shares(candidates: readonly Endpoint[]): number[] {
+    return candidates.map(() => 1 / candidates.length)
+  }
 }

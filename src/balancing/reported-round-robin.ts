@@ -51,22 +51,34 @@ export class ReportedRoundRobin implements Balancer {
     }
   }
 
+  /** Of many calls, by the weights of now. */
+  shares(candidates: readonly Endpoint[], now: number): number[] {
+    const scaled = this.scaledAt(candidates, now)
+    const sum = scaled.reduce((all, weight) => all + weight, 0)
+    return Array.from(scaled, (weight) => weight / sum)
+  }
+
   private weigh(candidates: readonly Endpoint[], now: number): void {
+    const { length } = candidates
+    this.scaled = this.scaledAt(candidates, now)
+    if (this.offsets.length !== length) this.offsets = Uint16Array.from(candidates, (_, index) => (OFFSET * index) % FULL)
+    this.candidates = candidates
+    this.madeAt = now
+    this.index %= length
+  }
+
+  private scaledAt(candidates: readonly Endpoint[], now: number): Uint16Array {
     const { slowStart, weights } = this
     const { length } = candidates
     const raw = new Float64Array(length)
     for (let index = 0; index < length; index++) raw[index] = weights.weightOf(candidates[index] as Endpoint, now)
-    this.scaled = scaledWeights(raw)
-    if (slowStart !== undefined) {
-      for (let index = 0; index < length; index++) {
-        const share = slowStart.share(candidates[index] as Endpoint, now)
-        if (share < 1) this.scaled[index] = Math.max(1, Math.round((this.scaled[index] as number) * share))
-      }
+    const scaled = scaledWeights(raw)
+    if (slowStart === undefined) return scaled
+    for (let index = 0; index < length; index++) {
+      const share = slowStart.share(candidates[index] as Endpoint, now)
+      if (share < 1) scaled[index] = Math.max(1, Math.round((scaled[index] as number) * share))
     }
-    if (this.offsets.length !== length) this.offsets = Uint16Array.from(raw, (_, index) => (OFFSET * index) % FULL)
-    this.candidates = candidates
-    this.madeAt = now
-    this.index %= length
+    return scaled
   }
 }
 

@@ -23,6 +23,13 @@ export class RoundRobin implements Balancer {
     return this.warm(picked, candidates, this.slowStart, call.startedAt)
   }
 
+  /** Of many calls; who is passed over while cold leaves his turn to whoever comes next, so those shares are nobody's own. */
+  shares(candidates: readonly Endpoint[], now: number): number[] | undefined {
+    const { slowStart } = this
+    if (slowStart !== undefined && candidates.some((each) => slowStart.share(each, now) < 1)) return undefined
+    return candidates.map(() => 1 / candidates.length)
+  }
+
   private take(candidates: readonly Endpoint[]): Endpoint | undefined {
     const picked = candidates[this.next % candidates.length]
     this.next = this.next === Number.MAX_SAFE_INTEGER ? 0 : this.next + 1

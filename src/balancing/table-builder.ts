@@ -30,6 +30,11 @@ export class TableBuilder {
     return this.table
   }
 
+  /** The table that a pick among `members` would go by; undefined where it would have one built first. */
+  serving(members: readonly Endpoint[]): HashTable | undefined {
+    return this.table?.members === members || this.running !== undefined ? this.table : undefined
+  }
+
   /** There is no table yet. */
   get empty(): boolean {
     return this.table === undefined

@@ -2,6 +2,7 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import { AliasDraw } from './alias-draw.ts'
+import { pairShares } from './pair-shares.ts'
 import type { SlowStart } from './slow-start.ts'
 
 /**
@@ -49,6 +50,15 @@ export class TwoChoices {
     }
     this.a = candidates[first]
     this.b = candidates[second]
+  }
+
+  /** The chance of each candidate to be the cheaper one of two; `cost` is divided by the weight that it is drawn by. */
+  shares(candidates: readonly Endpoint[], now: number, cost: (endpoint: Endpoint) => number): number[] | undefined {
+    const { slowStart } = this
+    const weights = candidates.map((each) => each.spec.weight * (slowStart?.share(each, now) ?? 1))
+    const even = slowStart === undefined && weights.every((weight) => weight === weights[0])
+    const again = slowStart !== undefined
+    return pairShares(candidates, { weights, again }, (each, index) => cost(each) / (even ? 1 : (weights[index] as number)))
   }
 
   private drawTwoWarm(candidates: readonly Endpoint[], slowStart: SlowStart, now: number): void {

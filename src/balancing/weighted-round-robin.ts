@@ -39,6 +39,13 @@ export class WeightedRoundRobin implements Balancer {
     return endpoint
   }
 
+  /** Of many calls. */
+  shares(candidates: readonly Endpoint[], now: number): number[] {
+    const weights = candidates.map((each) => each.spec.weight * (this.slowStart?.share(each, now) ?? 1))
+    const sum = weights.reduce((all, weight) => all + weight, 0)
+    return weights.map((weight) => weight / sum)
+  }
+
   /** Whoever stays keeps his turn; who is new begins somewhere in his first. */
   private rebuild(candidates: readonly Endpoint[]): void {
     const { candidates: former, due: formerDue } = this

@@ -50,13 +50,19 @@ function withFiles(explanation: Explanation, fileOf: (kind: string, name: string
     const file = fileOf(kind, name)
     return rest === undefined || file === undefined ? from : `file:${file}/${rest}`
   }
-  const told = <T extends Pick<Explanation, 'gates' | 'from'>>(part: T): T => ({
+  const renamed = <Names extends Record<string, string>>(from: Names): Names =>
+    Object.fromEntries(Object.entries(from).map(([part, source]) => [part, rename(source)])) as Names
+  const told = <T extends Pick<Explanation, 'gates' | 'safeguards' | 'timeouts' | 'from'>>(part: T): T => ({
     ...part,
     gates: part.gates.map((gate) => ({ ...gate, from: rename(gate.from) })),
-    from: Object.fromEntries(Object.entries(part.from).map(([section, from]) => [section, rename(from)])),
+    safeguards: part.safeguards.map((guard) => ({ ...guard, from: rename(guard.from) })),
+    timeouts: part.timeouts && { ...part.timeouts, from: renamed(part.timeouts.from) },
+    from: renamed(part.from),
   })
+  // Nobody waits for a mesh that is never started.
+  const { waitsFor: _, ...known } = explanation
   return {
-    ...told(explanation),
+    ...told(known),
     rewrites: explanation.rewrites.map((said) => said.replace(/\((options\/[^()]*)\)/g, (_, from: string) => `(${rename(from)})`)),
     ...(explanation.alternatives === undefined ? {} : { alternatives: explanation.alternatives.map(told) }),
   }

@@ -7,27 +7,21 @@ const MOST_ENDPOINTS = 20
 
 /** An explanation for people: one heading per part, and who says so at the end. */
 export function writeExplanation(explanation: Explanation, { method = 'GET', url }: ExplainRequest, out: Output): void {
-  const { route, candidates, subset, from } = explanation
+  const { route, from } = explanation
   const line = (heading: string, ...texts: string[]): void => {
     for (const [index, text] of texts.entries()) out.write(`  ${out.paint('cyan', (index === 0 ? heading : '').padEnd(10))} ${text}\n`)
   }
   out.write(`${out.paint('bold', `${method.toUpperCase()} ${String(url)}`)}\n`)
-  line('route', routeText(route))
+  line('route', routeText(route), ...(route.others ?? []).map(({ rule, share }) => `${percent(share)} get ${rule ?? 'no rule'} instead`))
   if (explanation.answer !== undefined) {
     const { status, headers, bodyBytes } = explanation.answer
     line('answer', `${status}, ${bodyBytes} bytes`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`))
   }
   if (route.decision === 'service') {
-    line('backends', ...explanation.backends.map(({ service, share }) => `${service}, ${Math.round(share * 1_000) / 10} %`))
-    const more = candidates.length - MOST_ENDPOINTS
-    line(
-      'endpoints',
-      ...candidates.slice(0, MOST_ENDPOINTS).map(({ address, state, because }) => `${address}, ${state}: ${because}`),
-      ...(more > 0 ? [`and ${more} more`] : []),
-      ...(candidates.length === 0 ? ['none'] : []),
-      ...(subset === undefined ? [] : [`${candidates.length} of ${subset.of}: ${subset.because}`]),
-    )
-    line('gates', ...explanation.gates.map((gate) => `${gate.name}, ${gate.state}`))
+    line('backends', ...explanation.backends.map(({ service, share }) => `${service}, ${percent(share)}`))
+    line('endpoints', ...endpointTexts(explanation))
+    line('gates', ...explanation.gates.map(gateText))
+    line('guards', ...explanation.safeguards.map(gateText))
     line('timeouts', ...timeoutTexts(explanation.timeouts))
     line('retry', ...retryTexts(explanation.retry))
     line('rewrites', ...explanation.rewrites)
@@ -37,13 +31,43 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
         `${other.service}: ${other.candidates.length === 0 ? 'no endpoints' : other.candidates.map(({ address, state }) => `${address}, ${state}`).join('; ')}`,
         ...timeoutTexts(other.timeouts),
       )
+    line('sends', ...dialTexts(explanation.dial))
   }
+  if (explanation.error !== undefined) line('ends', `with ${explanation.error}`)
   line('tls', explanation.tls)
   line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
 }
 
-function routeText({ host, service, match, decision, route, rule }: Explanation['route']): string {
-  const by = rule === undefined ? '' : `, by the rule ${rule} of the route ${route}`
+function endpointTexts({ candidates, subset }: Explanation): string[] {
+  const more = candidates.length - MOST_ENDPOINTS
+  return [
+    ...candidates.slice(0, MOST_ENDPOINTS).map(({ address, state, share, because }) => {
+      return `${address}, ${state}${share === undefined ? '' : `, ${percent(share)}`}: ${because}`
+    }),
+    ...(more > 0 ? [`and ${more} more`] : []),
+    ...(candidates.length === 0 ? ['none'] : []),
+    ...(subset === undefined ? [] : [`${candidates.length} of ${subset.of}: ${subset.because}`]),
+  ]
+}
+
+function gateText({ name, state, because, admits }: Explanation['gates'][number]): string {
+  return `${name}, ${state}: ${because}${admits === false ? '; such a call is refused now' : ''}`
+}
+
+function dialTexts(dial: Explanation['dial']): string[] {
+  if (dial === undefined) return []
+  const { method, path, authority, protocol, serverName, sans } = dial
+  const tls = serverName === undefined ? [] : [`to whoever proves to be ${sans?.join(' or ') ?? serverName}`]
+  return [`${method} ${path}, with Host ${authority}, over ${protocol}`, ...tls]
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 1_000) / 10} %`
+}
+
+function routeText({ host, service, match, decision, route, rule, share }: Explanation['route']): string {
+  const chance = share === undefined ? '' : `, which gets ${percent(share)} of such calls`
+  const by = rule === undefined ? '' : `, by the rule ${rule} of the route ${route}${chance}`
   if (decision === 'answer') return `${host} is answered by the mesh itself${by}`
   if (decision === 'service' && by !== '') return `${host} is service ${service}${by}`
   if (route !== undefined) return `${host}: ${match}`
@@ -53,12 +77,14 @@ function routeText({ host, service, match, decision, route, rule }: Explanation[
 
 function timeoutTexts(timeouts: Explanation['timeouts']): string[] {
   if (timeouts === undefined) return []
-  const { timeoutMs, headTimeoutMs, connectTimeoutMs, idleTimeoutMs } = timeouts
+  const { timeoutMs, headTimeoutMs, connectTimeoutMs, idleTimeoutMs, perTryTimeoutMs, from } = timeouts
+  const whole =
+    timeoutMs === undefined ? `${formatDuration(headTimeoutMs)} to the head of the answer` : `${formatDuration(timeoutMs)} to the last byte`
   return [
-    timeoutMs === undefined
-      ? `${formatDuration(headTimeoutMs)} to the head of the answer`
-      : `${formatDuration(timeoutMs)} to the last byte`,
-    `${formatDuration(connectTimeoutMs)} to connect, ${formatDuration(idleTimeoutMs)} between two pieces of a body`,
+    `${whole} (${timeoutMs === undefined ? from.headTimeoutMs : from.timeoutMs})`,
+    `${formatDuration(perTryTimeoutMs)} for the first try (${from.perTryTimeoutMs})`,
+    `${formatDuration(connectTimeoutMs)} to connect (${from.connectTimeoutMs})`,
+    `${formatDuration(idleTimeoutMs)} between two pieces of a body (${from.idleTimeoutMs})`,
   ]
 }
 
@@ -68,6 +94,7 @@ function retryTexts(retry: Explanation['retry']): string[] {
   return [
     `at most ${retry.attempts} re-sends, on ${retry.on.join(', ')}`,
     retry.because,
+    ...retry.cases.map(({ after, because }) => `after ${after}: ${because}`),
     `${formatDuration(retry.backoffBaseMs)} to ${formatDuration(retry.backoffMaxMs)} apart, within ${retry.budgetPercent} % + ${retry.budgetMinPerSecond}/s of all calls`,
   ]
 }

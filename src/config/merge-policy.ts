@@ -26,13 +26,14 @@ const SECTIONS = [
 
 /**
  * The policy in force: the defaults, overlaid by each layer, field by field inside a section; a section that is `false`
- * is off until a later layer writes it. `from` names who wrote each section last.
+ * is off until a later layer writes it. `from` names who wrote each section last, and
+ * who wrote the timeouts that he did not.
  */
 export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; from: Record<string, Provenance> } {
   const policy: Record<string, unknown> = { ...DEFAULT_POLICY }
   const from: Record<string, Provenance> = {}
   for (const section of SECTIONS) {
-    from[section] = { source: 'built-in', kind: 'defaults', namespace: '', name: 'inmesh', section }
+    from[section] = builtIn(section)
     for (const layer of layers) {
       const written = layer.sections[section]
       if (written === undefined) continue
@@ -40,9 +41,25 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
       from[section] = { ...layer.from, section }
     }
   }
+  noteFields(layers, from)
   // No re-sends, and the rest of the section as it would be.
   if (policy['retry'] === false) policy['retry'] = Object.freeze({ ...DEFAULT_POLICY.retry, attempts: 0 })
   return { policy: Object.freeze(policy) as unknown as Policy, from }
+}
+
+/** Which timeouts somebody else wrote than the one who wrote the section last: `timeouts.idleTimeoutMs`. */
+function noteFields(layers: readonly PolicyLayer[], from: Record<string, Provenance>): void {
+  const writers = layers.filter(({ sections }) => sections.timeouts !== undefined)
+  if (writers.length === 0) return
+  for (const field of Object.keys(DEFAULT_POLICY.timeouts)) {
+    const layer = writers.findLast(({ sections }) => field in (sections.timeouts as object))
+    if (layer === writers.at(-1)) continue
+    from[`timeouts.${field}`] = layer === undefined ? builtIn('timeouts') : { ...layer.from, section: 'timeouts' }
+  }
+}
+
+function builtIn(section: string): Provenance {
+  return { source: 'built-in', kind: 'defaults', namespace: '', name: 'inmesh', section }
 }
 
 /** What a section starts from when what is below has none. */

@@ -65,6 +65,8 @@ export class Endpoint implements LatencyRecord {
   unhealthy = false
   degraded = false
   healthReason: string | undefined = undefined
+  /** When (clock time) that last changed. */
+  healthSince = Number.NEGATIVE_INFINITY
   /** Clock time at which it joined its service or last came back; slow start counts from here. */
   warmFrom = Number.NEGATIVE_INFINITY
   /** What outlier detection counts; made at the first answer. */

@@ -1,14 +1,14 @@
 import type { Call } from './call.ts'
+import type { Described } from './described.ts'
 import type { MeshErrorCode } from './errors.ts'
 import type { Outcome } from './outcome.ts'
 
 /**
  * Anything that may hold a call back: breaker, limiter, bulkhead, authenticator, authorizer, shedder, fault.
  * It answers at once, and a refusal is a value: throwing is a defect of the gate, after which an outbound call
- * goes on without it.
+ * goes on without it. One that describes itself is understood in `mesh.explain`.
  */
-export interface Gate {
-  readonly name: string
+export interface Gate extends Described {
   admit(call: Call): Permit | Refusal
 }
 

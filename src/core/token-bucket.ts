@@ -44,8 +44,7 @@ export class TokenBucket implements RateMeter {
 
   /** Whole tokens that are left. */
   left(now: number): number {
-    this.refill(now)
-    return Math.max(0, Math.floor(this.tokens + 1 - ONE))
+    return Math.max(0, Math.floor(this.tokensAt(now) + 1 - ONE))
   }
 
   /** Milliseconds until one token is there; 0 when there is one. Infinity for a bucket that never fills. */
@@ -70,8 +69,12 @@ export class TokenBucket implements RateMeter {
     const passed = now - this.at
     // A clock that is read elsewhere may be a tick behind.
     if (passed <= 0) return
+    this.tokens = this.tokensAt(now)
     this.at = now
-    this.tokens = Math.min(this.settings.burst, this.tokens + passed * this.settings.ratePerMs)
+  }
+
+  private tokensAt(now: number): number {
+    return Math.min(this.settings.burst, this.tokens + Math.max(0, now - this.at) * this.settings.ratePerMs)
   }
 }
 

@@ -1,10 +1,14 @@
+import type { Described, Description } from '../core/described.ts'
+import { formatDuration } from '../core/duration.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { HealthCheckSettings } from '../model/resources.ts'
 import { type CheckedService, EndpointCheck } from './endpoint-check.ts'
 import type { HealthMonitor } from './monitor.ts'
 
 /** The active checks of one service: follows its endpoints and its settings. */
-export class ServiceHealth {
+export class ServiceHealth implements Described {
+  readonly name = 'health-check'
+  readonly section = 'healthCheck'
   private settings: HealthCheckSettings | false = false
   private endpoints: readonly Endpoint[] = []
   private readonly checks = new Map<Endpoint, EndpointCheck>()
@@ -19,6 +23,17 @@ export class ServiceHealth {
   /** Whether there is anything to look for in the answers. */
   get active(): boolean {
     return this.settings !== false
+  }
+
+  describe(): Description {
+    const { settings, endpoints } = this
+    if (settings === false) return { state: 'off', because: 'nobody is asked' }
+    const { type, method, path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter } = settings
+    const failing = endpoints.filter(({ unhealthy }) => unhealthy).length
+    const asked = type === 'http' ? `${method} ${path}` : type
+    const often = `${asked} each ${formatDuration(intervalMs)}, within ${formatDuration(timeoutMs)}`
+    const because = `${often}; ${unhealthyAfter} failures take an endpoint out, ${healthyAfter} answers bring it back`
+    return { state: `${failing} of ${endpoints.length} fail`, because }
   }
 
   reconfigure(settings: HealthCheckSettings | false): void {

@@ -1,7 +1,48 @@
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
-export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'timeouts' | 'retry' | 'tls' | 'from'> & { service: string }
+export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'tls' | 'from'> & {
+  service: string
+}
+
+/** One endpoint of the service. */
+export interface ExplainedCandidate {
+  address: string
+  /** `recovering`: its ejection is over, and one call at a time may try it. */
+  state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering'
+  /** Whether a first try may go there. */
+  taken: boolean
+  /** The chance that a first try goes there, 0–1; absent where nobody can tell. */
+  share?: number
+  because: string
+}
+
+/** Something that decides about calls, and where it stands. */
+export interface ExplainedGate {
+  name: string
+  /** In a word or a figure. */
+  state: string
+  /** A sentence: what the state follows from, and what it means. */
+  because: string
+  /** Whether such a call would be let through now; absent where that is drawn, or is for nobody to say. */
+  admits?: boolean
+  from: string
+}
+
+/** The timeouts in force, and who set each. */
+export interface ExplainedTimeouts extends TimeoutSettings {
+  /** What a first try gets. */
+  perTryTimeoutMs: number
+  from: Record<keyof TimeoutSettings | 'perTryTimeoutMs', string>
+}
+
+/** Whether one kind of failure would be sent again. */
+export interface ExplainedRetry {
+  /** `connect-failure`, `reset`, `timeout`, `503` … */
+  after: string
+  again: boolean
+  because: string
+}
 
 /** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
 export interface Explanation {
@@ -15,21 +56,43 @@ export interface Explanation {
     /** Where the host has a route: that, and the rule that decides. */
     route?: string
     rule?: string
+    /** Where fractions decide among rules: how many of such calls get this one, 0–1; and those that others get. */
+    share?: number
+    others?: { rule: string | undefined; share: number }[]
   }
   /** Where the call may go, with the share of each, 0–1; what is told below is told of the one with the most. */
   backends: { service: string; share: number }[]
-  candidates: { address: string; state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering'; taken: boolean; because: string }[]
+  candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
-  gates: { name: string; state: string; from: string }[]
-  timeouts: TimeoutSettings | undefined
-  retry: (RetrySettings & { applies: boolean; because: string }) | undefined
+  /** Everything that may hold the call up, in the order in which it is met. */
+  gates: ExplainedGate[]
+  /** What else guards the call: outlier detection, health checks, panic, a fallback. */
+  safeguards: ExplainedGate[]
+  timeouts: ExplainedTimeouts | undefined
+  retry: (RetrySettings & { applies: boolean; idempotent: boolean; because: string; cases: ExplainedRetry[] }) | undefined
+  /** What is changed on the way, and what is added. */
   rewrites: string[]
   tls: string
   /** The resource behind each part. */
   from: Record<string, string>
+  /** What is sent to an endpoint, where something is. */
+  dial?: {
+    protocol: 'http/1.1'
+    method: string
+    path: string
+    /** The `Host` of the request. */
+    authority: string
+    /** Asked for in the TLS handshake, and what the certificate is checked against; absent in clear text. */
+    serverName?: string
+    sans?: string[]
+  }
   /** What a rule answers itself. */
   answer?: { status: number; headers: Record<string, string>; bodyBytes: number }
+  /** The code of the error that the call ends with, where that is certain. */
+  error?: string
+  /** What a call that begins now waits for first: sources, names, our own identity. Absent when there is nothing. */
+  waitsFor?: string[]
   /** The other backends of the rule. */
   alternatives?: ExplainedBackend[]
 }

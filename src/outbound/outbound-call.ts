@@ -224,14 +224,9 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details, reason })
   }
 
-  /** How long a try that starts now may take: the configured bound, or what remains shared among the tries that are left. */
+  /** How long a try that starts now may take. */
   protected tryTimeout(now: number): number {
-    const remaining = this.deadline - now
-    const configured = this.policy.retrySettings.perTryTimeoutMs
-    if (configured !== undefined) return Math.min(configured, remaining)
-    const triesLeft =
-      this.idempotent && this.policy.retry.coversTimeouts ? Math.max(1, this.retries + 1 - (this.tries - 1 - this.moves)) : 1
-    return remaining / triesLeft
+    return this.policy.retry.tryTimeoutMs(this.deadline - now, this.idempotent, this.resendsLeft)
   }
 
   /** The deadline was inherited from a request that nobody waits for any more. */

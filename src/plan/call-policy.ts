@@ -12,7 +12,7 @@ export interface CallPolicy {
   readonly retry: RetryPolicy
   readonly fault: FaultInjector | undefined
   readonly fallback: Fallback | undefined
-  /** The resource that wrote a section, as errors print it. */
+  /** The resource that wrote a section, or one of its fields (`timeouts.idleTimeoutMs`), as errors print it. */
   from(section: string): string | undefined
 }
 
@@ -35,7 +35,7 @@ export function servicePolicy({ policy, from, budget, random, fault, fallback }:
     fault,
     fallback,
     from(section) {
-      const provenance = from[section]
+      const provenance = from[section] ?? from[sectionOf(section)]
       return provenance === undefined ? undefined : formatProvenance(provenance)
     },
   }
@@ -65,6 +65,19 @@ export function withRule(base: CallPolicy, rule: RulePolicy, budget: RetryBudget
     retry: retry === undefined ? base.retry : new RetryPolicy(retrySettings, budget, random),
     fault: fault === undefined ? base.fault : (fault ?? undefined),
     fallback: fallback === undefined ? base.fallback : (fallback ?? undefined),
-    from: (section) => (written[section] === undefined ? base.from(section) : rule.from),
+    from: (section) => (writes(written, section) ? rule.from : base.from(section)),
   }
+}
+
+/** Whether the sections in `written` have this one; of a field, whether it is in its section. */
+function writes(written: Readonly<Record<string, unknown>>, section: string): boolean {
+  const whole = written[sectionOf(section)]
+  if (whole === undefined || !section.includes('.')) return whole !== undefined
+  return typeof whole === 'object' && whole !== null && section.slice(section.indexOf('.') + 1) in whole
+}
+
+/** `timeouts` of `timeouts.idleTimeoutMs`. */
+function sectionOf(field: string): string {
+  const dot = field.indexOf('.')
+  return dot < 0 ? field : field.slice(0, dot)
 }

@@ -4,7 +4,7 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { LaneSettings } from '../model/route-settings.ts'
-import { isUnprepared, type ServiceBalancing } from './service-balancing.ts'
+import { isUnprepared, type Part, type ServiceBalancing } from './service-balancing.ts'
 import type { WatchedSet } from './watched-set.ts'
 
 /** The endpoints of one colour, with a balancer of their own, since balancers remember what they built from whom they choose among. */
@@ -100,12 +100,29 @@ export class Lanes {
   /** In words, where a call of a colour goes. */
   describe(colour: string | undefined): string {
     const { header, label, strict } = this.settings
-    this.refresh()
     if (this.isBaseline(colour)) return `no lane (${header}): the baseline`
-    const own = this.own(colour)
     const where = `the lane ${colour} (${header}): `
-    if (own !== undefined && hasUsable(this.current(own))) return `${where}endpoints whose ${label} is ${colour}`
+    const own = this.divided().coloured.get(colour as string)
+    if (own?.some(({ out }) => !out) === true) return `${where}endpoints whose ${label} is ${colour}`
     return `${where}no usable endpoint has ${label} ${colour}, ${strict ? 'and lanes are strict' : 'so the baseline takes it'}`
+  }
+
+  /** What a first try of `call` would choose among; nothing is kept of it, since whoever only looks must not divide anew for all. */
+  foresee(call: Call, colour: string | undefined, now: number): Part {
+    const { random, panicPercent, balancing } = this.ground
+    const { plain, coloured } = this.divided()
+    const { balancer } = balancing
+    const part = (endpoints: readonly Endpoint[]): Part => {
+      const set = new EndpointSet(panicPercent, random)
+      set.replace(endpoints)
+      return { set, balancer }
+    }
+    const own = this.isBaseline(colour) ? undefined : coloured.get(colour as string)
+    if (own !== undefined) {
+      const lane = part(own)
+      if (this.settings.strict || hasUsable(lane) || lane.set.foreseeProbe(call, now) !== undefined) return lane
+    }
+    return part(this.isStrict(colour) ? [] : plain)
   }
 
   /** The endpoints that a try of `call` chooses among, and who chooses. */
@@ -141,18 +158,25 @@ export class Lanes {
     this.memberships = set.memberships
     this.like = balancing.balancer
     this.unready = true
+    const { plain, coloured } = this.divided()
+    for (const colour of this.lanes.keys()) if (!coloured.has(colour)) this.lanes.delete(colour)
+    for (const [colour, endpoints] of coloured) this.lanes.set(colour, this.laneOf(endpoints, this.lanes.get(colour), renewed))
+    this.baseline = this.laneOf(plain, this.baseline, renewed)
+  }
+
+  /** The endpoints of the baseline, and of each colour. */
+  private divided(): { readonly plain: readonly Endpoint[]; readonly coloured: ReadonlyMap<string, readonly Endpoint[]> } {
     const { label, baseline } = this.settings
+    const { all } = this.ground.set
     const plain: Endpoint[] = []
     const coloured = new Map<string, Endpoint[]>()
-    for (const endpoint of set.all) {
+    for (const endpoint of all) {
       const colour = endpoint.spec.metadata[label]
       if (colour === undefined || colour === '' || colour === baseline) plain.push(endpoint)
       else if (coloured.has(colour)) coloured.get(colour)?.push(endpoint)
       else coloured.set(colour, [endpoint])
     }
-    for (const colour of this.lanes.keys()) if (!coloured.has(colour)) this.lanes.delete(colour)
-    for (const [colour, endpoints] of coloured) this.lanes.set(colour, this.laneOf(endpoints, this.lanes.get(colour), renewed))
-    this.baseline = this.laneOf(plain.length === 0 ? set.all : plain, this.baseline, renewed)
+    return { plain: plain.length === 0 ? all : plain, coloured }
   }
 
   private laneOf(endpoints: readonly Endpoint[], former?: Lane, renewed = false): Lane {
@@ -188,6 +212,6 @@ function awaitsProbe({ endpoints }: Lane, call: Call, now: number): boolean {
 /** As in the endpoint set: for so long a probe is kept for calls that may be repeated. */
 const REPEATABLE_FIRST_MS = 500
 
-function hasUsable({ set }: Lane): boolean {
+function hasUsable({ set }: Pick<Lane, 'set'>): boolean {
   return set.usable.some(({ out }) => !out)
 }

@@ -1,3 +1,4 @@
+import type { Described } from '../core/described.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
@@ -18,13 +19,6 @@ export interface ProtectionContext {
   /** Further gates, asked last. */
   readonly gates: readonly Gate[]
   emit<Name extends keyof MeshEvents>(name: Name, payload: MeshEvents[Name]): void
-}
-
-/** A gate, or a step that may hold a call like one, with its state in words. */
-export interface ExplainedGate {
-  readonly name: string
-  readonly state: string
-  readonly from: string
 }
 
 /**
@@ -90,45 +84,18 @@ export class Protections {
 
   /** The resource behind a gate. */
   from(gate: Gate, sections: Readonly<Record<string, Provenance>>): string {
-    const section = this.sectionOf(gate)
+    const { section } = gate
     const provenance = section === undefined ? undefined : sections[section]
     return provenance === undefined ? `options/gates/${gate.name}` : formatProvenance(provenance)
   }
 
-  /** Every gate and every step that may hold a request back, in the order in which it meets them. */
-  explain(
-    from: (section: string) => string,
-    { method, path }: { method: string; path: string },
-    fault: FaultInjector | undefined,
-  ): ExplainedGate[] {
-    const explained = this.gates.map((gate): ExplainedGate => {
-      if (gate === this.policies) return { name: gate.name, ...this.policies.explain(method, path) }
-      return {
-        name: gate.name,
-        state: this.stateOf(gate),
-        from: this.sectionOf(gate) === undefined ? `options/gates/${gate.name}` : from(this.sectionOf(gate) as string),
-      }
-    })
+  /** What may hold a call up after the gates, in the order in which it meets them; only what is switched on. */
+  get steps(): readonly Described[] {
     const { policy, connections, resends } = this
-    if (fault !== undefined) explained.push({ name: fault.name, state: fault.explain, from: from('fault') })
-    if (policy.limits === false) return explained
+    if (policy.limits === false) return []
     const { maxConnections, perEndpoint, maxRetries } = policy.limits
-    if (maxConnections !== undefined || perEndpoint?.maxConnections !== undefined)
-      explained.push({ name: connections.name, state: connections.explain, from: from('limits') })
-    if (maxRetries !== undefined) explained.push({ name: 'retries', state: resends.explain, from: from('limits') })
-    return explained
-  }
-
-  private stateOf(gate: Gate): string {
-    if (gate === this.breaker) return this.breaker.state
-    if (gate === this.requests) return this.requests.explain
-    return gate === this.rate ? this.rate.explain : 'asked'
-  }
-
-  private sectionOf(gate: Gate): string | undefined {
-    if (gate === this.breaker) return 'circuitBreaker'
-    if (gate === this.requests) return 'limits'
-    return gate === this.rate ? 'rateLimit' : undefined
+    const bounded = maxConnections !== undefined || perEndpoint?.maxConnections !== undefined
+    return [...(bounded ? [connections] : []), ...(maxRetries === undefined ? [] : [resends])]
   }
 
   private list(): void {

@@ -6,6 +6,7 @@ import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import { LeastRequest } from '../balancing/least-request.ts'
 import { LoadWeights } from '../balancing/load-weights.ts'
 import { Session } from '../balancing/session.ts'
+import { SlowStart } from '../balancing/slow-start.ts'
 import { subsetSteps } from '../balancing/subset.ts'
 import type { Call } from '../core/call.ts'
 import type { Endpoint, EndpointSpec } from '../core/endpoint.ts'
@@ -102,13 +103,16 @@ export class ServiceBalancing {
     return settings === undefined || this.standsIn ? this.balancer : (this.make(settings) ?? this.balancer)
   }
 
-  /** The endpoint that a first try of such a call goes to, where that is certain: by its session, or by its key. */
-  leadsTo(call: Call, { set, balancer }: Part = this): Endpoint | undefined {
-    const own = this.session?.pick(call)
-    if (own !== undefined || balancer.keyed !== true) return own
-    const picked = set.wouldPick(balancer, call)
-    if (this.pending || isUnprepared(balancer, set)) return undefined
-    return call.affinity?.random === true || call.affinity?.cookies.length !== 0 ? undefined : picked
+  /** The endpoint of the call's session, for somebody who only looks. */
+  sessionOf(call: Call): Endpoint | undefined {
+    return this.session?.pick(call)
+  }
+
+  /** The part of its weight that slow start allows `endpoint`, 0–1. */
+  warmth(endpoint: Endpoint, now: number): number {
+    const { slowStart = false, policy = 'random' } = this.settings ?? {}
+    const slowly = slowStart !== false && policy !== 'random' && !isHashing(policy)
+    return slowly ? new SlowStart(slowStart).share(endpoint, now) : 1
   }
 
   /** Whether the call's session leaves it no other endpoint. */

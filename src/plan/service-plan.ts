@@ -26,7 +26,7 @@ import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { Protections } from './protections.ts'
-import { ServiceBalancing } from './service-balancing.ts'
+import { type Part, ServiceBalancing } from './service-balancing.ts'
 import { ServiceCounters } from './service-counters.ts'
 import { WatchedSet } from './watched-set.ts'
 
@@ -227,9 +227,9 @@ export class ServicePlan {
     return this.lanes === undefined ? this.set.hasUntried(call) : this.lanes.hasUntried(call, colour)
   }
 
-  /** The endpoint that a first try of such a call goes to, where that is certain. */
-  leadsTo(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    return this.balancing.leadsTo(call, this.lanes?.laneFor(call, colour, now))
+  /** What a first try of `call` would choose among, for somebody who only looks. */
+  foresee(call: Call, colour: string | undefined, now: number): Part {
+    return this.lanes?.foresee(call, colour, now) ?? this.balancing
   }
 
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
@@ -318,7 +318,10 @@ export class ServicePlan {
         return plan.counters.tries > 0
       },
       request: (endpoint, settings) => probeRequest(plan.snapshot, endpoint, settings),
-      setHealth: (endpoint, unhealthy, degraded) => plan.set.setHealth(endpoint, unhealthy, degraded),
+      setHealth: (endpoint, unhealthy, degraded) => {
+        endpoint.healthSince = plan.context.time.read()
+        plan.set.setHealth(endpoint, unhealthy, degraded)
+      },
       healthChanged: (endpoint, state, reason, source) => news.healthChanged(endpoint, state, reason, source),
       checkPassed: (endpoint, startedAt, now) => plan.outlier.checkPassed(endpoint, startedAt, now),
     }

@@ -1,4 +1,5 @@
 import type { Call } from '../core/call.ts'
+import type { Description } from '../core/described.ts'
 import { formatDuration } from '../core/duration.ts'
 import { FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
@@ -25,6 +26,7 @@ export type BreakerState = 'closed' | 'open' | 'half-open' | 'off'
  */
 export class CircuitBreaker implements Gate {
   readonly name = 'circuit-breaker'
+  readonly section = 'circuitBreaker'
   private readonly service: string
   private settings: BreakerSettings
   private readonly time: { readonly now: number }
@@ -59,18 +61,22 @@ export class CircuitBreaker implements Gate {
     return this.openings
   }
 
-  /** The state in words, with the numbers behind it. */
-  get explain(): string {
+  /** The state, with the numbers behind it. */
+  describe(): Description {
+    const { state } = this
     const { failurePercent, minRequests, openForMs } = this.settings
     const { now } = this.time
-    if (this.off) return 'off'
-    if (!this.isOpen) {
+    if (state === 'off') return { state, because: 'calls pass, and nothing is counted', admits: true }
+    if (state === 'closed') {
       const unavailable = this.window.sum(UNAVAILABLE, now)
       const requests = unavailable + this.window.sum(AVAILABLE, now)
-      return `closed: ${unavailable} of ${requests} calls found it unavailable; opens at ${failurePercent} % of at least ${minRequests}`
+      const because = `${unavailable} of ${requests} calls found it unavailable; opens at ${failurePercent} % of at least ${minRequests}`
+      return { state, because, admits: true }
     }
-    if (this.state === 'open') return `open for another ${formatDuration(this.openedAt + openForMs - now)}`
-    return this.probe === undefined ? 'half-open: the next call is the probe' : 'half-open: waiting for its probe'
+    if (state === 'open') return { state, because: `for another ${formatDuration(this.openedAt + openForMs - now)}`, admits: false }
+    // A probe whose call was lost is replaced after the same time.
+    const lent = this.probe !== undefined && now - this.probe.lentAt < openForMs
+    return { state, because: lent ? 'it waits for its probe' : 'the next call is the probe', admits: !lent }
   }
 
   /**

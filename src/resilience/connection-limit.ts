@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import type { Described, Description } from '../core/described.ts'
 import type { LimitSettings } from '../model/resources.ts'
 
 /** A call that waits for a connection. */
@@ -20,8 +21,9 @@ interface Dial {
  * request on a connection, so a try that may be sent is a connection that may be used; idle sockets count all the same, which is
  * why sockets are counted apart, and one is given up elsewhere before one too many is opened.
  */
-export class ConnectionLimit {
+export class ConnectionLimit implements Described {
   readonly name = 'connections'
+  readonly section = 'limits'
   /** Sockets, those that are being opened included. */
   sockets = 0
   /** Tries that use a connection. */
@@ -55,11 +57,14 @@ export class ConnectionLimit {
     return Math.min(this.max, this.perEndpoint)
   }
 
-  get explain(): string {
-    const { busy, max, pending, maxPending, perEndpoint } = this
+  describe(): Description {
+    const { busy, max, pending, maxPending, perEndpoint, room } = this
     const all = max === Number.POSITIVE_INFINITY ? `${busy}` : `${busy} of ${max}`
     const each = perEndpoint === Number.POSITIVE_INFINITY ? '' : `, at most ${perEndpoint} of an endpoint`
-    return `${all} connections busy${each}, ${pending} of ${maxPending} calls waiting`
+    const state = `${all} connections busy${each}, ${pending} of ${maxPending} calls waiting`
+    const full = pending >= maxPending
+    const because = room ? 'a call gets one at once' : full ? 'limits.maxPending is reached' : 'a call waits for one, within its deadline'
+    return { state, because, admits: room || !full }
   }
 
   /** Applies to the living state: what is in use stays counted, and who waits keeps his place. */

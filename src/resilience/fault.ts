@@ -1,4 +1,5 @@
 import type { Call } from '../core/call.ts'
+import type { Described, Description } from '../core/described.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
@@ -15,8 +16,9 @@ export interface DrawnFault {
 }
 
 /** Draws, for each call that was admitted, whether a fault is put in its way. */
-export class FaultInjector {
+export class FaultInjector implements Described {
   readonly name = 'fault'
+  readonly section = 'fault'
   private settings: FaultSettings
   private readonly random: Random
 
@@ -29,7 +31,14 @@ export class FaultInjector {
     this.settings = settings
   }
 
-  get explain(): string {
+  describe(call: Call): Description {
+    const { delay, abort } = this.settings
+    const met = [delay, abort].some((part) => part !== undefined && part.percent > 0 && matches(part.header, call))
+    const because = met ? 'drawn for each call that was admitted' : 'none of them is for such a call'
+    return { state: this.said(), because }
+  }
+
+  private said(): string {
     const { delay, abort } = this.settings
     const parts: string[] = []
     if (delay !== undefined) parts.push(`delays ${share(delay)} by ${formatDuration(delay.durationMs)}`)

@@ -30,6 +30,12 @@ export class KeyedMeters {
     return meter
   }
 
+  /** What the meter of `key` has left, without making one or remembering that it was asked for. */
+  left(key: string | undefined, settings: TokenBucketSettings, now: number): number {
+    const meter = key === undefined ? this.shared : this.keyed.peek(key)
+    return meter === undefined ? settings.burst : meter.left(now)
+  }
+
   /** Applies to the living state: meters that had the settings on the left get those on the right, and none refills. */
   reconfigure(replaced: ReadonlyMap<TokenBucketSettings, TokenBucketSettings>, now: number): void {
     for (const meter of [this.shared, ...this.keyed.values()]) {

@@ -1,5 +1,6 @@
 import type { Call } from '../core/call.ts'
 import { canonicalPath, isBelow } from '../core/canonical-path.ts'
+import type { Description } from '../core/described.ts'
 import { FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
 import { TokenBucket } from '../core/token-bucket.ts'
 import { formatProvenance, type OutboundRule } from '../model/resources.ts'
@@ -121,17 +122,16 @@ export class PolicyGate implements Gate {
     return refusal
   }
 
-  /** What is decided about a request, in words. */
-  explain(method: string, path: string): { readonly state: string; readonly from: string } {
+  describe({ method, path }: Call): Description {
     const decided = this.decide(method, path)
-    if (decided === undefined) return { state: 'no policy decides: allowed', from: '' }
+    if (decided === undefined)
+      return { state: 'no policy decides: allowed', because: 'none of those for this service matches', admits: true, from: '' }
     const { name, rule, from, bucket } = decided
-    const left =
-      bucket === undefined
-        ? ''
-        : `, ${bucket.left(this.time.now)} calls left of ${formatRate(rule.limit as NonNullable<typeof rule.limit>)}`
+    const left = bucket?.left(this.time.now)
+    const rest = left === undefined ? '' : `, ${left} calls left of ${formatRate(rule.limit as NonNullable<typeof rule.limit>)}`
     const to = rule.redirectTo === undefined ? '' : ` to ${rule.redirectTo}`
-    return { state: `${rule.action}${to} by the policy ${name}${left}`, from }
+    const state = `${rule.action}${to} by the policy ${name}${rest}`
+    return { state, because: 'the first policy that matches decides', admits: rule.action !== 'deny' && left !== 0, from }
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Described, Description } from '../core/described.ts'
+import { formatDuration } from '../core/duration.ts'
 import type { Endpoint, EndpointGroup } from '../core/endpoint.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { OutlierSettings } from '../model/resources.ts'
@@ -23,7 +25,9 @@ export interface Stalls {
  *
  * Follows Envoy's consecutive-failure ejection in counting and growth; unlike Envoy it always may eject one of two.
  */
-export class OutlierDetector {
+export class OutlierDetector implements Described {
+  readonly name = 'outlier-detection'
+  readonly section = 'outlierDetection'
   private settings: OutlierSettings | false
   private rules: OutlierRules | undefined = undefined
   private readonly group: EndpointGroup
@@ -38,6 +42,17 @@ export class OutlierDetector {
     this.group = group
     this.listener = listener
     this.stalls = stalls
+  }
+
+  describe(): Description {
+    const { settings, group } = this
+    if (settings === false) return { state: 'off', because: 'nobody is ejected' }
+    const { consecutiveFailures, failurePercent, latencyMs, minRequests, ejectForMs } = settings
+    const rules = [`${consecutiveFailures} failures in a row`]
+    if (failurePercent !== false) rules.push(`${failurePercent} % of at least ${minRequests} failing`)
+    if (latencyMs !== false) rules.push(`slower than ${formatDuration(latencyMs)}`)
+    const state = `${group.ejected} of ${group.all.length} ejected, at most ${this.most(settings)}`
+    return { state, because: `${rules.join(', or ')} ejects for ${formatDuration(ejectForMs)} and longer` }
   }
 
   /** Applies to the living state: nobody comes back because somebody pushed, unless detection is switched off. */
@@ -131,10 +146,14 @@ export class OutlierDetector {
     if (this.mayEject(settings) || this.makeRoom(outcome, now)) this.eject(endpoint, reason, settings, now)
   }
 
-  private mayEject({ maxEjectedPercent }: OutlierSettings): boolean {
-    const { all, ejected } = this.group
-    if (maxEjectedPercent === 0 || all.length < 2) return false
-    return ejected < Math.max(1, Math.floor((all.length * maxEjectedPercent) / 100))
+  private mayEject(settings: OutlierSettings): boolean {
+    return this.group.ejected < this.most(settings)
+  }
+
+  /** So many may be out at once. */
+  private most({ maxEjectedPercent }: OutlierSettings): number {
+    const { length } = this.group.all
+    return maxEjectedPercent === 0 || length < 2 ? 0 : Math.max(1, Math.floor((length * maxEjectedPercent) / 100))
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Call } from '../core/call.ts'
+import type { Description } from '../core/described.ts'
 import { formatDuration } from '../core/duration.ts'
 import { type AnswerHeaders, FREE_PERMIT, type Gate, type Permit, type Refusal } from '../core/gate.ts'
 import { TokenBucket, type TokenBucketSettings } from '../core/token-bucket.ts'
@@ -21,6 +22,7 @@ export function formatRate({ requests, perMs = 1_000, burst = requests }: RateSe
  */
 export class RateLimit implements Gate {
   readonly name = 'rate-limit'
+  readonly section = 'rateLimit'
   refusals = 0
   private readonly service: string
   private readonly time: { readonly now: number }
@@ -39,11 +41,12 @@ export class RateLimit implements Gate {
     this.refusal = new RateRefusal(this.reason())
   }
 
-  get explain(): string {
+  describe(call: Call): Description {
     const { key } = this.settings
-    return key === undefined
-      ? `${this.buckets.of(undefined, this.rate, this.time.now).left(this.time.now)} calls left of ${formatRate(this.settings)}`
-      : `${formatRate(this.settings)} for each value of ${key}, of which ${this.buckets.size} are known`
+    const left = this.buckets.left(this.keyOf(call), this.rate, this.time.now)
+    const because =
+      key === undefined ? 'all calls share them' : `for this value of ${key}; ${this.buckets.size} values are known, each with its own`
+    return { state: `${left} calls left of ${formatRate(this.settings)}`, because, admits: left > 0 }
   }
 
   /** Applies to the living state: no bucket refills because somebody pushed. Another key begins with buckets of its own. */
@@ -57,14 +60,19 @@ export class RateLimit implements Gate {
   }
 
   admit(call: Call): Permit | Refusal {
-    const { key } = this.settings
     const { now } = this.time
-    const value = key === undefined ? undefined : call.header(key)
-    const bucket = this.buckets.of(value === undefined ? undefined : boundedKey(value), this.rate, now)
+    const bucket = this.buckets.of(this.keyOf(call), this.rate, now)
     if (bucket.take(now)) return FREE_PERMIT
     this.refusals++
     this.refusal.retryAfterMs = Math.ceil(bucket.waitMs(now))
     return this.refusal
+  }
+
+  /** What the bucket of a call is found by; undefined for the one that all others share. */
+  private keyOf(call: Call): string | undefined {
+    const { key } = this.settings
+    const value = key === undefined ? undefined : call.header(key)
+    return value === undefined ? undefined : boundedKey(value)
   }
 
   private reason(): string {

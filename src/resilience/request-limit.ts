@@ -1,3 +1,4 @@
+import type { Described, Description } from '../core/described.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 
 /**
@@ -6,6 +7,7 @@ import type { Gate, Permit, Refusal } from '../core/gate.ts'
  */
 export class RequestLimit implements Gate, Permit {
   readonly name = 'limits'
+  readonly section = 'limits'
   readonly refused?: false
   /** Calls in flight. */
   inflight = 0
@@ -29,8 +31,10 @@ export class RequestLimit implements Gate, Permit {
     this.refusal = overloaded(this.service, 'maxRequests', max, 'calls in flight')
   }
 
-  get explain(): string {
-    return `${this.inflight} of ${this.max} calls in flight`
+  describe(): Description {
+    const { inflight, max } = this
+    const admits = inflight < max
+    return { state: `${inflight} of ${max} calls in flight`, because: admits ? 'there is room' : 'limits.maxRequests is reached', admits }
   }
 
   admit(): Permit | Refusal {
@@ -54,14 +58,17 @@ function overloaded(service: string, limit: string, max: number, what: string): 
 }
 
 /** Bounds the re-sends of a service that are under way. Always counted, so that a limit that is switched on knows those that are. */
-export class ResendLimit {
+export class ResendLimit implements Described {
+  readonly name = 'retries'
+  readonly section = 'limits'
   inflight = 0
   /** Re-sends that did not happen. */
   refusals = 0
   max = Number.POSITIVE_INFINITY
 
-  get explain(): string {
-    return `${this.inflight} of ${this.max} re-sends in flight`
+  describe(): Description {
+    const state = `${this.inflight} of ${this.max} re-sends in flight`
+    return { state, because: this.room ? 'one more call may be sent again' : 'limits.maxRetries is reached: nothing is sent again' }
   }
 
   /** Whether one more may be sent. */

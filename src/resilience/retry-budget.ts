@@ -1,3 +1,5 @@
+import type { Call } from '../core/call.ts'
+import type { Described, Description } from '../core/described.ts'
 import { SlidingWindow } from '../core/window.ts'
 
 /** How much extra load re-sends may make. */
@@ -12,7 +14,9 @@ export interface BudgetSettings {
  * Bounds re-sends and hedges of a service: within 10 s at most max(10 × minPerSecond, percent of first tries). It is what
  * keeps an outage from being multiplied by everybody's retries. No 10 s that end with a re-send hold more than that.
  */
-export class RetryBudget {
+export class RetryBudget implements Described {
+  readonly name = 'retry-budget'
+  readonly section = 'retry'
   private settings: BudgetSettings
   private readonly firstTries: SlidingWindow
   /**
@@ -42,13 +46,25 @@ export class RetryBudget {
   /** Takes leave for one re-send; false when the budget does not allow it. */
   withdraw(now: number): boolean {
     this.forget(now)
-    const { budgetPercent, budgetMinPerSecond } = this.settings
-    const allowed = Math.max((WINDOW_MS / 1_000) * budgetMinPerSecond, (budgetPercent / 100) * this.firstTries.sum(0, now))
-    if (this.resent + 1 > allowed) return false
+    if (this.resent + 1 > this.allowed(now)) return false
     this.resent++
     const slot = this.newest % RESEND_BUCKETS
     this.resends[slot] = (this.resends[slot] as number) + 1
     return true
+  }
+
+  describe({ startedAt: now }: Call): Description {
+    this.forget(now)
+    const { budgetPercent, budgetMinPerSecond } = this.settings
+    const allowed = Math.floor(this.allowed(now))
+    const used = allowed === 0 ? 100 : Math.round((100 * this.resent) / allowed)
+    const because = `within 10s at most ${budgetPercent} % of ${this.firstTries.sum(0, now)} first tries, and always ${budgetMinPerSecond} a second`
+    return { state: `${used} % used: ${this.resent} of ${allowed} re-sends`, because }
+  }
+
+  private allowed(now: number): number {
+    const { budgetPercent, budgetMinPerSecond } = this.settings
+    return Math.max((WINDOW_MS / 1_000) * budgetMinPerSecond, (budgetPercent / 100) * this.firstTries.sum(0, now))
   }
 
   private forget(now: number): void {

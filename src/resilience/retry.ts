@@ -42,23 +42,36 @@ export class RetryPolicy {
   }
 
   /** Whether a try that ran out of time may be sent again; if not, it is given all the time that there is. */
-  get coversTimeouts(): boolean {
+  private get coversTimeouts(): boolean {
     return this.on.has('timeout') || this.on.has('5xx')
   }
 
   next(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
-    if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
-    if (outcome.verdict === 'ignored') return NOT_RETRYABLE
-    const resends = call.tries - 1 - call.moves
-    if (!this.isRetryable(outcome)) return NOT_RETRYABLE
-    if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
-    if (resends >= context.attempts) return ATTEMPTS
-    if (!context.replayable) return NOT_REPLAYABLE
-    const delayMs = Math.max(this.backoff(resends), outcome.retryAfterMs ?? 0)
+    const judged = this.judge(call, outcome, context)
+    if (!judged.again || judged.movedOn) return judged
+    const delayMs = Math.max(this.backoff(call.tries - 1 - call.moves), outcome.retryAfterMs ?? 0)
     if (context.now + delayMs >= call.deadline) return DEADLINE
     if (context.mayResend === false) return LIMIT
     if (!this.budget.withdraw(context.now)) return BUDGET
-    return { again: true, delayMs, movedOn: false, because: outcome.unsent ? UNSENT : REPEATABLE }
+    return { again: true, delayMs, movedOn: false, because: judged.because }
+  }
+
+  /** What the settings say of such a failure, before backoff, limits and budget: it takes nothing and draws nothing. */
+  judge(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
+    if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
+    if (outcome.verdict === 'ignored') return NOT_RETRYABLE
+    if (!this.isRetryable(outcome)) return NOT_RETRYABLE
+    if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
+    if (call.tries - 1 - call.moves >= context.attempts) return ATTEMPTS
+    if (!context.replayable) return NOT_REPLAYABLE
+    return outcome.unsent ? UNSENT : REPEATABLE
+  }
+
+  /** How long a try may take that begins with `remainingMs` left: the configured bound, or what remains shared among the tries that are left. */
+  tryTimeoutMs(remainingMs: number, idempotent: boolean, resendsLeft: number): number {
+    const { perTryTimeoutMs } = this.settings
+    if (perTryTimeoutMs !== undefined) return Math.min(perTryTimeoutMs, remainingMs)
+    return idempotent && this.coversTimeouts ? remainingMs / (resendsLeft + 1) : remainingMs
   }
 
   /** Full jitter: anywhere between nothing and the grown bound, so that callers who failed together return apart. */
@@ -109,14 +122,18 @@ const QUICK_REFUSAL_MS = 50
 const MAX_QUICK_MOVES = 16
 const MAX_SLOW_MOVES = 3
 
-const UNSENT = 'tried again: nothing of it had been sent'
-const REPEATABLE = 'tried again: a second execution does no harm'
+const UNSENT = yes('tried again: nothing of it had been sent')
+const REPEATABLE = yes('tried again: a second execution does no harm')
 const MOVE_ON: RetryDecision = Object.freeze({
   again: true,
   delayMs: 0,
   movedOn: true,
   because: 'moved on: no connection came about, and another endpoint is left',
 })
+
+function yes(because: string): RetryDecision & { readonly again: true } {
+  return Object.freeze({ again: true, delayMs: 0, movedOn: false, because })
+}
 
 function no(why: NoRetryReason, because: string): RetryDecision {
   return Object.freeze({ again: false, why, because })

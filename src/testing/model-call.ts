@@ -135,14 +135,11 @@ export class ModelCall implements Call {
     owner.serverOf(endpoint).serve(request, (reply) => this.answered(attempt, reply))
   }
 
-  /** As the engine has it: the configured bound, or what remains shared among the tries that are left. */
+  /** As the engine has it. */
   private tryTimeout(now: number): number {
     const { retry, policy } = this.owner
-    const remaining = this.deadline - now
-    const configured = policy.retry.perTryTimeoutMs
-    if (configured !== undefined) return Math.min(configured, remaining)
-    const triesLeft = this.idempotent && retry.coversTimeouts ? Math.max(1, policy.retry.attempts + 1 - (this.tries - 1 - this.moves)) : 1
-    return remaining / triesLeft
+    const resendsLeft = Math.max(0, policy.retry.attempts - (this.tries - 1 - this.moves))
+    return retry.tryTimeoutMs(this.deadline - now, this.idempotent, resendsLeft)
   }
 
   private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs }: Omit<Reply, 'latencyMs'>): void {

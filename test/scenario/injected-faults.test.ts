@@ -107,6 +107,7 @@ describe('whom it meets', () => {
     expect(mesh.explain({ url: 'http://orders/' }).gates).toContainEqual({
       name: 'fault',
       state: 'ends 50 % of calls with 500',
+      because: 'drawn for each call that was admitted',
       from: 'options/traffic-policy/default/orders#fault',
     })
   })

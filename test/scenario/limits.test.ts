@@ -36,6 +36,8 @@ describe('maxRequests', () => {
     expect(mesh.explain({ url: 'http://orders/' }).gates).toContainEqual({
       name: 'limits',
       state: '5 of 5 calls in flight',
+      because: 'limits.maxRequests is reached',
+      admits: false,
       from: 'options/traffic-policy/default/orders#limits',
     })
     hold.open()

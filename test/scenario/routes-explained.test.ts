@@ -58,7 +58,7 @@ describe('explain', () => {
       `the request header b is set to 1 (${by})`,
       `the response header c gets 2 added (${by})`,
       `5 % of the calls are copied to orders (${by})`,
-      `the draw among the backends goes by the key "ann" (${by})`,
+      `the draw among the backends goes by the key "ann", which leads to next (${by})`,
     ])
     expect(told.candidates.map(({ address }) => address)).toEqual(['10.0.0.2:80', '10.0.0.3:80'])
     expect(told.gates.map(({ name, state, from }) => [name, state, from])).toEqual([

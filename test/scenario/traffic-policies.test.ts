@@ -68,11 +68,15 @@ describe('what decides', () => {
     expect(gateOf('http://orders/health')).toEqual({
       name: 'policies',
       state: 'allow by the policy health',
+      because: 'the first policy that matches decides',
+      admits: true,
       from: 'options/outbound-policy/default/health',
     })
     expect(gateOf('http://orders/')).toEqual({
       name: 'policies',
       state: 'deny by the policy rest',
+      because: 'the first policy that matches decides',
+      admits: false,
       from: 'options/outbound-policy/default/rest',
     })
   })
@@ -92,7 +96,10 @@ describe('what decides', () => {
     const policies: TrafficPolicyOptions[] = [{ name: 'others', target: { service: 'users' }, action: 'deny' }]
     const mesh = meshOf({ services: { orders: { endpoints: [] }, users: { endpoints: [] } }, policies })
     const gates = (host: string) => mesh.explain({ url: `http://${host}/` }).gates.map(({ name }) => name)
-    expect([gates('orders'), gates('users')]).toEqual([['circuit-breaker'], ['policies', 'circuit-breaker']])
+    expect([gates('orders'), gates('users')]).toEqual([
+      ['circuit-breaker', 'retry-budget'],
+      ['policies', 'circuit-breaker', 'retry-budget'],
+    ])
   })
 })
 

@@ -71,22 +71,26 @@ describe('what a breaker says', () => {
 
   it('its state in words', () => {
     const { breaker, fail, time } = make()
-    const said = [breaker.explain]
+    const tell = () => {
+      const { state, because, admits } = breaker.describe()
+      return `${state}, ${admits}: ${because}`
+    }
+    const said = [tell()]
     fail(4)
     time.now = 250
-    said.push(breaker.explain)
+    said.push(tell())
     time.now = 1_000
-    said.push(breaker.explain)
+    said.push(tell())
     breaker.admit()
-    said.push(breaker.explain)
+    said.push(tell())
     breaker.reconfigure(false)
-    said.push(breaker.explain)
+    said.push(tell())
     expect(said).toEqual([
-      'closed: 0 of 0 calls found it unavailable; opens at 50 % of at least 4',
-      'open for another 750ms',
-      'half-open: the next call is the probe',
-      'half-open: waiting for its probe',
-      'off',
+      'closed, true: 0 of 0 calls found it unavailable; opens at 50 % of at least 4',
+      'open, false: for another 750ms',
+      'half-open, true: the next call is the probe',
+      'half-open, false: it waits for its probe',
+      'off, true: calls pass, and nothing is counted',
     ])
   })
 

@@ -66,9 +66,9 @@ describe('a connection limit', () => {
     limit.release()
     limit.reconfigure({ maxConnections: 3 })
     expect([limit.busy, limit.room]).toEqual([2, true])
-    expect(limit.explain).toBe('2 of 3 connections busy, 0 of 1024 calls waiting')
+    expect(limit.describe().state).toBe('2 of 3 connections busy, 0 of 1024 calls waiting')
     limit.reconfigure({ perEndpoint: { maxConnections: 2 } })
-    expect(limit.explain).toBe('2 connections busy, at most 2 of an endpoint, 0 of 1024 calls waiting')
+    expect(limit.describe().state).toBe('2 connections busy, at most 2 of an endpoint, 0 of 1024 calls waiting')
   })
 
   it('one socket too many is opened when another has closed, and somebody is asked for it', () => {

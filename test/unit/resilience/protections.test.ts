@@ -27,7 +27,11 @@ describe('a rate limit', () => {
     expect(ask()).toBe(60)
     clock.advance(60)
     expect([ask(), ask()]).toEqual(['yes', 100])
-    expect(limit.explain).toBe('0 calls left of 10 in 1s, 2 at once')
+    expect(limit.describe(callOf())).toEqual({
+      state: '0 calls left of 10 in 1s, 2 at once',
+      because: 'all calls share them',
+      admits: false,
+    })
     expect(limit.refusals).toBe(3)
   })
 
@@ -35,7 +39,11 @@ describe('a rate limit', () => {
     const limit = new RateLimit('orders', { requests: 1, perMs: 1_000, key: 'x-user' }, timeOf(new VirtualClock()))
     const asked = [from('a'), from('b'), from('a'), callOf(), callOf(), from('b')]
     expect(asked.map((call) => limit.admit(call).refused === true)).toEqual([false, false, true, false, true, true])
-    expect(limit.explain).toBe('1 in 1s, 1 at once for each value of x-user, of which 2 are known')
+    const known = 'for this value of x-user; 2 values are known, each with its own'
+    expect(limit.describe(from('a'))).toEqual({ state: '0 calls left of 1 in 1s, 1 at once', because: known, admits: false })
+    // Whoever looks at a value makes it no known one.
+    expect(limit.describe(from('c'))).toEqual({ state: '1 calls left of 1 in 1s, 1 at once', because: known, admits: true })
+    expect(limit.describe(callOf())).toMatchObject({ because: known, admits: false })
   })
 
   it('remembers 10,000 values at most, and forgets those that were quiet longest', () => {
@@ -99,7 +107,10 @@ describe('a fault', () => {
     expect(draw({ 'x-slow': '' })).toEqual({ delayMs: 5, status: 0, code: undefined })
     expect(draw({ 'x-user': 'b' })).toEqual({ delayMs: 0, status: 0, code: 'MESH_RESET' })
     expect(draw({ 'x-slow': '1', 'x-user': 'b' })).toEqual({ delayMs: 5, status: 0, code: 'MESH_RESET' })
-    expect(injector.explain).toBe('delays 100 % of calls with x-slow by 5ms, ends 100 % of calls with x-user: b with MESH_RESET')
+    expect(injector.describe(callOf())).toEqual({
+      state: 'delays 100 % of calls with x-slow by 5ms, ends 100 % of calls with x-user: b with MESH_RESET',
+      because: 'none of them is for such a call',
+    })
   })
 })
 

@@ -1,0 +1,127 @@
+import { formatDuration } from '../../core/duration.ts'
+import type { Endpoint } from '../../core/endpoint.ts'
+import type { ExplainedCandidate } from '../../model/explanation.ts'
+import { endpointState } from '../endpoint-state.ts'
+import type { Subject } from './subject.ts'
+
+/** What is said of one endpoint beside its address. */
+interface Look {
+  readonly endpoint: Endpoint
+  readonly subject: Subject
+  /** As it would be for a call now: an ejection whose time is over is over, though nobody has looked. */
+  readonly state: ExplainedCandidate['state']
+  readonly reason: string | undefined
+  readonly taken: boolean
+}
+
+/** Every endpoint of the service, whether a first try may go there, with what chance, and why. A name that only was one of the service leads to nobody. */
+export function explainedCandidates(subject: Subject): ExplainedCandidate[] {
+  const { plan, part, gone, asked } = subject
+  if (gone) return []
+  const usable = new Set(part.set.usable)
+  const certain = certainOf(subject)
+  const shares = certain === undefined ? sharesOf(subject) : undefined
+  return plan.set.all.map((endpoint) => {
+    const taken = usable.has(endpoint) || endpoint === certain?.endpoint
+    const look: Look = { endpoint, subject, taken, ...endpointState(endpoint, asked.now) }
+    const share = certain === undefined ? shares?.get(endpoint) : endpoint === certain.endpoint ? 1 : 0
+    const known = share ?? (taken ? undefined : 0)
+    const why = becauseOf(look)
+    const because = endpoint === certain?.endpoint ? `this request goes here, ${certain.why}: ${why}` : why
+    return { address: endpoint.address, state: look.state, taken, ...(known === undefined ? {} : { share: rounded(known) }), because }
+  })
+}
+
+/** Where a first try goes for certain, if anywhere. The same order as in a pick: session, probe, key. */
+function certainOf({ plan, call, part, asked }: Subject): { readonly endpoint: Endpoint; readonly why: string } | undefined {
+  const { balancing } = plan
+  const own = balancing.sessionOf(call)
+  if (own !== undefined && (part.set.all.includes(own) || balancing.binds(call))) return { endpoint: own, why: 'by its session' }
+  if (balancing.binds(call)) return undefined
+  const probed = part.set.foreseeProbe(call, asked.now)
+  if (probed !== undefined) return { endpoint: probed, why: 'as its probe' }
+  const keyed = part.set.foresee(part.balancer, call)
+  return keyed === undefined ? undefined : { endpoint: keyed, why: 'by its key' }
+}
+
+function sharesOf({ plan, call, part, asked }: Subject): ReadonlyMap<Endpoint, number> | undefined {
+  // The endpoint of a strict session is gone: nobody gets the call.
+  if (plan.balancing.binds(call)) return new Map()
+  const { endpointMax } = plan.protections
+  // Whom a limit passes over, others get the calls of.
+  if (part.set.usable.some(({ inflight }) => inflight >= endpointMax)) return undefined
+  return part.set.shares(part.balancer, asked.now)
+}
+
+/**
+ * Why an endpoint is chosen among, or is not; undefined: this is not why. The first that says something counts, so one more
+ * reason is one more line.
+ */
+const REASONS: readonly ((look: Look) => string | undefined)[] = [
+  ({ endpoint, subject }) => (subject.part.set.all.includes(endpoint) ? undefined : 'of another lane'),
+  ({ subject: { part } }) =>
+    part.set.panic ? `panic: fewer endpoints are usable than panicPercent asks for, so ${part.balancer.name} chooses among all` : undefined,
+  ejected,
+  unhealthy,
+  ({ state, reason, taken }) =>
+    state === 'degraded' ? `degraded${inBrackets(reason)}; ${taken ? 'the others alone are too few' : RESORT}` : undefined,
+  ({ taken }) => (taken ? undefined : 'a priority before its own has enough usable endpoints'),
+]
+
+function becauseOf(look: Look): string {
+  for (const reason of REASONS) {
+    const said = reason(look)
+    if (said !== undefined) return said
+  }
+  const { plan } = look.subject
+  return `chosen among the usable by ${plan.balancing.name}${NOTES.map((note) => note(look) ?? '').join('')}`
+}
+
+/** What is to be added of an endpoint that calls go to. */
+const NOTES: readonly ((look: Look) => string | undefined)[] = [warming, refused, full]
+
+function ejected({ endpoint, state, reason, taken, subject }: Look): string | undefined {
+  const rest = taken ? 'the others alone are too few' : RESORT
+  if (state === 'recovering') return `its ejection is over, and one call at a time may probe it${inBrackets(reason)}; ${rest}`
+  if (state !== 'ejected') return undefined
+  return `ejected by outlier detection${inBrackets(reason)}, for another ${seconds(endpoint.ejectedUntil - subject.asked.now)}; ${rest}`
+}
+
+function unhealthy({ endpoint, state, reason, taken, subject }: Look): string | undefined {
+  if (state !== 'unhealthy') return undefined
+  const since = seconds(subject.asked.now - endpoint.healthSince)
+  return `it fails its health checks${inBrackets(reason)}, for ${since} now; ${taken ? 'the others alone are too few' : RESORT}`
+}
+
+function warming({ endpoint, subject: { plan, asked } }: Look): string | undefined {
+  const share = plan.balancing.warmth(endpoint, asked.now)
+  return share === 1 ? undefined : `, at ${Math.round(share * 100)} % of its weight while it warms up`
+}
+
+function refused({ endpoint, subject: { asked } }: Look): string | undefined {
+  return asked.now - endpoint.connectFailedAt < 1_000
+    ? '; its last connect failed within this second, so further tries prefer others'
+    : undefined
+}
+
+function full({ endpoint, subject: { plan } }: Look): string | undefined {
+  const { endpointMax } = plan.protections
+  return endpoint.inflight < endpointMax
+    ? undefined
+    : `; it is full, with ${endpoint.inflight} of ${endpointMax} tries in flight, so others get the call`
+}
+
+function inBrackets(reason: string | undefined): string {
+  return reason === undefined ? '' : ` (${reason})`
+}
+
+/** Rounded up to a second, since nobody reads faster. */
+function seconds(ms: number): string {
+  return formatDuration(Math.max(1_000, Math.ceil(ms / 1_000) * 1_000))
+}
+
+function rounded(share: number): number {
+  return Math.round(share * 10_000) / 10_000
+}
+
+const RESORT = 'a further try may still take it when all others were tried'
