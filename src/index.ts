@@ -46,6 +46,15 @@ export type { InboundCall, InboundGate, WithMesh } from './model/inbound-call.ts
 export type * from './model/inbound-limits.ts'
 export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/names.ts'
 export type * from './model/options.ts'
+export type {
+  EnvoyOutlierOptions,
+  EnvoyRuleOptions,
+  GrpcOutlierOptions,
+  GrpcRuleOptions,
+  InmeshOutlierOptions,
+  LatencyRuleOptions,
+  OutlierDetectionOptions,
+} from './model/outlier-detection.ts'
 export type { Principal, RequestPrincipal } from './model/principal.ts'
 export type * from './model/protection.ts'
 export type { HealthPathOptions, HealthReport, LifecycleOptions, ReadinessState } from './model/readiness.ts'

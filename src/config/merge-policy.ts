@@ -1,4 +1,5 @@
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
+import { DEFAULT_ENVOY_OUTLIERS, DEFAULT_GRPC_OUTLIERS, type OutlierSections } from '../model/outlier-detection.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
 
 /** One writer of policy sections, and who it is. */
@@ -37,7 +38,10 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
     for (const layer of layers) {
       const written = layer.sections[section]
       if (written === undefined) continue
-      policy[section] = overlay(policy[section], written, BUILT_IN[section])
+      policy[section] =
+        section === 'outlierDetection'
+          ? overlayOutliers(policy[section], written as OutlierSections | false)
+          : overlay(policy[section], written, BUILT_IN[section])
       from[section] = { ...layer.from, section }
     }
   }
@@ -75,3 +79,13 @@ function overlay(below: unknown, written: unknown, builtIn: unknown): unknown {
   const base = [below, builtIn].find((each) => typeof each === 'object' && each !== null)
   return Object.freeze({ ...(base as object | undefined), ...written })
 }
+
+/** Fields of one algorithm mean nothing to another: a section that names another than what is below starts from its defaults. */
+function overlayOutliers(below: unknown, written: OutlierSections | false): unknown {
+  if (written === false) return false
+  const { algorithm = 'inmesh' } = written
+  const same = (below as OutlierSections | false) !== false && (below as OutlierSections).algorithm === algorithm
+  return overlay(same ? below : undefined, written, OUTLIERS[algorithm])
+}
+
+const OUTLIERS = { inmesh: DEFAULT_POLICY.outlierDetection, envoy: DEFAULT_ENVOY_OUTLIERS, grpc: DEFAULT_GRPC_OUTLIERS } as const

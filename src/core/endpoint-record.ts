@@ -7,9 +7,15 @@ import { SlidingWindow } from './window.ts'
 export class EndpointRecord {
   readonly counts: SlidingWindow
   latencies: LatencyHistogram | undefined = undefined
+  /** Clock time at which the first of a row of failures was seen, and whether one of the row was an answer. */
+  rowSince = 0
+  rowAnswered = false
+  /** Who counts it into his totals. */
+  readonly owner: object
 
-  constructor(windowMs: number, now: number) {
+  constructor(windowMs: number, now: number, owner: object) {
     this.counts = new SlidingWindow(windowMs, 4, now)
+    this.owner = owner
   }
 
   clear(): void {
@@ -35,8 +41,19 @@ export class LatencyHistogram {
   }
 
   add(latencyMs: number, now: number): void {
-    const column = latencyMs <= 1 ? 0 : Math.ceil(Math.log2(latencyMs) * STEPS_PER_DOUBLING)
-    this.window.add(column < COLUMNS ? column : COLUMNS - 1, now)
+    this.window.add(columnOf(latencyMs), now)
+  }
+
+  /** Takes out what `other` counted of the same answers. */
+  subtract(other: LatencyHistogram, now: number): void {
+    this.window.subtract(other.window, now)
+  }
+
+  /** Samples in the columns beyond that of `latencyMs`. */
+  beyond(latencyMs: number, now: number): number {
+    let seen = 0
+    for (let column = columnOf(latencyMs) + 1; column < COLUMNS; column++) seen += this.window.sum(column, now)
+    return seen
   }
 
   /**
@@ -52,6 +69,11 @@ export class LatencyHistogram {
     }
     return 1
   }
+}
+
+function columnOf(latencyMs: number): number {
+  const column = latencyMs <= 1 ? 0 : Math.ceil(Math.log2(latencyMs) * STEPS_PER_DOUBLING)
+  return column < COLUMNS ? column : COLUMNS - 1
 }
 
 const STEPS_PER_DOUBLING = 4

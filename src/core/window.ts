@@ -33,6 +33,16 @@ export class SlidingWindow {
     return this.totals[column] as number
   }
 
+  /** Takes out what `other` counted of the same events: a window of the same length and columns. */
+  subtract(other: SlidingWindow, now: number): void {
+    this.advance(now)
+    other.advance(now)
+    if (other.bucketMs !== this.bucketMs) return
+    for (let slot = 0; slot < this.counts.length; slot++) this.counts[slot] = (this.counts[slot] as number) - (other.counts[slot] as number)
+    for (let column = 0; column < this.columns; column++)
+      this.totals[column] = (this.totals[column] as number) - (other.totals[column] as number)
+  }
+
   clear(): void {
     this.counts.fill(0)
     this.totals.fill(0)

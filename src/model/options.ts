@@ -11,6 +11,7 @@ import type { HealthReporter } from './health.ts'
 import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { HealthCheckType } from './names.ts'
+import type { OutlierDetectionOptions } from './outlier-detection.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
 import type { RetryOptions } from './retry-options.ts'
 import type { LaneOptions, RouteOptions } from './routes.ts'
@@ -79,28 +80,6 @@ export interface CircuitBreakerOptions {
   minRequests?: number
   /** How long it stays open before one probe is let through. Default 5s. */
   openFor?: Duration
-}
-
-/** Takes endpoints that fail out of the balancer for a while. */
-export interface OutlierDetectionOptions {
-  /** Failures in a row that eject. Default 5. */
-  consecutiveFailures?: number
-  /** First ejection; grows by this much each time. Default 30s. */
-  ejectFor?: Duration
-  /** Longest ejection. Default 5m. */
-  maxEjectFor?: Duration
-  /** At most this share is out at once, yet always one of two. Default 50. */
-  maxEjectedPercent?: number
-  /** The time that shares and quantiles look back, and after which the growth of the next ejection shrinks by a step. Default 10s. */
-  interval?: Duration
-  /** Share of failed answers in an interval that ejects, 1–100, or false. Default 50. */
-  failurePercent?: number | false
-  /** A p90 beyond this in an interval ejects, or false. Default 1s. */
-  latency?: Duration | false
-  /** Answers in an interval before share or p90 are looked at. Default 20. */
-  minRequests?: number
-  /** `relative`: only who also fails significantly more often, or is three times as slow, as the others together. Default `relative`. */
-  compare?: 'relative' | 'absolute'
 }
 
 /** How a service is reached under TLS. */

@@ -5,6 +5,7 @@ import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
 import type { SanMatch } from './identity.ts'
 import type { HealthCheckType } from './names.ts'
+import type { OutlierDetectionSettings, OutlierSections } from './outlier-detection.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
 
@@ -101,19 +102,6 @@ export interface BreakerSettings {
   readonly openForMs: number
 }
 
-export interface OutlierSettings {
-  readonly consecutiveFailures: number
-  readonly ejectForMs: number
-  readonly maxEjectForMs: number
-  readonly maxEjectedPercent: number
-  readonly intervalMs: number
-  /** `false`: no such rule. */
-  readonly failurePercent: number | false
-  readonly latencyMs: number | false
-  readonly minRequests: number
-  readonly compare: 'relative' | 'absolute'
-}
-
 /** How endpoints are probed. */
 export interface HealthCheckSettings {
   readonly type: HealthCheckType
@@ -187,7 +175,7 @@ export interface Policy {
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
   readonly circuitBreaker: BreakerSettings | false
-  readonly outlierDetection: OutlierSettings | false
+  readonly outlierDetection: OutlierDetectionSettings | false
   readonly healthCheck: HealthCheckSettings | false
   readonly panicPercent: number
   readonly limits: LimitSettings | false
@@ -206,7 +194,7 @@ export interface PolicySections {
   readonly timeouts?: Partial<TimeoutSettings>
   readonly retry?: Partial<RetrySettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false
-  readonly outlierDetection?: Partial<OutlierSettings> | false
+  readonly outlierDetection?: OutlierSections | false
   readonly healthCheck?: Partial<HealthCheckSettings> | false
   readonly panicPercent?: number
   readonly limits?: LimitSettings | false

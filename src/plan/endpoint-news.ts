@@ -1,7 +1,7 @@
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { HealthChange, HealthState } from '../model/health.ts'
-import type { OutlierListener } from '../resilience/outlier-detection.ts'
+import type { OutlierListener } from '../resilience/ejections.ts'
 
 /** Where news of endpoints goes. */
 export interface NewsDesk {

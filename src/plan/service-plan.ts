@@ -90,7 +90,7 @@ export class ServicePlan {
     this.budget = new RetryBudget(policy.retry, time.now)
     this.set = new WatchedSet(policy.panicPercent, random)
     const news = new EndpointNews(name, context)
-    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time)
+    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time, random)
     this.health = new ServiceHealth(context.monitor, this.checked(news))
     this.health.reconfigure(policy.healthCheck)
     this.protections = new Protections(name, policy, context)

@@ -1,167 +1,160 @@
 import type { Endpoint, EndpointGroup } from '../core/endpoint.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
-import { BucketTable, type OutlierBuckets, successRateThreshold, takeOut } from './outlier-buckets.ts'
-import type { OutlierListener } from './outlier-detection.ts'
-
-/** Fields of Envoy's `outlier_detection.proto` (v3), with its defaults. Milliseconds and percent. */
-export interface EnvoyOutlierSettings {
-  readonly consecutive5xx: number
-  readonly consecutiveGatewayFailure: number
-  readonly intervalMs: number
-  readonly baseEjectionMs: number
-  readonly maxEjectionMs: number
-  readonly maxEjectionJitterMs: number
-  readonly maxEjectionPercent: number
-  readonly alwaysEjectOneHost: boolean
-  readonly enforcingConsecutive5xx: number
-  readonly enforcingConsecutiveGatewayFailure: number
-  readonly enforcingSuccessRate: number
-  readonly successRateMinimumHosts: number
-  readonly successRateRequestVolume: number
-  /** Thousandths. */
-  readonly successRateStdevFactor: number
-  readonly enforcingFailurePercentage: number
-  readonly failurePercentageThreshold: number
-  readonly failurePercentageMinimumHosts: number
-  readonly failurePercentageRequestVolume: number
-}
-
-/** What Envoy does where nobody says otherwise. At 10 percent nobody is ejected from fewer than ten endpoints. */
-export const ENVOY_OUTLIER_DEFAULTS: EnvoyOutlierSettings = Object.freeze({
-  consecutive5xx: 5,
-  consecutiveGatewayFailure: 5,
-  intervalMs: 10_000,
-  baseEjectionMs: 30_000,
-  maxEjectionMs: 300_000,
-  maxEjectionJitterMs: 0,
-  maxEjectionPercent: 10,
-  alwaysEjectOneHost: false,
-  enforcingConsecutive5xx: 100,
-  enforcingConsecutiveGatewayFailure: 0,
-  enforcingSuccessRate: 100,
-  successRateMinimumHosts: 5,
-  successRateRequestVolume: 100,
-  successRateStdevFactor: 1_900,
-  enforcingFailurePercentage: 0,
-  failurePercentageThreshold: 85,
-  failurePercentageMinimumHosts: 5,
-  failurePercentageRequestVolume: 50,
-})
+import { DEFAULT_ENVOY_OUTLIERS, type EnvoyOutlierSettings, type OutlierDetectionSettings } from '../model/outlier-detection.ts'
+import type { OutlierListener } from './ejections.ts'
+import { type Origin, type OutlierBuckets, percentText, successRateThreshold } from './outlier-buckets.ts'
+import { SweptOutliers } from './swept-outliers.ts'
 
 /**
- * Outlier detection as Envoy does it, to the letter of `outlier_detection_impl.cc`, without the split of local from external errors: for
- * those who move from there and want the same verdicts. Ours is {@link OutlierDetector}, which is right for few endpoints as well.
+ * Outlier detection as Envoy does it, to the letter of `outlier_detection_impl.cc` and of what its router tells that: for those who move from
+ * there and want the same verdicts. Ours is {@link InmeshOutliers}, which is right for few endpoints as well.
  *
- * Call `sweep` every `intervalMs`. Ejected endpoints come back at a sweep, with their full share and without a probe.
+ * Ejected endpoints come back at a sweep, with their full share and, unless `probe` asks for one, without a probe.
  */
-export class EnvoyOutliers {
-  /** Endpoints found to be outliers, ejected or not; and those that only `maxEjectionPercent` kept in use. */
-  detected = 0
+export class EnvoyOutliers extends SweptOutliers<EnvoyOutlierSettings> {
+  /** Outliers that only `maxEjectedPercent` kept in use. */
   overflows = 0
-  private readonly settings: EnvoyOutlierSettings
-  private readonly group: EndpointGroup
-  private readonly listener: OutlierListener
-  private readonly random: Random
-  private readonly table = new BucketTable()
 
-  /** @throws RangeError when the longest ejection is shorter than the first */
   constructor(settings: Partial<EnvoyOutlierSettings>, group: EndpointGroup, listener: OutlierListener, random: Random) {
-    const base = settings.baseEjectionMs ?? ENVOY_OUTLIER_DEFAULTS.baseEjectionMs
-    const maxEjectionMs = settings.maxEjectionMs ?? Math.max(ENVOY_OUTLIER_DEFAULTS.maxEjectionMs, base)
-    if (maxEjectionMs < base) throw new RangeError(`maxEjectionMs: expected at least baseEjectionMs (${base}), got ${maxEjectionMs}`)
-    this.settings = { ...ENVOY_OUTLIER_DEFAULTS, ...settings, maxEjectionMs }
-    this.group = group
-    this.listener = listener
-    this.random = random
+    super({ ...DEFAULT_ENVOY_OUTLIERS, ...settings }, group, listener, random)
   }
 
-  /** How a try ended. */
-  observe(endpoint: Endpoint, outcome: Outcome, now: number): void {
-    if (outcome.verdict === 'ignored') return
+  get most(): number {
+    const { maxEjectedPercent, alwaysEjectOneHost } = this.settings
+    return Math.max(alwaysEjectOneHost ? 1 : 0, Math.floor((maxEjectedPercent * this.group.all.length) / 100))
+  }
+
+  get rule(): string {
+    const { consecutive5xx, enforcingConsecutive5xxPercent, successRate, failurePercentage } = this.settings
+    const rules: string[] = []
+    if (consecutive5xx > 0 && enforcingConsecutive5xxPercent > 0) rules.push(`${consecutive5xx} answers from 500 on in a row`)
+    if (successRate.enforcingPercent > 0) rules.push('a success rate far below the mean')
+    if (failurePercentage.enforcingPercent > 0) rules.push(`${failurePercentage.thresholdPercent} % failing`)
+    return this.ejectsBy(rules)
+  }
+
+  reconfigure(settings: OutlierDetectionSettings): boolean {
+    if (settings.algorithm !== 'envoy') return false
+    this.take(settings)
+    return true
+  }
+
+  observe(endpoint: Endpoint, { verdict, status, kind, unsent }: Outcome, now: number): void {
+    this.restoreDue(now)
+    if (verdict === 'ignored') return
+    const { splitExternalLocalOriginErrors: split } = this.settings
     const buckets = this.table.of(endpoint)
-    const status = statusOf(outcome)
-    buckets.total++
+    // A connection that came about is a success of local origin, whatever becomes of the request.
+    if (split && !unsent) {
+      buckets.local.add(true)
+      buckets.consecutiveLocal = 0
+    }
+    // The head is judged when it comes, and what breaks after it once more.
+    if (status > 0) this.answered(endpoint, buckets, status, now)
+    if (kind === undefined) return
+    if (split) this.failedLocally(endpoint, buckets, now)
+    else this.answered(endpoint, buckets, kind === 'timeout' ? 504 : 503, now)
+  }
+
+  override checkPassed(endpoint: Endpoint, now: number): void {
+    if (!this.settings.successfulActiveHealthCheckUnejectHost) return
+    endpoint.ejectedUntil = Math.min(endpoint.ejectedUntil, now)
+    this.letBack(endpoint, now)
+  }
+
+  protected sweep(now: number): void {
+    const { all } = this.group
+    const { settings, table } = this
+    for (const endpoint of all) {
+      if (endpoint.ejected && now >= endpoint.ejectedUntil) this.letBack(endpoint, now)
+      const { answers, local } = table.of(endpoint)
+      answers.swap()
+      local.swap()
+    }
+    const { successRate, failurePercentage } = settings
+    this.judge('answers', successRate.enforcingPercent, failurePercentage.enforcingPercent, now)
+    if (settings.splitExternalLocalOriginErrors)
+      this.judge('local', successRate.enforcingLocalOriginPercent, failurePercentage.enforcingLocalOriginPercent, now)
+    for (const endpoint of all) {
+      if (!endpoint.ejected && now - table.of(endpoint).restoredAt >= settings.intervalMs) this.shrink(endpoint, 1)
+    }
+  }
+
+  protected nextEjectionMs(endpoint: Endpoint): number {
+    const { baseEjectionMs, maxEjectionMs = LONGEST_MS, maxEjectionJitterMs } = this.settings
+    const most = Math.max(baseEjectionMs, maxEjectionMs)
+    if (endpoint.ejectionMultiplier * baseEjectionMs < most + baseEjectionMs) endpoint.ejectionMultiplier++
+    const jitterMs = Math.floor(this.random() * (maxEjectionJitterMs + 1))
+    return Math.min(baseEjectionMs * endpoint.ejectionMultiplier, most) + jitterMs
+  }
+
+  private answered(endpoint: Endpoint, buckets: OutlierBuckets, status: number, now: number): void {
+    buckets.answers.add(status < 500)
     if (status < 500) {
-      buckets.success++
       buckets.consecutive5xx = 0
       buckets.consecutiveGateway = 0
       return
     }
-    const { consecutive5xx, consecutiveGatewayFailure, enforcingConsecutive5xx, enforcingConsecutiveGatewayFailure } = this.settings
+    const { settings } = this
     if (status < 502 || status > 504) buckets.consecutiveGateway = 0
-    else if (++buckets.consecutiveGateway === consecutiveGatewayFailure && !endpoint.ejected) {
-      this.found(endpoint, `${consecutiveGatewayFailure} gateway failures in a row`, enforcingConsecutiveGatewayFailure, now)
+    else if (++buckets.consecutiveGateway === settings.consecutiveGatewayFailure && !endpoint.ejected) {
+      const reason = `${buckets.consecutiveGateway} gateway failures in a row (consecutiveGatewayFailure: ${settings.consecutiveGatewayFailure})`
+      this.found(endpoint, reason, settings.enforcingConsecutiveGatewayFailurePercent, now, buckets.consecutiveGateway)
       buckets.consecutiveGateway = 0
     }
-    if (++buckets.consecutive5xx === consecutive5xx && !endpoint.ejected) {
-      this.found(endpoint, `${consecutive5xx} failures in a row`, enforcingConsecutive5xx, now)
+    if (++buckets.consecutive5xx === settings.consecutive5xx && !endpoint.ejected) {
+      const reason = `${buckets.consecutive5xx} failures in a row (consecutive5xx: ${settings.consecutive5xx})`
+      this.found(endpoint, reason, settings.enforcingConsecutive5xxPercent, now, buckets.consecutive5xx)
       buckets.consecutive5xx = 0
     }
   }
 
-  /** The end of an interval. */
-  sweep(now: number): void {
-    const { all } = this.group
-    const { settings } = this
-    for (const endpoint of all) {
-      if (endpoint.ejected && now >= endpoint.ejectedUntil) this.restore(endpoint, now)
-      this.table.of(endpoint).swap()
-    }
-    const inUse = all.filter(({ ejected }) => !ejected)
-    const rated = inUse.filter((endpoint) => this.table.of(endpoint).formerTotal >= Math.max(1, settings.successRateRequestVolume))
-    const counted = inUse.filter((endpoint) => this.table.of(endpoint).formerTotal >= Math.max(1, settings.failurePercentageRequestVolume))
-    if (rated.length > 0 && rated.length >= settings.successRateMinimumHosts) {
-      const rates = rated.map((endpoint) => this.table.of(endpoint).rate)
-      const threshold = successRateThreshold(rates, settings.successRateStdevFactor)
+  private failedLocally(endpoint: Endpoint, buckets: OutlierBuckets, now: number): void {
+    const { consecutiveLocalOriginFailure: most, enforcingConsecutiveLocalOriginFailurePercent: enforcing } = this.settings
+    buckets.local.add(false)
+    if (++buckets.consecutiveLocal !== most || endpoint.ejected) return
+    const reason = `${most} failures of local origin in a row (consecutiveLocalOriginFailure: ${most})`
+    this.found(endpoint, reason, enforcing, now, most)
+    buckets.consecutiveLocal = 0
+  }
+
+  private judge(origin: Origin, rateEnforcing: number, failureEnforcing: number, now: number): void {
+    const { table, settings } = this
+    const { successRate, failurePercentage } = settings
+    const inUse = this.group.all.filter(({ ejected }) => !ejected)
+    const rated = table.withVolume(inUse, successRate.requestVolume, origin)
+    const counted = table.withVolume(inUse, failurePercentage.requestVolume, origin)
+    const what = origin === 'local' ? 'tries kept their connection' : 'answers succeeded'
+    if (rated.length > 0 && rated.length >= successRate.minimumHosts) {
+      const rates = rated.map((endpoint) => table.of(endpoint)[origin].rate)
+      const threshold = successRateThreshold(rates, successRate.stdevFactor)
       for (const [index, endpoint] of rated.entries()) {
         const rate = rates[index] as number
-        if (rate < threshold) this.found(endpoint, `success rate ${rate} below ${threshold.toFixed(2)}`, settings.enforcingSuccessRate, now)
+        if (rate >= threshold) continue
+        const { formerTotal, formerSuccess } = table.of(endpoint)[origin]
+        const bound = `the bound is ${percentText(threshold)} (successRate.stdevFactor: ${successRate.stdevFactor})`
+        const reason = `${percentText(rate)} of ${formerTotal} ${what}, ${bound}`
+        this.found(endpoint, reason, rateEnforcing, now, formerTotal - formerSuccess)
       }
     }
-    if (counted.length >= settings.failurePercentageMinimumHosts) {
-      for (const endpoint of counted) {
-        const failed = 100 - this.table.of(endpoint).rate
-        if (failed >= settings.failurePercentageThreshold && !endpoint.ejected)
-          this.found(endpoint, `${failed} % of its answers failed`, settings.enforcingFailurePercentage, now)
-      }
-    }
-    for (const endpoint of all) {
-      const buckets = this.table.of(endpoint)
-      if (!endpoint.ejected && now - buckets.restoredAt >= settings.intervalMs) buckets.multiplier = Math.max(0, buckets.multiplier - 1)
+    if (counted.length < failurePercentage.minimumHosts) return
+    for (const endpoint of counted) {
+      const { rate, formerTotal, formerSuccess } = table.of(endpoint)[origin]
+      if (100 - rate < failurePercentage.thresholdPercent || endpoint.ejected) continue
+      const bound = `(failurePercentage.thresholdPercent: ${failurePercentage.thresholdPercent})`
+      const reason = `${percentText(rate)} of ${formerTotal} ${what}, ${percentText(100 - rate)} failed ${bound}`
+      this.found(endpoint, reason, failureEnforcing, now, formerTotal - formerSuccess)
     }
   }
 
-  private found(endpoint: Endpoint, reason: string, enforcing: number, now: number): void {
+  private found(endpoint: Endpoint, reason: string, enforcing: number, now: number, failures: number): void {
     this.detected++
-    const { maxEjectionPercent, alwaysEjectOneHost } = this.settings
-    const { all, ejected } = this.group
-    const allowed = (alwaysEjectOneHost && ejected === 0) || 100 * (ejected + 1) <= maxEjectionPercent * all.length
-    if (!allowed) this.overflows++
-    else if (Math.floor(this.random() * 100) < enforcing) this.eject(endpoint, this.table.of(endpoint), reason, now)
-  }
-
-  private eject(endpoint: Endpoint, buckets: OutlierBuckets, reason: string, now: number): void {
-    const { baseEjectionMs, maxEjectionMs, maxEjectionJitterMs } = this.settings
-    if (buckets.multiplier * baseEjectionMs < maxEjectionMs + baseEjectionMs) buckets.multiplier++
-    const jitterMs = Math.floor(this.random() * (maxEjectionJitterMs + 1))
-    const forMs = Math.min(baseEjectionMs * buckets.multiplier, maxEjectionMs) + jitterMs
-    takeOut(this.group, endpoint, reason, now, now + forMs)
-    this.listener.ejected(endpoint, { reason, forMs, failures: buckets.consecutive5xx })
-  }
-
-  private restore(endpoint: Endpoint, now: number): void {
-    const buckets = this.table.of(endpoint)
-    buckets.consecutive5xx = 0
-    buckets.consecutiveGateway = 0
-    buckets.restoredAt = now
-    this.group.setEjected(endpoint, false)
-    this.listener.restored(endpoint, { afterMs: now - endpoint.ejectedAt })
+    this.ejections.found(endpoint, reason)
+    if (this.group.ejected >= this.most) this.overflows++
+    else if (this.enforced(enforcing)) this.eject(endpoint, reason, now, failures)
   }
 }
 
-/** The status that Envoy counts a broken try as. */
-function statusOf({ status, kind }: Outcome): number {
-  if (status > 0) return status
-  return kind === 'timeout' ? 504 : kind === 'connect' || kind === 'tls' ? 503 : 500
-}
+/** Envoy's longest ejection where none is written and the first is no longer. */
+const LONGEST_MS = 300_000

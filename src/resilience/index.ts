@@ -1,17 +1,27 @@
 export { Gcra } from '../core/gcra.ts'
 export { type RateMeter, TokenBucket, type TokenBucketSettings } from '../core/token-bucket.ts'
+export type {
+  EnvoyOutlierSettings,
+  EnvoyRuleSettings,
+  GrpcOutlierSettings,
+  GrpcRuleSettings,
+  LatencyRuleSettings,
+  OutlierDetectionSettings,
+  OutlierSettings,
+} from '../model/outlier-detection.ts'
 export type { BreakerListener, BreakerState } from './circuit-breaker.ts'
 export { CircuitBreaker } from './circuit-breaker.ts'
 export { ConnectionLimit, type ConnectionWaiter } from './connection-limit.ts'
-export { ENVOY_OUTLIER_DEFAULTS, type EnvoyOutlierSettings, EnvoyOutliers } from './envoy-outliers.ts'
+export type { OutlierListener } from './ejections.ts'
+export { EnvoyOutliers } from './envoy-outliers.ts'
 export type { Task, TaskContext } from './execute.ts'
 export type { ExecuteOptions } from './execute-options.ts'
 export { type DrawnFault, FaultInjector } from './fault.ts'
-export { type GrpcAlgorithm, type GrpcOutlierSettings, GrpcOutliers } from './grpc-outliers.ts'
+export { GrpcOutliers } from './grpc-outliers.ts'
 export { LocalRateLimits } from './local-rate-limits.ts'
 export { circuitBreaker, fromOpossum, type GuardedFunction, type OpossumBreaker } from './opossum.ts'
 export { successRateThreshold } from './outlier-buckets.ts'
-export { OutlierDetector, type OutlierListener } from './outlier-detection.ts'
+export { OutlierDetector } from './outlier-detection.ts'
 export { RateLimit } from './rate-limit.ts'
 export { RequestLimit, ResendLimit } from './request-limit.ts'
 export { isIdempotentMethod, type NoRetryReason, type RetryContext, type RetryDecision, RetryPolicy } from './retry.ts'

@@ -1,16 +1,16 @@
-import type { Endpoint, EndpointGroup } from '../core/endpoint.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 
-/** What Envoy and gRPC keep of one endpoint: the answers of the running interval and of the one before. */
-export class OutlierBuckets {
+/** Successes among the answers, or the tries, of the running interval and of the one before. */
+export class RateBuckets {
   total = 0
   success = 0
   formerTotal = 0
   formerSuccess = 0
-  /** Runs of failures; gRPC has none. */
-  consecutive5xx = 0
-  consecutiveGateway = 0
-  multiplier = 0
-  restoredAt = Number.NEGATIVE_INFINITY
+
+  add(success: boolean): void {
+    this.total++
+    if (success) this.success++
+  }
 
   /** The running interval is over. */
   swap(): void {
@@ -26,9 +26,26 @@ export class OutlierBuckets {
   }
 }
 
+/** What Envoy and gRPC keep of one endpoint. */
+export class OutlierBuckets {
+  /** Answers; where errors are not split, everything. */
+  readonly answers = new RateBuckets()
+  /** Tries, and whether a connection came about and held, where errors are split. */
+  readonly local = new RateBuckets()
+  /** Rows of failures; gRPC has none. */
+  consecutive5xx = 0
+  consecutiveGateway = 0
+  consecutiveLocal = 0
+  restoredAt = Number.NEGATIVE_INFINITY
+}
+
+/** Which of the two is judged. */
+export type Origin = 'answers' | 'local'
+
 /**
  * The success rate below which Envoy and gRPC call an endpoint an outlier: mean − standard deviation of the population × factor. Of few
  * endpoints one that fails moves both, so that it can hide: two dead of five to nine put it below zero.
+ * @param stdevFactor thousandths
  */
 export function successRateThreshold(rates: readonly number[], stdevFactor: number): number {
   const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length
@@ -48,13 +65,14 @@ export class BucketTable {
     }
     return buckets
   }
+
+  /** The endpoints of which the interval before had at least `volume` answers. */
+  withVolume(endpoints: readonly Endpoint[], volume: number, origin: Origin = 'answers'): Endpoint[] {
+    return endpoints.filter((endpoint) => this.of(endpoint)[origin].formerTotal >= Math.max(1, volume))
+  }
 }
 
-/** Takes `endpoint` out until `until`, and says why. */
-export function takeOut(group: EndpointGroup, endpoint: Endpoint, reason: string, now: number, until: number): void {
-  endpoint.ejections++
-  endpoint.ejectedAt = now
-  endpoint.ejectedUntil = until
-  endpoint.ejectionReason = reason
-  group.setEjected(endpoint, true)
+/** A share in words: at most two digits behind the point. */
+export function percentText(value: number): string {
+  return `${Math.round(value * 100) / 100} %`
 }

@@ -2,20 +2,27 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { EndpointRecord, LatencyHistogram, RECORD } from '../core/endpoint-record.ts'
 import type { Outcome } from '../core/outcome.ts'
 import { SlidingWindow } from '../core/window.ts'
-import type { OutlierSettings } from '../model/resources.ts'
+import type { OutlierSettings } from '../model/outlier-detection.ts'
+import { isWorse } from './significance.ts'
 
 /**
- * The two rules of outlier detection that look at shares instead of runs: an endpoint that fails at least half of its answers, and one
- * whose p90 is beyond a limit. Both count in rings and are asked as the answers come, so that there is neither a timer nor a sweep.
+ * The three rules of our outlier detection: failures in a row, a share of failures, and a quantile of latency beyond a bound. All count in
+ * rings and are asked as the answers come, so that there is neither a timer nor a sweep.
  *
  * With `compare: 'relative'` an endpoint must also be clearly worse than the others of its service: where all suffer, the
- * trouble lies behind them, and who is ejected only leaves his load to the rest.
+ * trouble lies behind them, and who is ejected only leaves his load to the rest. Failures in a row are the exception, as long as one of
+ * them was an answer: that is the endpoint's own word. Silence alone (connect, reset, timeout) may be that of our own network, so that
+ * somebody else must have answered since it began.
  */
 export class OutlierRules {
   private settings: OutlierSettings
   private readonly totals: SlidingWindow
   private latencies: LatencyHistogram
   private nextLookAt = Number.NEGATIVE_INFINITY
+  /** Who answered last and when, and when anybody else did before. */
+  private answeredBy: Endpoint | undefined = undefined
+  private answeredAt = Number.NEGATIVE_INFINITY
+  private othersAnsweredAt = Number.NEGATIVE_INFINITY
 
   constructor(settings: OutlierSettings, now: number) {
     this.settings = settings
@@ -29,7 +36,7 @@ export class OutlierRules {
     if (settings.intervalMs === intervalMs) return
     this.totals.resize(settings.intervalMs, now)
     this.latencies = new LatencyHistogram(settings.intervalMs, now)
-    for (const endpoint of endpoints) endpoint.record?.resize(settings.intervalMs, now)
+    for (const { record } of endpoints) if (record?.owner === this) record.resize(settings.intervalMs, now)
   }
 
   /**
@@ -38,17 +45,35 @@ export class OutlierRules {
    * @param among how many endpoints are compared with each other
    */
   judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean, among: number): string | undefined {
-    const { verdict } = outcome
-    if (endpoint.record === undefined) endpoint.record = new EndpointRecord(this.settings.intervalMs, now)
-    const { record } = endpoint
+    const { verdict, status } = outcome
+    const record = this.recordOf(endpoint, now)
+    if (status > 0) this.noteAnswer(endpoint, now)
     if (verdict !== 'ignored') this.count(record, RECORD.answers, now)
+    if (verdict === 'success') endpoint.consecutiveFailures = 0
     const slow = timed && this.sample(record, outcome, now)
     if (verdict === 'failure') {
       this.count(record, RECORD.failures, now)
-      const reason = this.failsTooOften(record, now, among)
+      const reason = this.failsInARow(endpoint, record, status, now) ?? this.failsTooOften(record, now, among)
       if (reason !== undefined) return reason
     }
-    return slow ? this.tooSlow(record, now) : undefined
+    return slow ? this.tooSlow(record, now, among) : undefined
+  }
+
+  /** What `endpoint` did before it was ejected is no measure for the others either. */
+  forget({ record }: Endpoint, now: number): void {
+    if (record?.owner !== this) return
+    this.totals.subtract(record.counts, now)
+    if (record.latencies !== undefined) this.latencies.subtract(record.latencies, now)
+    record.clear()
+  }
+
+  private recordOf(endpoint: Endpoint, now: number): EndpointRecord {
+    const { record } = endpoint
+    if (record?.owner === this) return record
+    // What was counted for others is in no total of ours.
+    endpoint.consecutiveFailures = 0
+    endpoint.record = new EndpointRecord(this.settings.intervalMs, now, this)
+    return endpoint.record
   }
 
   private count(record: EndpointRecord, column: number, now: number): void {
@@ -56,14 +81,22 @@ export class OutlierRules {
     this.totals.add(column, now)
   }
 
-  /** Takes the latency into account, and says whether it is beyond the limit. */
+  private noteAnswer(endpoint: Endpoint, now: number): void {
+    if (endpoint !== this.answeredBy) {
+      this.othersAnsweredAt = this.answeredAt
+      this.answeredBy = endpoint
+    }
+    this.answeredAt = now
+  }
+
+  /** Takes the latency into account, and says whether it is beyond the bound. */
   private sample(record: EndpointRecord, { verdict, status, kind, unsent, latencyMs }: Outcome, now: number): boolean {
-    const limitMs = this.settings.latencyMs
-    if (typeof limitMs !== 'number') return false
-    const slow = latencyMs > limitMs
-    // Who left knows how long he waited, which is a lower bound: it can only show that the endpoint is slow.
-    const usable = verdict === 'ignored' ? slow && kind === 'aborted' && status === 0 && !unsent : status > 0 || kind === 'timeout'
-    if (!usable) return false
+    const { latency } = this.settings
+    if (typeof latency !== 'object') return false
+    const slow = latencyMs > latency.boundMs
+    // Whoever left, or ran out of time, knows how long he waited, which is a lower bound: it can only show that the endpoint is slow.
+    const waited = slow && status === 0 && !unsent && (kind === 'timeout' || (verdict === 'ignored' && kind === 'aborted'))
+    if (!waited && (verdict === 'ignored' || status === 0)) return false
     this.count(record, RECORD.samples, now)
     this.latencies.add(latencyMs, now)
     if (slow) {
@@ -74,58 +107,64 @@ export class OutlierRules {
     return slow
   }
 
+  private failsInARow(endpoint: Endpoint, record: EndpointRecord, status: number, now: number): string | undefined {
+    const { consecutiveFailures, compare } = this.settings
+    if (endpoint.consecutiveFailures++ === 0) {
+      record.rowSince = now
+      record.rowAnswered = false
+    }
+    if (status > 0) record.rowAnswered = true
+    if (endpoint.consecutiveFailures < consecutiveFailures) return undefined
+    const othersAnsweredAt = endpoint === this.answeredBy ? this.othersAnsweredAt : this.answeredAt
+    if (compare === 'relative' && !record.rowAnswered && othersAnsweredAt < record.rowSince) return undefined
+    return `${endpoint.consecutiveFailures} failures in a row (consecutiveFailures: ${consecutiveFailures})`
+  }
+
   private failsTooOften({ counts }: EndpointRecord, now: number, among: number): string | undefined {
     const { failurePercent, minRequests, compare } = this.settings
     const failures = counts.sum(RECORD.failures, now)
-    if (typeof failurePercent !== 'number' || failures < MIN_FAILURES) return undefined
+    if (typeof failurePercent !== 'number' || failures < FEWEST) return undefined
     const answers = counts.sum(RECORD.answers, now)
     if (answers < minRequests || failures * 100 < failurePercent * answers) return undefined
+    const failed = `failed ${share(failures, answers)} % of ${answers} answers`
+    if (compare === 'absolute') return `${failed} (failurePercent: ${failurePercent})`
     const others = this.totals.sum(RECORD.answers, now) - answers
     const othersFailures = this.totals.sum(RECORD.failures, now) - failures
-    if (compare === 'relative' && !isWorse(failures, answers, othersFailures, others, among)) return undefined
-    return `${failures} of ${answers} answers failed`
+    if (!isWorse(failures, answers, othersFailures, others, among)) return undefined
+    return `${failed}, the others ${share(othersFailures, others)} % (failurePercent: ${failurePercent})`
   }
 
-  private tooSlow({ counts, latencies }: EndpointRecord, now: number): string | undefined {
-    const { latencyMs, minRequests, compare } = this.settings
+  private tooSlow({ counts, latencies }: EndpointRecord, now: number, among: number): string | undefined {
+    const { latency, minRequests, compare } = this.settings
+    if (latency === false || latencies === undefined) return undefined
+    const { boundMs, quantile, times } = latency
     const samples = counts.sum(RECORD.samples, now)
-    // More than a tenth beyond the limit is the same as a p90 beyond it.
-    if (samples < minRequests || counts.sum(RECORD.slow, now) * 10 <= samples) return undefined
-    if (compare === 'absolute') return `p90 beyond ${latencyMs} ms`
+    const slow = counts.sum(RECORD.slow, now)
+    // More of them beyond the bound than the quantile leaves is the same as a quantile beyond it.
+    const tail = (samples * (100 - quantile)) / 100
+    if (samples < minRequests || slow < FEWEST || slow <= tail) return undefined
+    if (compare === 'absolute') return `p${quantile} of ${samples} answers beyond ${boundMs} ms (latency.bound)`
     // Where all are slow the comparison would be made for nearly every answer.
-    if (now < this.nextLookAt || latencies === undefined) return undefined
+    if (now < this.nextLookAt) return undefined
     this.nextLookAt = now + LOOK_EVERY_MS
     const others = this.totals.sum(RECORD.samples, now) - samples
     if (others < minRequests) return undefined
-    const own = latencies.quantile(90, samples, now)
-    const theirs = this.latencies.quantile(90, others, now, latencies)
-    return own > TIMES_SLOWER * theirs ? `p90 of ${Math.round(own)} ms, the others' ${Math.round(theirs)} ms` : undefined
+    const theirs = this.latencies.quantile(quantile, others, now, latencies)
+    const far = Math.max(boundMs, times * theirs)
+    const beyond = far === boundMs ? slow : latencies.beyond(far, now)
+    const othersBeyond = (far === boundMs ? this.totals.sum(RECORD.slow, now) : this.latencies.beyond(far, now)) - beyond
+    // Of tails that are alike one is always longer: so many answers beyond must be more than chance, too.
+    if (beyond <= tail || !isWorse(beyond, samples, othersBeyond, others, among)) return undefined
+    const own = Math.round(latencies.quantile(quantile, samples, now))
+    return `p${quantile} of ${own} ms, the others' ${Math.round(theirs)} ms (latency: beyond ${boundMs} ms and ${times} times the others')`
   }
 }
 
-/**
- * Whether so many failures are more than chance would give an endpoint that is like the others: the test of two proportions, with
- * the correction for small counts. Large counts make the smallest difference certain, so the odds must be twice the others' too.
- * The endpoint itself is not among the others: of few it would hide behind its own failures, as behind the mean in Envoy.
- */
-function isWorse(failures: number, answers: number, othersFailures: number, others: number, among: number): boolean {
-  // With nobody to compare with nothing can be told: were all to suffer, the last one in use would only change places with who is out.
-  if (others === 0) return false
-  // Multiplied crosswise: failures ÷ successes < TIMES_ODDS × othersFailures ÷ others' successes.
-  if (failures * (others - othersFailures) < TIMES_ODDS * othersFailures * (answers - failures)) return false
-  const together = (failures + othersFailures) / (answers + others)
-  const spread = 1 / answers + 1 / others
-  const difference = failures / answers - othersFailures / others - spread / 2
-  // Of many some are always unlucky: the tail of a normal distribution falls by n where the square of its bound grows by 2 ln n.
-  const bound = SIGNIFICANT * SIGNIFICANT + 2 * Math.log(Math.max(1, among / 2))
-  return difference > 0 && difference * difference >= bound * together * (1 - together) * spread
+/** Percent, with one digit behind the point. */
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : Math.round((part * 1_000) / whole) / 10
 }
 
-/** Fewer failures prove nothing, whatever their share. */
-const MIN_FAILURES = 5
-/** How much worse than the others together an endpoint must be. */
-const TIMES_ODDS = 2
-/** Standard deviations, for two endpoints: chance alone goes beyond them once in a thousand times. */
-const SIGNIFICANT = 3.09
-const TIMES_SLOWER = 3
+/** Fewer failures, or slow answers, prove nothing, whatever their share. */
+const FEWEST = 5
 const LOOK_EVERY_MS = 100

@@ -7,7 +7,8 @@ import { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Policy } from '../model/resources.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
-import { OutlierDetector, type OutlierListener } from '../resilience/outlier-detection.ts'
+import type { OutlierListener } from '../resilience/ejections.ts'
+import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
@@ -57,7 +58,7 @@ export class ModelService implements CalledService, ModelServer {
     this.set.replace(this.endpoints)
     const { policy: balancing, session: _, ...rest } = policy.balancing
     this.balancer = createBalancer(balancing, random, hash === undefined ? rest : { ...rest, hash })
-    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, listener)
+    this.outlier = new OutlierDetector(policy.outlierDetection, this.set, listener, undefined, random)
     const time = {
       get now() {
         return clock.now()

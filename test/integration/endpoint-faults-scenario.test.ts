@@ -111,7 +111,7 @@ describe('endpoints that misbehave, under load', () => {
     const reasons: string[] = []
     mesh.on('endpointEjected', ({ reason }) => reasons.push(reason))
     expect(failed(await load(mesh, 200, 1_000))).toBe(0)
-    expect(reasons).toEqual([expect.stringMatching(/^\d+ of 2\d answers failed$/)])
+    expect(reasons).toEqual([expect.stringMatching(/^failed 5\d(\.\d)? % of 2\d answers, the others 0 % \(failurePercent: 50\)$/)])
   })
 
   it('the health page lies, all is well on it: the calls find out', async () => {

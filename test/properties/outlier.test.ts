@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { EndpointSet } from '../../src/balancing/index.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { seededRandom } from '../../src/core/random.ts'
-import type { OutlierSettings } from '../../src/model/resources.ts'
+import type { OutlierSettings } from '../../src/model/outlier-detection.ts'
 import { OutlierDetector } from '../../src/resilience/outlier-detection.ts'
 import { endpointsOf, OK, outcomeOf } from '../support/sample.ts'
 
@@ -14,7 +14,7 @@ const SETTINGS: OutlierSettings = {
   maxEjectedPercent: 50,
   intervalMs: 10_000,
   failurePercent: false,
-  latencyMs: false,
+  latency: false,
   minRequests: 20,
   compare: 'relative',
 }

@@ -45,7 +45,48 @@ export const right: MeshOptions = {
       fallback: { on: ['MESH_NO_ENDPOINT', '5xx'], respond: async ({ status }, { path }) => ({ status, body: path }) },
       tls: { mode: 'simple', ca: 'pem', serverName: 'orders', sans: ['orders.internal'], minVersion: 'TLSv1.3' },
     },
-    billing: { tls: { mode: 'mutual', sans: ['spiffe://example.org/*'] } },
+    billing: {
+      tls: { mode: 'mutual', sans: ['spiffe://example.org/*'] },
+      outlierDetection: {
+        algorithm: 'envoy',
+        consecutive5xx: 5,
+        consecutiveGatewayFailure: 5,
+        consecutiveLocalOriginFailure: 5,
+        splitExternalLocalOriginErrors: true,
+        enforcingConsecutive5xxPercent: 100,
+        enforcingConsecutiveGatewayFailurePercent: 0,
+        enforcingConsecutiveLocalOriginFailurePercent: 100,
+        successRate: { stdevFactor: 1_900, minimumHosts: 5, requestVolume: 100, enforcingPercent: 100, enforcingLocalOriginPercent: 100 },
+        failurePercentage: {
+          thresholdPercent: 85,
+          minimumHosts: 5,
+          requestVolume: 50,
+          enforcingPercent: 0,
+          enforcingLocalOriginPercent: 0,
+        },
+        interval: '10s',
+        baseEjectionTime: '30s',
+        maxEjectionTime: '5m',
+        maxEjectionTimeJitter: 0,
+        maxEjectedPercent: 10,
+        alwaysEjectOneHost: true,
+        successfulActiveHealthCheckUnejectHost: false,
+        probe: true,
+      },
+    },
+    mail: {
+      outlierDetection: {
+        algorithm: 'grpc',
+        interval: '10s',
+        baseEjectionTime: '30s',
+        maxEjectionTime: '5m',
+        maxEjectedPercent: 10,
+        successRate: { stdevFactor: 1_900, enforcementPercent: 100, minimumHosts: 5, requestVolume: 100 },
+        failurePercentage: false,
+        probe: false,
+      },
+    },
+    slow: { outlierDetection: { latency: { bound: '1s', quantile: 99, times: 3 } } },
   },
   sources: [staticSource({ services: { billing: {} } })],
   policies: [{ name: 'a', source: { service: 'web' }, target: { methods: ['GET'] }, action: 'redirect', redirectTo: 'billing' }],
@@ -91,6 +132,16 @@ export function wrong(): void {
   createMesh({ services: { orders: { circuitBreaker: true } } })
   // @ts-expect-error no such mode
   createMesh({ services: { orders: { tls: { mode: 'always' } } } })
+  // @ts-expect-error no such algorithm
+  createMesh({ services: { orders: { outlierDetection: { algorithm: 'istio' } } } })
+  // @ts-expect-error a field of ours, beside Envoy's
+  createMesh({ services: { orders: { outlierDetection: { algorithm: 'envoy', consecutiveFailures: 5 } } } })
+  // @ts-expect-error a field of Envoy's, beside gRPC's
+  createMesh({ services: { orders: { outlierDetection: { algorithm: 'grpc', consecutive5xx: 5 } } } })
+  // @ts-expect-error a field of Envoy's without its name
+  createMesh({ services: { orders: { outlierDetection: { consecutive5xx: 5 } } } })
+  // @ts-expect-error only gRPC's rules can be switched off
+  createMesh({ services: { orders: { outlierDetection: { algorithm: 'envoy', successRate: false } } } })
   // @ts-expect-error no such option of the defaults
   createMesh({ defaults: { timeout: '2s', retries: 2 } })
   // @ts-expect-error a gate has a name

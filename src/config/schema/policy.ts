@@ -6,6 +6,7 @@ import { balancing, subset } from './balancing.ts'
 import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
+import { outlierDetection } from './outlier-detection.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
 
@@ -54,30 +55,6 @@ const circuitBreaker = v.pipe(
   }),
   v.transform(({ failurePercent, window, minRequests, openFor }) =>
     compact({ failurePercent, windowMs: window, minRequests, openForMs: openFor }),
-  ),
-)
-
-const outlierDetection = v.pipe(
-  record(
-    {
-      consecutiveFailures: v.optional(integer(1, 1_000_000)),
-      ejectFor: v.optional(duration()),
-      maxEjectFor: v.optional(duration()),
-      maxEjectedPercent: v.optional(percent()),
-      interval: v.optional(duration()),
-      failurePercent: v.optional(orOff(percent(1))),
-      latency: v.optional(orOff(duration())),
-      minRequests: v.optional(integer(1, 1_000_000_000)),
-      compare: v.optional(oneOf(['relative', 'absolute'])),
-    },
-    [],
-    ({ ejectFor, maxEjectFor }, report) => {
-      if (ejectFor !== undefined && maxEjectFor !== undefined && maxEjectFor < ejectFor)
-        report(['maxEjectFor'], `expected at least ejectFor (${formatDuration(ejectFor)}), got ${formatDuration(maxEjectFor)}`)
-    },
-  ),
-  v.transform(({ ejectFor, maxEjectFor, interval, latency, ...rest }) =>
-    compact({ ...rest, ejectForMs: ejectFor, maxEjectForMs: maxEjectFor, intervalMs: interval, latencyMs: latency }),
   ),
 )
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { EndpointSet } from '../../../src/balancing/endpoint-set.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
-import type { OutlierSettings } from '../../../src/model/resources.ts'
+import type { OutlierSettings } from '../../../src/model/outlier-detection.ts'
 import { OutlierDetector } from '../../../src/resilience/outlier-detection.ts'
 import { BROKEN, endpointsOf, OK, outcomeOf, REFUSED } from '../../support/sample.ts'
 
@@ -12,7 +12,7 @@ const SETTINGS: OutlierSettings = {
   maxEjectedPercent: 50,
   intervalMs: 10_000,
   failurePercent: false,
-  latencyMs: false,
+  latency: false,
   minRequests: 20,
   compare: 'relative',
 }

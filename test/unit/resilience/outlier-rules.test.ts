@@ -3,7 +3,7 @@ import { EndpointSet } from '../../../src/balancing/endpoint-set.ts'
 import type { Endpoint } from '../../../src/core/endpoint.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { DEFAULT_POLICY } from '../../../src/model/defaults.ts'
-import type { OutlierSettings } from '../../../src/model/resources.ts'
+import type { OutlierSettings } from '../../../src/model/outlier-detection.ts'
 import { OutlierDetector } from '../../../src/resilience/outlier-detection.ts'
 import { endpointsOf, outcomeOf } from '../../support/sample.ts'
 
@@ -72,7 +72,7 @@ describe('ejection by the share of failures', () => {
     traffic(19, 1_000, [0.5])
     expect(out()[0]).toBe(false)
     traffic(1, 100, [1])
-    expect(reasons).toEqual(['10.0.0.1:80 10 of 20 answers failed'])
+    expect(reasons).toEqual(['10.0.0.1:80 failed 50 % of 20 answers, the others 0 % (failurePercent: 50)'])
   })
 
   it('what is older than the interval counts no more', () => {
@@ -97,8 +97,8 @@ describe('ejection by latency', () => {
     ['all are slow', [2_000, 1_500, 1_500], {}, [false, false, false]],
     ['all are slow, compared with nobody: as many as may be', [2_000, 2_000, 2_000], { compare: 'absolute' }, [true, false, false]],
     ['one of two', [3_000, 10], {}, [true, false]],
-    ['another limit', [300, 10, 10], { latencyMs: 200 }, [true, false, false]],
-    ['switched off', [9_000, 10, 10], { latencyMs: false }, [false, false, false]],
+    ['another limit', [300, 10, 10], { latency: { boundMs: 200, quantile: 90, times: 3 } }, [true, false, false]],
+    ['switched off', [9_000, 10, 10], { latency: false }, [false, false, false]],
   ]
   it.each(rows)('%s', (_, latency, settings, out) => {
     const { traffic, out: found } = make(latency.length, settings)
