@@ -1,4 +1,4 @@
-import type { Call } from '../core/call.ts'
+import type { Affinity, Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Outcome } from '../core/outcome.ts'
 
@@ -16,6 +16,10 @@ export interface Balancer {
   prepare?(members: readonly Endpoint[], then: () => void): void
   /** @param members the endpoints of which the candidates are usable, likewise frozen; the candidates when nobody says */
   pick(candidates: readonly Endpoint[], call: Call, members?: readonly Endpoint[]): Endpoint | undefined
+  /** One more of the same kind, for a part of the endpoints; who has none chooses in all parts, and remembers nothing of whom it chose among. */
+  another?(): Balancer
+  /** What the call is hashed to, of those that are keyed. */
+  affinityOf?(call: Call): Affinity
   /** An answer came from `endpoint`, or a try ended without one. What fails after its head is told twice. */
   observe?(endpoint: Endpoint, outcome: Outcome, now: number): void
 }

@@ -13,9 +13,13 @@ import { TwoChoices } from './two-choices.ts'
  */
 export class LeastRequest implements Balancer {
   readonly name = 'least-request'
+  private readonly random: Random
+  private readonly slowStart: SlowStart | undefined
   private readonly choices: TwoChoices
 
   constructor(random: Random, slowStart?: SlowStart) {
+    this.random = random
+    this.slowStart = slowStart
     this.choices = new TwoChoices(random, slowStart)
   }
 
@@ -27,5 +31,9 @@ export class LeastRequest implements Balancer {
     const b = choices.b as Endpoint
     // Multiplied crosswise instead of divided: exact for whole weights.
     return a.inflight * choices.weightB <= b.inflight * choices.weightA ? a : b
+  }
+
+  another(): LeastRequest {
+    return new LeastRequest(this.random, this.slowStart)
   }
 }

@@ -16,11 +16,15 @@ import { TwoChoices } from './two-choices.ts'
  */
 export class PeakEwma implements Balancer {
   readonly name = 'peak-ewma'
+  private readonly random: Random
+  private readonly slowStart: SlowStart | undefined
   private readonly choices: TwoChoices
   private readonly decayMs: number
 
   /** @param decayMs the time after which a peak is worn down to 1 ÷ e */
   constructor(random: Random, slowStart?: SlowStart, decayMs = 10_000) {
+    this.random = random
+    this.slowStart = slowStart
     this.choices = new TwoChoices(random, slowStart)
     this.decayMs = decayMs
   }
@@ -33,6 +37,10 @@ export class PeakEwma implements Balancer {
     const b = choices.b as Endpoint
     const now = call.startedAt
     return this.costOf(a, now) * choices.weightB <= this.costOf(b, now) * choices.weightA ? a : b
+  }
+
+  another(): PeakEwma {
+    return new PeakEwma(this.random, this.slowStart, this.decayMs)
   }
 
   observe(endpoint: Endpoint, { verdict, status, kind, latencyMs, retryAfterMs }: Outcome, now: number): void {

@@ -39,6 +39,10 @@ export class WeightedRoundRobin implements Balancer {
     return endpoint
   }
 
+  another(): WeightedRoundRobin {
+    return new WeightedRoundRobin(this.random, this.slowStart)
+  }
+
   /** Whoever stays keeps his turn; who is new begins somewhere in his first. */
   private rebuild(candidates: readonly Endpoint[]): void {
     const { candidates: former, due: formerDue } = this

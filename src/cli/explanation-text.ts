@@ -1,5 +1,6 @@
 import { formatDuration } from '../core/duration.ts'
 import type { ExplainRequest, Explanation } from '../model/explanation.ts'
+import type { LevelShare } from '../model/locality.ts'
 import type { Output } from './terminal.ts'
 
 /** Longest list of endpoints that is printed; `--json` has them all. */
@@ -27,6 +28,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
       ...(candidates.length === 0 ? ['none'] : []),
       ...(subset === undefined ? [] : [`${candidates.length} of ${subset.of}: ${subset.because}`]),
     )
+    line('priorities', ...(explanation.priorities ?? []).map(levelText))
     line('gates', ...explanation.gates.map((gate) => `${gate.name}, ${gate.state}`))
     line('timeouts', ...timeoutTexts(explanation.timeouts))
     line('retry', ...retryTexts(explanation.retry))
@@ -49,6 +51,11 @@ function routeText({ host, service, match, decision, route, rule }: Explanation[
   if (route !== undefined) return `${host}: ${match}`
   if (decision === 'service') return `${host} is service ${service}, under the name ${match}`
   return `${host}: ${match}; ${decision === 'pass' ? 'it passes to the platform, as without a mesh' : 'it is refused'}`
+}
+
+function levelText({ priority, nearness, sharePercent, because, where }: LevelShare): string {
+  const level = `${priority}${nearness === undefined ? '' : ` (${nearness})`}: ${sharePercent} %`
+  return [`${level}, ${because}`, ...(where === undefined ? [] : [where])].join('; ')
 }
 
 function timeoutTexts(timeouts: Explanation['timeouts']): string[] {

@@ -16,6 +16,8 @@ const SECTIONS = [
   'outlierDetection',
   'healthCheck',
   'panicPercent',
+  'priorities',
+  'locality',
   'limits',
   'rateLimit',
   'fault',

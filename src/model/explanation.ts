@@ -1,3 +1,4 @@
+import type { LevelShare } from './locality.ts'
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
@@ -21,6 +22,8 @@ export interface Explanation {
   candidates: { address: string; state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering'; taken: boolean; because: string }[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
+  /** What each priority gets of the calls now, and why. */
+  priorities?: LevelShare[]
   gates: { name: string; state: string; from: string }[]
   timeouts: TimeoutSettings | undefined
   retry: (RetrySettings & { applies: boolean; because: string }) | undefined

@@ -4,6 +4,7 @@ import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
 import type { SanMatch } from './identity.ts'
+import type { LocalitySettings, PrioritySettings } from './locality.ts'
 import type { HealthCheckType } from './names.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
@@ -190,6 +191,8 @@ export interface Policy {
   readonly outlierDetection: OutlierSettings | false
   readonly healthCheck: HealthCheckSettings | false
   readonly panicPercent: number
+  readonly priorities: PrioritySettings
+  readonly locality: LocalitySettings | false
   readonly limits: LimitSettings | false
   readonly rateLimit: RateLimitSettings | false
   readonly fault: FaultSettings | false
@@ -209,6 +212,8 @@ export interface PolicySections {
   readonly outlierDetection?: Partial<OutlierSettings> | false
   readonly healthCheck?: Partial<HealthCheckSettings> | false
   readonly panicPercent?: number
+  readonly priorities?: Partial<PrioritySettings>
+  readonly locality?: Partial<LocalitySettings> | false
   readonly limits?: LimitSettings | false
   readonly rateLimit?: RateLimitSettings | false
   readonly fault?: FaultSettings | false

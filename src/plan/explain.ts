@@ -1,3 +1,4 @@
+import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import type { Call } from '../core/call.ts'
 import type { Explanation } from '../model/explanation.ts'
 import { formatProvenance, type Provenance } from '../model/resources.ts'
@@ -59,6 +60,7 @@ export function explainService(
     // A name that only was one of the service once leads to nobody.
     candidates: request.gone ? [] : candidates(plan, request, colour),
     ...subsetOf(plan),
+    ...(request.gone ? {} : prioritiesOf(plan.setFor(explainedCall(plan.name, request), colour))),
     gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
     timeouts,
     retry: {
@@ -122,23 +124,32 @@ function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> 
   return { subset: { size: balancing.size, of: balancing.offered, because } }
 }
 
+/** Nothing where all endpoints are alike and in order: then there is nothing to say. */
+function prioritiesOf({ shares }: EndpointSet): Pick<Explanation, 'priorities'> {
+  const [only, second] = shares
+  const plain = only === undefined || (second === undefined && only.where === undefined && only.healthy === only.endpoints)
+  return plain ? {} : { priorities: shares }
+}
+
 function candidates(plan: ServicePlan, request: ExplainedRequest, colour: string | undefined): Explanation['candidates'] {
   const { set, lanes } = plan
-  const usable = new Set(set.usable)
-  const own = plan.leadsTo(explainedCall(plan.name, request), colour, 0)
+  const call = explainedCall(plan.name, request)
+  const used = plan.setFor(call, colour)
+  const usable = new Set(used.usable)
+  const own = plan.leadsTo(call, colour, 0)
   return set.all.map((endpoint) => {
     const { state, reason } = endpointState(endpoint)
     if (lanes?.takes(endpoint, colour) === false) return { address: endpoint.address, state, taken: false, because: 'of another lane' }
     const taken = usable.has(endpoint)
-    const why = because(plan, state, taken, reason)
+    const why = because(plan, used, state, taken, reason)
     return { address: endpoint.address, state, taken, because: endpoint === own ? `this request goes here: ${why}` : why }
   })
 }
 
-function because({ set, balancing }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
-  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
-  if (state === 'healthy')
-    return taken ? `chosen among the usable by ${balancing.name}` : 'a priority before its own has enough usable endpoints'
+function because({ balancing }: ServicePlan, set: EndpointSet, state: State, taken: boolean, reason: string | undefined): string {
+  if (set.failing && !taken) return 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on'
+  if (set.panic && taken) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
+  if (state === 'healthy') return taken ? `chosen among the usable by ${balancing.name}` : 'its priority, or its place, gets no calls now'
   return `${WHY[state]}${reason === undefined ? '' : ` (${reason})`}; ${taken ? 'the others alone are too few' : LAST_RESORT}`
 }
 

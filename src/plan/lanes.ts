@@ -1,8 +1,7 @@
 import type { Balancer } from '../balancing/balancer.ts'
-import { EndpointSet } from '../balancing/endpoint-set.ts'
+import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import type { Random } from '../core/random.ts'
 import type { LaneSettings } from '../model/route-settings.ts'
 import { isUnprepared, type ServiceBalancing } from './service-balancing.ts'
 import type { WatchedSet } from './watched-set.ts'
@@ -19,9 +18,7 @@ interface Lane {
 /** What lanes are made of. */
 export interface LaneGround {
   readonly set: WatchedSet
-  readonly random: Random
   readonly balancing: Pick<ServiceBalancing, 'balancer' | 'another'>
-  readonly panicPercent: number
 }
 
 /**
@@ -64,7 +61,7 @@ export class Lanes {
   whenSettled(then: () => void): void {
     const lane = this.pending ? this.unprepared() : undefined
     if (lane === undefined) then()
-    else lane.balancer.prepare?.(lane.set.members, () => this.whenSettled(then))
+    else lane.set.prepare(lane.balancer, () => this.whenSettled(then))
   }
 
   /** The endpoint for the next try of `call`; undefined when there is none for its colour. */
@@ -156,8 +153,8 @@ export class Lanes {
   }
 
   private laneOf(endpoints: readonly Endpoint[], former?: Lane, renewed = false): Lane {
-    const { random, panicPercent, balancing } = this.ground
-    const set = former?.set ?? new EndpointSet(panicPercent, random)
+    const { balancing } = this.ground
+    const set = former?.set ?? this.ground.set.part()
     const balancer = former === undefined || renewed ? balancing.another() : former.balancer
     return { endpoints: Object.freeze(endpoints), set, balancer, known: -1 }
   }
