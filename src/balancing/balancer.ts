@@ -1,4 +1,4 @@
-import type { Call } from '../core/call.ts'
+import type { Affinity, Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Outcome } from '../core/outcome.ts'
 
@@ -23,6 +23,12 @@ export interface Balancer {
   shares?(candidates: readonly Endpoint[], now: number): ArrayLike<number> | undefined
   /** Where a first try of such a call goes by its key; undefined without a key, or while that is not known. */
   foresee?(candidates: readonly Endpoint[], call: Call, members: readonly Endpoint[]): Endpoint | undefined
+  /** One more of the same kind, for a part of the endpoints; who has none chooses in all parts, and remembers nothing of whom it chose among. */
+  another?(): Balancer
+  /** The key of the call, for somebody who looks; undefined without one. */
+  keyOf?(call: Call): Affinity | undefined
+  /** What the call is hashed to, of those that are keyed; drawn where it has no key. */
+  affinityOf?(call: Call): Affinity
   /** An answer came from `endpoint`, or a try ended without one. What fails after its head is told twice. */
   observe?(endpoint: Endpoint, outcome: Outcome, now: number): void
 }

@@ -22,6 +22,11 @@ export class BoundedLoad {
     this.active = active
   }
 
+  /** The same bound for a part of the endpoints, which counts what is under way there. */
+  another(): BoundedLoad {
+    return new BoundedLoad(this.percent / 100)
+  }
+
   /** `chosen`, or the first of the others that has room, or the least full of all. `lo` is the lower half of the call's hash. */
   pick(chosen: Endpoint, candidates: readonly Endpoint[], lo: number, call: Call): Endpoint {
     if (this.weighed !== candidates) {

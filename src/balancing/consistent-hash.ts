@@ -26,6 +26,7 @@ export interface ConsistentHashParts {
  */
 abstract class ConsistentHash implements Balancer {
   abstract readonly name: string
+  abstract another(): ConsistentHash
   readonly keyed = true
   private readonly policy: HashPolicy
   private readonly bounded: BoundedLoad | undefined
@@ -69,6 +70,14 @@ abstract class ConsistentHash implements Balancer {
     return this.bounded === undefined ? chosen : this.bounded.pick(chosen, candidates, affinity.lo, call)
   }
 
+  keyOf(call: Call): Affinity | undefined {
+    return this.policy.foreseen(call)
+  }
+
+  affinityOf(call: Call): Affinity {
+    return this.policy.affinityOf(call)
+  }
+
   /** The first usable endpoint from the key's slot on that the call has not tried. */
   private walk(table: HashTable, candidates: readonly Endpoint[], call: Call, { hi, lo }: Affinity): Endpoint | undefined {
     const { members, size } = table
@@ -89,15 +98,25 @@ abstract class ConsistentHash implements Balancer {
 /** Ring hash, with Envoy's ring. A lookup is a binary search; keys follow the weights the better the larger the ring. */
 export class RingHash extends ConsistentHash {
   readonly name = 'ring-hash'
+  private readonly made: ConsistentHashParts
+  private readonly sizes: { readonly minSize: number; readonly maxSize: number }
 
   constructor(parts: ConsistentHashParts, sizes: { readonly minSize: number; readonly maxSize: number }) {
     super(parts, () => (members) => ringSteps(members, sizes, parts.hash))
+    this.made = parts
+    this.sizes = sizes
+  }
+
+  another(): RingHash {
+    return new RingHash(forPart(this.made), this.sizes)
   }
 }
 
 /** Maglev, with Envoy's table. A lookup is one read; keys follow the weights closely, and a few more of them move than in a ring. */
 export class Maglev extends ConsistentHash {
   readonly name = 'maglev'
+  private readonly made: ConsistentHashParts
+  private readonly tableSize: number
 
   /** @param tableSize a prime, at least a hundred times the number of endpoints */
   constructor(parts: ConsistentHashParts, tableSize = 65_537) {
@@ -105,7 +124,17 @@ export class Maglev extends ConsistentHash {
       const tables = new MaglevTables(tableSize, parts.hash)
       return (members) => tables.steps(members)
     })
+    this.made = parts
+    this.tableSize = tableSize
   }
+
+  another(): Maglev {
+    return new Maglev(forPart(this.made), this.tableSize)
+  }
+}
+
+function forPart(parts: ConsistentHashParts): ConsistentHashParts {
+  return { ...parts, bounded: parts.bounded?.another() }
 }
 
 /** So many slots in a row without a usable endpoint mean that there are hardly any. */

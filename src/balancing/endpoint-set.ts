@@ -1,8 +1,15 @@
 import type { Call } from '../core/call.ts'
 import type { Endpoint, EndpointGroup } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
+import { DEFAULT_POLICY } from '../model/defaults.ts'
+import type { LevelShare } from '../model/locality.ts'
 import type { Balancer } from './balancer.ts'
-import { firstLevel, type PriorityLevel, priorityLevels } from './priority-levels.ts'
+import { nextLevel, pickConnecting, pickUntried, refusedLately, untriedIn } from './pick-again.ts'
+import type { Level } from './spread/level.ts'
+import { levelShares } from './spread/level-shares.ts'
+import { levelsOf } from './spread/levels.ts'
+import type { Part } from './spread/part.ts'
+import { Spread, type SpreadGround, type SpreadSettings } from './spread/spread.ts'
 
 /**
  * The endpoints of a service that are in its configuration now. A pick reads a frozen array; what is usable is worked out
@@ -15,21 +22,29 @@ export class EndpointSet implements EndpointGroup {
   private memberList: readonly Endpoint[] = EMPTY
   /** `candidates` is older than the last change. Many ejections between two picks are worked out once. */
   private stale = false
-  private panicPercent: number
+  private settings: SpreadSettings
   private inPanic = false
-  /** How many of `all` are ejected or unhealthy; how many are degraded. */
-  private out = 0
-  private degraded = 0
-  /** By priority, where their priorities differ. */
-  private levels: readonly PriorityLevel[] | undefined = undefined
+  /** `all` by priority and place, and whether that is older than `all`. */
+  private divided: readonly Level[] = []
+  private outdated = true
+  private state: Spread | undefined = undefined
+  /** The same where calls are divided among several parts; undefined when all of them choose among `candidates`. */
+  private spread: Spread | undefined = undefined
   /** Those whose ejection is over and that wait for a call to probe them. */
   private awaiting: Endpoint[] = []
   private readonly random: Random
+  private readonly ground: SpreadGround
 
-  /** @param panicPercent below this share of usable endpoints all of them are used; 0 never */
-  constructor(panicPercent: number, random: Random) {
-    this.panicPercent = panicPercent
+  /** @param settings a number is the share of usable endpoints below which all of them are used, with the defaults for the rest; 0 never */
+  constructor(settings: number | SpreadSettings, random: Random, ground: SpreadGround = NOWHERE) {
+    this.settings = completed(settings)
     this.random = random
+    this.ground = ground
+  }
+
+  /** A set for some of these endpoints, that spreads calls as this one does. */
+  part(): EndpointSet {
+    return new EndpointSet(this.settings, this.random, this.ground)
   }
 
   /** So few endpoints are usable that ejection is more likely wrong than right: all of them are used. */
@@ -38,29 +53,30 @@ export class EndpointSet implements EndpointGroup {
     return this.inPanic
   }
 
+  /** Some calls find nobody, since their priority is in panic and fails them. */
+  get failing(): boolean {
+    return this.panic && this.settings.priorities.failTrafficOnPanic
+  }
+
   /** The endpoints that a first try chooses among: frozen, and the same array until something changes. */
   get usable(): readonly Endpoint[] {
     if (this.stale) this.refresh()
     return this.candidates
   }
 
-  /** The endpoints of which the usable ones are usable: all, or those of one priority. Likewise frozen. */
-  get members(): readonly Endpoint[] {
-    if (this.stale) this.refresh()
-    return this.memberList
-  }
-
   /** Where `balancer` would send a first try by its key, of which nobody hears. */
   foresee(balancer: Balancer, call: Call): Endpoint | undefined {
     if (this.stale) this.refresh()
+    if (this.spread !== undefined) return this.spread.foresee(balancer, call)
     return balancer.foresee?.(this.candidates, call, this.memberList)
   }
 
   /** The chance of each endpoint to get a first try at `now`, where `balancer` can tell; who is not in it gets none. */
   shares(balancer: Balancer, now: number): ReadonlyMap<Endpoint, number> | undefined {
-    const { usable } = this
+    const { usable, spread } = this
     // In panic the balancer does not have the last word.
     if (this.inPanic && usable.some((endpoint) => refusedLately(endpoint, now))) return undefined
+    if (spread !== undefined) return spread.chances(balancer, now)
     const shares = balancer.shares?.(usable, now)
     return shares && new Map(usable.map((endpoint, index) => [endpoint, shares[index] as number]))
   }
@@ -71,8 +87,40 @@ export class EndpointSet implements EndpointGroup {
     return [...this.awaiting, ...ended].findLast((endpoint) => isProbedBy(endpoint, call, now))
   }
 
-  reconfigure(panicPercent: number): void {
-    this.panicPercent = panicPercent
+  /** What each priority gets of the calls now, and why. */
+  get levels(): LevelShare[] {
+    if (this.stale) this.refresh()
+    return this.state === undefined ? [] : levelShares(this.state, this.settings)
+  }
+
+  /** Picks of `balancer`, or of those like it that choose in parts of the set, are not yet as they will be, and it matters. */
+  isUnprepared(balancer: Balancer): boolean {
+    if (this.stale) this.refresh()
+    if (this.spread === undefined) return balancer.unprepared === true && this.candidates.length > 1
+    return this.unpreparedPart(balancer, this.spread) !== undefined
+  }
+
+  /** Calls back once they are. */
+  prepare(balancer: Balancer, then: () => void): void {
+    if (this.stale) this.refresh()
+    if (this.spread === undefined) {
+      if (balancer.prepare === undefined) then()
+      else balancer.prepare(this.memberList, then)
+      return
+    }
+    const found = this.unpreparedPart(balancer, this.spread)
+    if (found?.balancer.prepare === undefined) then()
+    else found.balancer.prepare(found.part.members, () => this.prepare(balancer, then))
+  }
+
+  reconfigure(settings: number | SpreadSettings): void {
+    this.settings = completed(settings)
+    this.outdated = true
+    this.changed()
+  }
+
+  /** What is known of the callers changed. */
+  callersChanged(): void {
     this.changed()
   }
 
@@ -81,12 +129,12 @@ export class EndpointSet implements EndpointGroup {
    * array is taken as it is, so whoever froze it has seen to that.
    */
   replace(endpoints: readonly Endpoint[]): void {
-    this.all = Object.isFrozen(endpoints) ? endpoints : Object.freeze([...new Set(endpoints)])
+    const all = Object.isFrozen(endpoints) ? endpoints : Object.freeze([...new Set(endpoints)])
+    // Whoever keeps a part of a set gives the same list again to have it counted anew.
+    if (all !== this.all) this.outdated = true
+    this.all = all
     this.ejected = 0
-    this.out = 0
-    this.degraded = 0
-    for (const endpoint of this.all) this.count(endpoint, 1)
-    this.levels = priorityLevels(this.all)
+    for (const endpoint of all) this.count(endpoint, 1)
     // One that comes back waits again as soon as outlier detection looks.
     this.awaiting = []
     for (const endpoint of this.all) if (endpoint.recovering && Number.isNaN(endpoint.probedAt)) this.awaiting.push(endpoint)
@@ -124,8 +172,8 @@ export class EndpointSet implements EndpointGroup {
       const probe = this.takeProbe(call, now)
       if (probe !== undefined) return probe
     }
-    const picked = balancer.pick(this.candidates, call, this.memberList)
-    if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return this.pickConnecting(now) ?? picked
+    const picked = this.spread === undefined ? balancer.pick(this.candidates, call, this.memberList) : this.spread.pick(balancer, call)
+    if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return pickConnecting(this.all, now, this.random) ?? picked
     return picked
   }
 
@@ -152,53 +200,38 @@ export class EndpointSet implements EndpointGroup {
 
   /** For a further try. Keyed calls stay with what their key leads to next, as long as that was not tried. */
   private pickAgain(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
+    const { divided, random, spread, all } = this
+    if (divided.length > 1 && call.tries >= (call.otherPrioritiesAfter || Number.POSITIVE_INFINITY)) {
+      const elsewhere = nextLevel(divided, call, now, random)
+      if (elsewhere !== undefined) return elsewhere
+    }
     if (balancer.keyed === true) {
-      const next = balancer.pick(this.candidates, call, this.memberList)
+      const next = this.pickFirst(balancer, call)
       if (next !== undefined && !call.hasTried(next) && !refusedLately(next, now)) return next
     }
-    return this.pickUntried(call, now) ?? balancer.pick(this.candidates, call, this.memberList)
+    if (spread !== undefined) {
+      const drawn = untriedIn(spread.partOf(balancer, call)?.candidates ?? [], call, now, random)
+      if (drawn !== undefined) return drawn
+      for (const { part } of spread.parts(balancer)) {
+        const next = untriedIn(part.candidates, call, now, random)
+        if (next !== undefined) return next
+      }
+    }
+    return pickUntried(all, divided, call, now, random) ?? this.pickFirst(balancer, call)
   }
 
-  /**
-   * The best of the endpoints that `call` did not try: usable, of the first priority, then usable but refused in the past second, then those that are out.
-   * The walk begins at a random place, so that what one endpoint sheds is spread over all others.
-   */
-  private pickUntried(call: Call, now: number): Endpoint | undefined {
-    const { all } = this
-    let best: Endpoint | undefined
-    let refused: Endpoint | undefined
-    let out: Endpoint | undefined
-    let index = Math.floor(this.random() * all.length)
-    for (let step = 0; step < all.length; step++) {
-      const endpoint = all[index] as Endpoint
-      if (++index === all.length) index = 0
-      if (call.hasTried(endpoint)) continue
-      if (endpoint.out) out ??= endpoint
-      else if (endpoint.degraded || refusedLately(endpoint, now)) refused ??= endpoint
-      else if (this.levels === undefined) return endpoint
-      else if (best === undefined || endpoint.spec.priority < best.spec.priority) best = endpoint
-    }
-    return best ?? refused ?? out
+  private pickFirst(balancer: Balancer, call: Call): Endpoint | undefined {
+    return this.spread === undefined ? balancer.pick(this.candidates, call, this.memberList) : this.spread.pick(balancer, call)
   }
 
-  /** Any endpoint that was not refused lately, from a random place on. */
-  private pickConnecting(now: number): Endpoint | undefined {
-    const { all } = this
-    let index = Math.floor(this.random() * all.length)
-    for (let step = 0; step < all.length; step++) {
-      const endpoint = all[index] as Endpoint
-      if (++index === all.length) index = 0
-      if (!refusedLately(endpoint, now)) return endpoint
-    }
+  private unpreparedPart(balancer: Balancer, spread: Spread): { part: Part; balancer: Balancer } | undefined {
+    for (const each of spread.parts(balancer)) if (each.balancer.unprepared === true && each.part.candidates.length > 1) return each
     return undefined
   }
 
   /** One that left the configuration is remembered as it was, but does not count here. */
   private count(endpoint: Endpoint, one: 1 | -1): void {
-    if (endpoint.removedAt !== undefined) return
-    if (endpoint.ejected) this.ejected += one
-    if (endpoint.out) this.out += one
-    else if (endpoint.degraded) this.degraded += one
+    if (endpoint.ejected && endpoint.removedAt === undefined) this.ejected += one
   }
 
   private changed(): void {
@@ -207,21 +240,19 @@ export class EndpointSet implements EndpointGroup {
 
   private refresh(): void {
     this.stale = false
-    const { all, out, degraded, panicPercent } = this
-    const level = this.levels && firstLevel(this.levels, panicPercent)
-    this.memberList = level ?? all
-    this.inPanic = level === undefined && all.length > 0 && (all.length - out) * 100 < panicPercent * all.length
-    if (level !== undefined) {
-      this.candidates = out === 0 ? level : Object.freeze(level.filter((endpoint) => !endpoint.out))
-      return
+    const { all, settings, ground } = this
+    if (this.outdated) {
+      this.outdated = false
+      this.divided = levelsOf(all, { locality: settings.locality, own: ground.own }, this.divided)
     }
-    const whole = all.length - out - degraded
-    // Degraded endpoints are a reserve for when the others alone are too few.
-    const spared = degraded > 0 && whole > 0 && whole * 100 >= panicPercent * all.length
-    this.candidates =
-      this.inPanic || (out === 0 && !spared)
-        ? all
-        : Object.freeze(all.filter((endpoint) => !endpoint.out && !(spared && endpoint.degraded)))
+    for (const level of this.divided) level.count()
+    const state = new Spread(this.divided, settings, this.random, ground)
+    const { single } = state
+    this.state = state
+    this.inPanic = state.panic
+    this.spread = single === undefined && all.length > 0 ? state : undefined
+    this.memberList = single?.members ?? all
+    this.candidates = single?.candidates ?? state.usable
   }
 }
 
@@ -230,11 +261,11 @@ function isProbedBy({ unhealthy, ejectedUntil }: Endpoint, { idempotent }: Call,
   return !unhealthy && (idempotent || now - ejectedUntil >= REPEATABLE_FIRST_MS)
 }
 
-/** In the second after a refused connect others are preferred. */
-function refusedLately(endpoint: Endpoint, now: number): boolean {
-  return now - endpoint.connectFailedAt < 1_000
-}
-
 /** How long a probe is kept for calls that may be repeated. */
 const REPEATABLE_FIRST_MS = 500
 const EMPTY: readonly Endpoint[] = Object.freeze([])
+const NOWHERE: SpreadGround = Object.freeze({ own: Object.freeze({}), callers: () => undefined })
+
+function completed(settings: number | SpreadSettings): SpreadSettings {
+  return typeof settings === 'number' ? { ...DEFAULT_POLICY, panicPercent: settings } : settings
+}

@@ -13,9 +13,13 @@ import { TwoChoices } from './two-choices.ts'
  */
 export class LeastRequest implements Balancer {
   readonly name = 'least-request'
+  private readonly random: Random
+  private readonly slowStart: SlowStart | undefined
   private readonly choices: TwoChoices
 
   constructor(random: Random, slowStart?: SlowStart) {
+    this.random = random
+    this.slowStart = slowStart
     this.choices = new TwoChoices(random, slowStart)
   }
 
@@ -31,5 +35,9 @@ export class LeastRequest implements Balancer {
 
   shares(candidates: readonly Endpoint[], now: number): number[] | undefined {
     return this.choices.shares(candidates, now, ({ inflight }) => inflight)
+  }
+
+  another(): LeastRequest {
+    return new LeastRequest(this.random, this.slowStart)
   }
 }

@@ -16,11 +16,15 @@ import { TwoChoices } from './two-choices.ts'
  */
 export class PeakEwma implements Balancer {
   readonly name = 'peak-ewma'
+  private readonly random: Random
+  private readonly slowStart: SlowStart | undefined
   private readonly choices: TwoChoices
   private readonly decayMs: number
 
   /** @param decayMs the time after which a peak is worn down to 1 ÷ e */
   constructor(random: Random, slowStart?: SlowStart, decayMs = 10_000) {
+    this.random = random
+    this.slowStart = slowStart
     this.choices = new TwoChoices(random, slowStart)
     this.decayMs = decayMs
   }
@@ -37,6 +41,10 @@ export class PeakEwma implements Balancer {
 
   shares(candidates: readonly Endpoint[], now: number): number[] | undefined {
     return this.choices.shares(candidates, now, (endpoint) => this.costOf(endpoint, now))
+  }
+
+  another(): PeakEwma {
+    return new PeakEwma(this.random, this.slowStart, this.decayMs)
   }
 
   observe(endpoint: Endpoint, { verdict, status, kind, latencyMs, retryAfterMs }: Outcome, now: number): void {

@@ -13,6 +13,7 @@ import { FULL, scaledWeights } from './stride-weights.ts'
  */
 export class ReportedRoundRobin implements Balancer {
   readonly name = 'weighted-round-robin'
+  private readonly random: Random
   private readonly weights: LoadWeights
   private readonly updateMs: number
   private readonly slowStart: SlowStart | undefined
@@ -26,6 +27,7 @@ export class ReportedRoundRobin implements Balancer {
   private generation: number
 
   constructor(random: Random, weights: LoadWeights, updateMs: number, slowStart?: SlowStart) {
+    this.random = random
     this.weights = weights
     this.updateMs = updateMs
     this.slowStart = slowStart
@@ -56,6 +58,10 @@ export class ReportedRoundRobin implements Balancer {
     const scaled = this.scaledAt(candidates, now)
     const sum = scaled.reduce((all, weight) => all + weight, 0)
     return Array.from(scaled, (weight) => weight / sum)
+  }
+
+  another(): ReportedRoundRobin {
+    return new ReportedRoundRobin(this.random, this.weights, this.updateMs, this.slowStart)
   }
 
   private weigh(candidates: readonly Endpoint[], now: number): void {

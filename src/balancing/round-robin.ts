@@ -30,6 +30,10 @@ export class RoundRobin implements Balancer {
     return candidates.map(() => 1 / candidates.length)
   }
 
+  another(): RoundRobin {
+    return new RoundRobin(this.random, this.slowStart)
+  }
+
   private take(candidates: readonly Endpoint[]): Endpoint | undefined {
     const picked = candidates[this.next % candidates.length]
     this.next = this.next === Number.MAX_SAFE_INTEGER ? 0 : this.next + 1

@@ -34,7 +34,7 @@ export class Session {
       this.byAddress = new Map(all.map((endpoint) => [endpoint.address, endpoint]))
     }
     const endpoint = this.byAddress.get(address)
-    return endpoint === undefined || (endpoint.out && !this.set.panic) ? undefined : endpoint
+    return endpoint === undefined || (endpoint.out && (!this.set.panic || this.set.failing)) ? undefined : endpoint
   }
 
   /** Whether the call belongs to a session that may go nowhere else. */

@@ -46,6 +46,10 @@ export class WeightedRoundRobin implements Balancer {
     return weights.map((weight) => weight / sum)
   }
 
+  another(): WeightedRoundRobin {
+    return new WeightedRoundRobin(this.random, this.slowStart)
+  }
+
   /** Whoever stays keeps his turn; who is new begins somewhere in his first. */
   private rebuild(candidates: readonly Endpoint[]): void {
     const { candidates: former, due: formerDue } = this

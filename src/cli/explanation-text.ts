@@ -1,5 +1,6 @@
 import { formatDuration } from '../core/duration.ts'
 import type { ExplainRequest, Explanation } from '../model/explanation.ts'
+import type { LevelShare } from '../model/locality.ts'
 import type { Output } from './terminal.ts'
 
 /** Longest list of endpoints that is printed; `--json` has them all. */
@@ -20,6 +21,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   if (route.decision === 'service') {
     line('backends', ...explanation.backends.map(({ service, share }) => `${service}, ${percent(share)}`))
     line('endpoints', ...endpointTexts(explanation))
+    line('priorities', ...(explanation.priorities ?? []).map(levelText))
     line('gates', ...explanation.gates.map(gateText))
     line('guards', ...explanation.safeguards.map(gateText))
     line('timeouts', ...timeoutTexts(explanation.timeouts))
@@ -73,6 +75,11 @@ function routeText({ host, service, match, decision, route, rule, share }: Expla
   if (route !== undefined) return `${host}: ${match}`
   if (decision === 'service') return `${host} is service ${service}, under the name ${match}`
   return `${host}: ${match}; ${decision === 'pass' ? 'it passes to the platform, as without a mesh' : 'it is refused'}`
+}
+
+function levelText({ priority, nearness, sharePercent, because, where }: LevelShare): string {
+  const level = `${priority}${nearness === undefined ? '' : ` (${nearness})`}: ${sharePercent} %`
+  return [`${level}, ${because}`, ...(where === undefined ? [] : [where])].join('; ')
 }
 
 function timeoutTexts(timeouts: Explanation['timeouts']): string[] {

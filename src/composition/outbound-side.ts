@@ -102,6 +102,7 @@ export class OutboundSide {
       },
       parsed.namespace,
       parsed.service,
+      parsed.locality,
     )
     this.startup = new Startup(
       { clock, time, classifier: defaultClassifier, emit, report, tells: parsed.context, traced: () => requestsOfUndici.hasSubscribers },

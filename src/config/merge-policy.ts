@@ -17,6 +17,8 @@ const SECTIONS = [
   'outlierDetection',
   'healthCheck',
   'panicPercent',
+  'priorities',
+  'locality',
   'limits',
   'rateLimit',
   'fault',

@@ -37,6 +37,8 @@ export interface Call {
   readonly tries: number
   /** How many of the tries were moves: launched because the one before never got a connection. */
   readonly moves: number
+  /** From so many tries on a further one prefers priorities of which none was tried; false or absent: never. */
+  readonly otherPrioritiesAfter?: number | false
   /** The value of a request header by its lower-case name, or undefined; the first when it is there twice. */
   header(name: string): string | undefined
   /** Every value of a request header by its lower-case name; where this is absent there is at most one. */

@@ -12,6 +12,8 @@ export interface RetrySettings {
   readonly backoffMaxMs: number
   readonly budgetPercent: number
   readonly budgetMinPerSecond: number
+  /** From so many tries on a further one prefers priorities of which none was tried; `false`: never. */
+  readonly otherPrioritiesAfter: number | false
 }
 
 /** Lower-case name. */

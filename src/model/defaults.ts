@@ -31,6 +31,7 @@ export const DEFAULT_POLICY = Object.freeze({
     backoffMaxMs: 250,
     budgetPercent: 20,
     budgetMinPerSecond: 10,
+    otherPrioritiesAfter: false,
   }),
   circuitBreaker: Object.freeze({ failurePercent: 50, windowMs: 10_000, minRequests: 20, openForMs: 5_000 }),
   outlierDetection: Object.freeze({
@@ -47,6 +48,8 @@ export const DEFAULT_POLICY = Object.freeze({
   }),
   healthCheck: false,
   panicPercent: 50,
+  priorities: Object.freeze({ overprovisioningPercent: 140, failTrafficOnPanic: false }),
+  locality: Object.freeze({ mode: 'zone-aware', minEndpoints: 6, forceLocalZone: false, weights: undefined, failover: undefined }),
   limits: false,
   rateLimit: false,
   fault: false,

@@ -1,3 +1,4 @@
+import type { LevelShare } from './locality.ts'
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
@@ -65,6 +66,8 @@ export interface Explanation {
   candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
+  /** What each priority gets of the calls now, and why. */
+  priorities?: LevelShare[]
   /** Everything that may hold the call up, in the order in which it is met. */
   gates: ExplainedGate[]
   /** What else guards the call: outlier detection, health checks, panic, a fallback. */

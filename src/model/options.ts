@@ -10,6 +10,7 @@ import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
 import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
+import type { LocalityOptions, PriorityOptions } from './locality.ts'
 import type { HealthCheckType } from './names.ts'
 import type { OutlierDetectionOptions } from './outlier-detection.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
@@ -133,6 +134,10 @@ export interface PolicyOptions {
   lanes?: LaneOptions | false
   /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
   panicPercent?: number
+  /** How calls spill over from priority to priority. */
+  priorities?: PriorityOptions
+  /** How calls are spread over zones and regions. Default: zone-aware from 6 endpoints on, where the mesh has a `locality`. */
+  locality?: LocalityOptions | false
   tls?: TlsOptions
 }
 

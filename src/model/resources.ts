@@ -4,6 +4,7 @@ import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
 import type { SanMatch } from './identity.ts'
+import type { LocalitySettings, PrioritySettings } from './locality.ts'
 import type { HealthCheckType } from './names.ts'
 import type { OutlierDetectionSettings, OutlierSections } from './outlier-detection.ts'
 import type { PolicyAction } from './protection.ts'
@@ -178,6 +179,8 @@ export interface Policy {
   readonly outlierDetection: OutlierDetectionSettings | false
   readonly healthCheck: HealthCheckSettings | false
   readonly panicPercent: number
+  readonly priorities: PrioritySettings
+  readonly locality: LocalitySettings | false
   readonly limits: LimitSettings | false
   readonly rateLimit: RateLimitSettings | false
   readonly fault: FaultSettings | false
@@ -197,6 +200,8 @@ export interface PolicySections {
   readonly outlierDetection?: OutlierSections | false
   readonly healthCheck?: Partial<HealthCheckSettings> | false
   readonly panicPercent?: number
+  readonly priorities?: Partial<PrioritySettings>
+  readonly locality?: Partial<LocalitySettings> | false
   readonly limits?: LimitSettings | false
   readonly rateLimit?: RateLimitSettings | false
   readonly fault?: FaultSettings | false

@@ -13,4 +13,6 @@ export interface RetryOptions {
   backoff?: { base?: Duration; max?: Duration }
   /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
   budget?: { percent?: number; minPerSecond?: number }
+  /** A further try prefers priorities of which none was tried; with `after` from so many tries on, 1–10. `true`: 1. Default false. */
+  otherPriorities?: boolean | { after: number }
 }

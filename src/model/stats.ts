@@ -3,6 +3,7 @@ import type { AuthenticationStats } from './authentication.ts'
 import type { AuthorizationStats } from './authorization.ts'
 import type { IdentityStats } from './identity.ts'
 import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
+import type { LevelShare } from './locality.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -62,6 +63,8 @@ export interface ServiceStats {
   /** Latency of calls to their head in milliseconds, over the last minute. */
   latency: { p50: number; p90: number; p99: number; max: number }
   panic: boolean
+  /** What each priority gets of the calls now. */
+  priorities: LevelShare[]
   endpoints: EndpointStats[]
 }
 

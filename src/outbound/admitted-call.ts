@@ -109,7 +109,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     const endpoint = gone ? undefined : plan.pick(this, colour, now)
     if (endpoint !== undefined) {
       this.sendTo(endpoint, now)
-    } else if (gone || plan.usableFor(this, colour).length === 0) {
+    } else if (gone || plan.usableFor(this, colour).length === 0 || plan.failsInPanic(this, colour)) {
       const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint(colour)
       this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
     } else if (plan.balancing.strands(this)) {

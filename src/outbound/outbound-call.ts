@@ -99,6 +99,10 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     return Math.max(0, this.retries - Math.max(0, this.tries - 1 - this.moves))
   }
 
+  get otherPrioritiesAfter(): number | false {
+    return this.policy.retrySettings.otherPrioritiesAfter
+  }
+
   header(name: string): string | undefined {
     return requestHeader(this.requestHeaders, name)
   }

@@ -1,8 +1,7 @@
 import type { Balancer } from '../balancing/balancer.ts'
-import { EndpointSet } from '../balancing/endpoint-set.ts'
+import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import type { Random } from '../core/random.ts'
 import type { LaneSettings } from '../model/route-settings.ts'
 import { isUnprepared, type Part, type ServiceBalancing } from './service-balancing.ts'
 import type { WatchedSet } from './watched-set.ts'
@@ -19,9 +18,7 @@ interface Lane {
 /** What lanes are made of. */
 export interface LaneGround {
   readonly set: WatchedSet
-  readonly random: Random
   readonly balancing: Pick<ServiceBalancing, 'balancer' | 'another'>
-  readonly panicPercent: number
 }
 
 /**
@@ -64,7 +61,7 @@ export class Lanes {
   whenSettled(then: () => void): void {
     const lane = this.pending ? this.unprepared() : undefined
     if (lane === undefined) then()
-    else lane.balancer.prepare?.(lane.set.members, () => this.whenSettled(then))
+    else lane.set.prepare(lane.balancer, () => this.whenSettled(then))
   }
 
   /** The endpoint for the next try of `call`; undefined when there is none for its colour. */
@@ -109,11 +106,11 @@ export class Lanes {
 
   /** What a first try of `call` would choose among; nothing is kept of it, since whoever only looks must not divide anew for all. */
   foresee(call: Call, colour: string | undefined, now: number): Part {
-    const { random, panicPercent, balancing } = this.ground
+    const { balancing, set: whole } = this.ground
     const { plain, coloured } = this.divided()
     const { balancer } = balancing
     const part = (endpoints: readonly Endpoint[]): Part => {
-      const set = new EndpointSet(panicPercent, random)
+      const set = whole.part()
       set.replace(endpoints)
       return { set, balancer }
     }
@@ -180,8 +177,8 @@ export class Lanes {
   }
 
   private laneOf(endpoints: readonly Endpoint[], former?: Lane, renewed = false): Lane {
-    const { random, panicPercent, balancing } = this.ground
-    const set = former?.set ?? new EndpointSet(panicPercent, random)
+    const { balancing } = this.ground
+    const set = former?.set ?? this.ground.set.part()
     const balancer = former === undefined || renewed ? balancing.another() : former.balancer
     return { endpoints: Object.freeze(endpoints), set, balancer, known: -1 }
   }

@@ -1,6 +1,8 @@
+import type { Locality } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { OutboundPolicies } from '../resilience/outbound-policies.ts'
+import { CallerZones } from './caller-zones.ts'
 import { type HostMatch, HostTable } from './host-table.ts'
 import { ProcessIdentity } from './process-identity.ts'
 import { type RouteMatch, RouteTable } from './route-table.ts'
@@ -18,17 +20,24 @@ export class Plan {
   version = 0
   private readonly context: ServiceContext
   private readonly ownNamespace: string
+  private readonly ownKey: string
+  private readonly callers: CallerZones
   private readonly policies: OutboundPolicies
   private readonly plans = new Map<string, ServicePlan>()
   /** By the name in events, errors and stats. */
   private readonly named = new Map<string, ServicePlan>()
 
-  /** @param ownService who the mesh is, for policies that ask whose calls they are */
-  constructor(context: PlanContext, ownNamespace: string, ownService?: string) {
+  /**
+   * @param ownService who the mesh is, for policies that ask whose calls they are
+   * @param place where it runs
+   */
+  constructor(context: PlanContext, ownNamespace: string, ownService?: string, place: Locality = {}) {
     this.policies = new OutboundPolicies({ service: ownService, namespace: ownNamespace }, context.time)
     this.random = context.random
-    this.context = { ...context, identity: new ProcessIdentity(`${ownNamespace}/${ownService ?? ''}`, context.random) }
     this.ownNamespace = ownNamespace
+    this.ownKey = `${ownNamespace}/${ownService ?? ''}`
+    this.callers = new CallerZones(place, () => this.callersChanged())
+    this.context = { ...context, identity: new ProcessIdentity(this.ownKey, context.random), ground: this.callers }
     this.table = new HostTable([], ownNamespace)
     this.routes = new RouteTable(context.random)
   }
@@ -51,6 +60,7 @@ export class Plan {
         const made = new ServicePlan(name, next, this.context)
         made.applyPolicies(this.policies.gateFor({ service: next.name, namespace: next.namespace }))
         this.plans.set(key, made)
+        if (key === this.ownKey) this.callers.follow(made.set)
         this.named.set(name, made)
         hostsChanged = true
       } else {
@@ -92,6 +102,10 @@ export class Plan {
   /** Ends what waits for its time. */
   close(): void {
     for (const plan of this.plans.values()) plan.close()
+  }
+
+  private callersChanged(): void {
+    for (const { set } of this.plans.values()) set.callersChanged()
   }
 
   /** Every service, those that left and keep their names included. */

@@ -82,7 +82,7 @@ export class ServiceBalancing {
   /** Calls back once the balancer is ready. */
   whenSettled(then: () => void): void {
     if (this.standsIn) this.waiting.push(AsyncResource.bind(then))
-    else if (this.pending) this.balancer.prepare?.(this.set.members, then)
+    else if (this.pending) this.set.prepare(this.balancer, then)
     else then()
   }
 
@@ -179,6 +179,6 @@ export interface Part {
 }
 
 /** Picks of `balancer` are not yet as they will be, and it matters. */
-export function isUnprepared({ unprepared }: Balancer, set: EndpointSet): boolean {
-  return unprepared === true && set.usable.length > 1
+export function isUnprepared(balancer: Balancer, set: EndpointSet): boolean {
+  return set.isUnprepared(balancer)
 }

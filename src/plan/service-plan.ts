@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
+import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import { pickWithRoom } from '../balancing/pick-with-room.ts'
+import type { SpreadGround } from '../balancing/spread/spread.ts'
 import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
@@ -47,6 +49,8 @@ export interface PlanContext extends NewsDesk {
 /** The same for one service. */
 export interface ServiceContext extends PlanContext {
   readonly identity: ProcessIdentity
+  /** Where we are among the zones. */
+  readonly ground: SpreadGround
 }
 
 /**
@@ -88,7 +92,7 @@ export class ServicePlan {
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
     this.budget = new RetryBudget(policy.retry, time.now)
-    this.set = new WatchedSet(policy.panicPercent, random)
+    this.set = new WatchedSet(policy, random, context.ground)
     const news = new EndpointNews(name, context)
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time, random)
     this.health = new ServiceHealth(context.monitor, this.checked(news))
@@ -111,17 +115,17 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      const { lanes, panicPercent } = this.policy
+      const { policy: before } = this
       const repart = this.balancing.apply(policy)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
-      this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
-      const relane = policy.panicPercent !== panicPercent || !isDeepStrictEqual(policy.lanes, lanes)
-      if (relane) this.configureLanes()
+      const respread = !spreadsAlike(policy, before)
+      if (respread) this.set.reconfigure(policy)
+      if (respread || !isDeepStrictEqual(policy.lanes, before.lanes)) this.configureLanes()
       if (repart) this.applyEndpoints(this.named.resolved)
     }
     this.callPolicy = this.ownPolicy()
@@ -145,6 +149,7 @@ export class ServicePlan {
   whyNoEndpoint(colour: string | undefined): string {
     if (!this.present) return 'the service was removed'
     if (this.set.usable.length > 0 && this.lanes !== undefined) return this.lanes.describe(colour)
+    if (this.set.failing) return 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on'
     if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
     return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
@@ -221,6 +226,16 @@ export class ServicePlan {
     return this.lanes === undefined ? this.set.usable : this.lanes.usable(call, colour)
   }
 
+  /** Whether a priority that `call` may be drawn for is in panic and fails its calls. */
+  failsInPanic(call: Call, colour: string | undefined): boolean {
+    return this.setFor(call, colour).failing
+  }
+
+  /** The endpoints that calls of a colour choose among, with what each priority of them gets. */
+  setFor(call: Call, colour: string | undefined): EndpointSet {
+    return this.lanes === undefined ? this.set : this.lanes.laneFor(call, colour, call.startedAt).set
+  }
+
   /** Whether `call` could go on to an endpoint that it did not try. */
   hasUntried(call: Call, colour: string | undefined): boolean {
     if (this.balancing.binds(call)) return false
@@ -261,9 +276,8 @@ export class ServicePlan {
   }
 
   private configureLanes(): void {
-    const { set, balancing, context, policy } = this
-    const ground = { set, balancing, random: context.random, panicPercent: policy.panicPercent }
-    this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, ground)
+    const { set, balancing, policy } = this
+    this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, { set, balancing })
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {
@@ -338,6 +352,11 @@ function endpointsOf(snapshot: ServiceSnapshot): readonly EndpointSpec[] {
   if (named === undefined) return []
   const { host, port } = splitHost(named)
   return [{ id: named, address: named, host, port: port ?? snapshot.ports[0] ?? 0, weight: 1, priority: 0, locality: {}, metadata: {} }]
+}
+
+/** Whether calls are spread over priorities and places as before. */
+function spreadsAlike(a: Policy, b: Policy): boolean {
+  return a.panicPercent === b.panicPercent && isDeepStrictEqual([a.priorities, a.locality], [b.priorities, b.locality])
 }
 
 /** Names come from outside: an unlimited memory of them would be a leak. */

@@ -87,6 +87,10 @@ export class ModelCall implements Call {
     this.deadline = Math.min(this.startedAt + (timeoutMs ?? headTimeoutMs), deadline ?? Number.POSITIVE_INFINITY)
   }
 
+  get otherPrioritiesAfter(): number | false {
+    return this.owner.policy.retry.otherPrioritiesAfter
+  }
+
   header(): undefined {
     return undefined
   }

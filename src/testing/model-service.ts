@@ -1,9 +1,10 @@
 import type { Balancer } from '../balancing/balancer.ts'
 import { createBalancer } from '../balancing/create.ts'
 import { EndpointSet } from '../balancing/endpoint-set.ts'
+import type { CallerZone } from '../balancing/spread/zone-routing.ts'
 import type { XxHash64 } from '../balancing/xxhash64.ts'
 import type { Clock } from '../core/clock.ts'
-import { Endpoint } from '../core/endpoint.ts'
+import { Endpoint, type Locality } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Policy } from '../model/resources.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
@@ -14,6 +15,13 @@ import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
 import type { ModelServer, ServedRequest } from './model-server.ts'
 
+/** Where a modelled endpoint stands among the others. */
+export interface EndpointPlace {
+  /** Default 0. */
+  readonly priority?: number
+  readonly locality?: Locality
+}
+
 /** What a {@link ModelService} is made of. */
 export interface ModelServiceParts {
   readonly name: string
@@ -22,6 +30,12 @@ export interface ModelServiceParts {
   readonly policy: Policy
   /** One for each endpoint. */
   readonly servers: readonly ModelServer[]
+  /** Priority and locality of each, where they count. */
+  readonly places?: readonly EndpointPlace[]
+  /** Where the process that calls runs. Default: nowhere, and zones do not count. */
+  readonly locality?: Locality | undefined
+  /** Where all processes of its service run; without it zone-aware calls take them to be spread evenly. */
+  readonly callers?: readonly CallerZone[] | undefined
   readonly listener?: OutlierListener
   /** Needed by `ring-hash` and `maglev`: see `loadXxHash64` of `inmesh/balancing`. */
   readonly hash?: XxHash64 | undefined
@@ -47,14 +61,16 @@ export class ModelService implements CalledService, ModelServer {
   tries = 0
   private readonly servers: ReadonlyMap<Endpoint, ModelServer>
 
-  constructor({ name, clock, random, policy, servers, listener = SILENT, hash }: ModelServiceParts) {
+  constructor(parts: ModelServiceParts) {
+    const { name, clock, random, policy, servers, listener = SILENT, hash, places = [], locality = {}, callers } = parts
+
     const now = clock.now()
     this.name = name
     this.clock = clock
     this.policy = policy
-    this.endpoints = servers.map((_, index) => modelEndpoint(name, index))
+    this.endpoints = servers.map((_, index) => modelEndpoint(name, index, places[index]))
     this.servers = new Map(this.endpoints.map((endpoint, index) => [endpoint, servers[index] as ModelServer]))
-    this.set = new EndpointSet(policy.panicPercent, random)
+    this.set = new EndpointSet(policy, random, { own: locality, callers: () => callers })
     this.set.replace(this.endpoints)
     const { policy: balancing, session: _, ...rest } = policy.balancing
     this.balancer = createBalancer(balancing, random, hash === undefined ? rest : { ...rest, hash })
@@ -87,10 +103,10 @@ export class ModelService implements CalledService, ModelServer {
   }
 }
 
-function modelEndpoint(service: string, index: number): Endpoint {
+function modelEndpoint(service: string, index: number, { priority = 0, locality = {} }: EndpointPlace = {}): Endpoint {
   const host = `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`
   const address = `${host}:80`
-  return new Endpoint(service, { id: address, address, host, port: 80, weight: 1, priority: 0, locality: {}, metadata: {} })
+  return new Endpoint(service, { id: address, address, host, port: 80, weight: 1, priority, locality, metadata: {} })
 }
 
 const SILENT: OutlierListener = Object.freeze({ ejected() {}, restored() {} })

@@ -1,16 +1,17 @@
 import type { XxHash64 } from '../balancing/xxhash64.ts'
+import type { Locality } from '../core/endpoint.ts'
 import { type Random, seededRandom } from '../core/random.ts'
 import type { PolicyOptions } from '../model/options.ts'
 import type { CallEnd } from './model-call.ts'
 import { modelPolicy } from './model-policy.ts'
 import { MemoryServer } from './model-server.ts'
-import { ModelService } from './model-service.ts'
+import { type EndpointPlace, ModelService } from './model-service.ts'
 import type { Profile } from './profiles.ts'
 import { type Ejection, report, type SimulationReport } from './simulation-report.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 /** One endpoint of a simulation. */
-export interface SimulatedEndpoint {
+export interface SimulatedEndpoint extends EndpointPlace {
   readonly profile: Profile
   /** Whether it ought to be ejected, at a virtual time: what false and missed ejections are counted by. Default: never. */
   readonly bad?: boolean | ((now: number) => boolean)
@@ -27,6 +28,10 @@ export interface SimulationOptions {
   readonly policy?: PolicyOptions
   /** Processes that call, each with policies of its own. Default 1. */
   readonly clients?: number
+  /** Where they run, in turn; this is what zones go by. Default: nowhere. */
+  readonly localities?: readonly Locality[]
+  /** Whether they know of each other where they run. Default: they do not, and take each other to be spread evenly. */
+  readonly knowEachOther?: boolean
   /** Default 1. The same seed gives the same result, to the last digit. */
   readonly seed?: number
   /** Calls begin at random (a Poisson process) or evenly. Default random. */
@@ -45,7 +50,7 @@ export interface SimulationOptions {
  * @throws MeshError `MESH_CONFIG` for a policy that `createMesh` would refuse
  */
 export function simulate(options: SimulationOptions): SimulationReport {
-  const { endpoints, clients = 1, seed = 1, forMs, idempotent = true, keys } = options
+  const { endpoints, clients = 1, seed = 1, forMs, idempotent = true, keys, localities = [], knowEachOther = false } = options
   const clock = new VirtualClock()
   const random = seededRandom(seed)
   const policy = modelPolicy(options.policy ?? {})
@@ -58,6 +63,11 @@ export function simulate(options: SimulationOptions): SimulationReport {
       random,
       policy,
       servers,
+      places: endpoints,
+      locality: localities[client % localities.length],
+      callers: knowEachOther
+        ? Array.from({ length: clients }, (_each, index) => ({ locality: localities[index % localities.length] ?? {}, count: 1 }))
+        : undefined,
       hash: options.hash,
       listener: {
         ejected: (endpoint, { reason }) => {

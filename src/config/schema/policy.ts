@@ -6,6 +6,7 @@ import { balancing, subset } from './balancing.ts'
 import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
+import { locality, otherPriorities, priorities } from './locality.ts'
 import { outlierDetection } from './outlier-detection.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
@@ -32,8 +33,9 @@ export const retry = v.pipe(
       }),
     ),
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
+    otherPriorities: v.optional(otherPriorities),
   }),
-  v.transform(({ attempts, on, perTryTimeout, backoff, budget }) =>
+  v.transform(({ attempts, on, perTryTimeout, backoff, budget, otherPriorities: others }) =>
     compact({
       attempts,
       on,
@@ -42,6 +44,7 @@ export const retry = v.pipe(
       backoffMaxMs: backoff?.max,
       budgetPercent: budget?.percent,
       budgetMinPerSecond: budget?.minPerSecond,
+      otherPrioritiesAfter: others,
     }),
   ),
 )
@@ -73,6 +76,8 @@ export const policyEntries = {
   outlierDetection: v.optional(orOff(outlierDetection)),
   healthCheck: v.optional(orOff(healthCheck)),
   panicPercent: v.optional(percent()),
+  priorities: v.optional(priorities),
+  locality: v.optional(orOff(locality)),
   limits: v.optional(orOff(limits)),
   rateLimit: v.optional(orOff(rateLimit)),
   fault: v.optional(orOff(fault)),
@@ -107,6 +112,8 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     outlierDetection: parsed.outlierDetection,
     healthCheck: parsed.healthCheck,
     panicPercent: parsed.panicPercent,
+    priorities: parsed.priorities,
+    locality: parsed.locality,
     limits: parsed.limits && compact(parsed.limits),
     rateLimit: parsed.rateLimit,
     fault: parsed.fault,

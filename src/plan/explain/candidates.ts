@@ -59,13 +59,17 @@ function sharesOf({ plan, call, part, asked }: Subject): ReadonlyMap<Endpoint, n
  */
 const REASONS: readonly ((look: Look) => string | undefined)[] = [
   ({ endpoint, subject }) => (subject.part.set.all.includes(endpoint) ? undefined : 'of another lane'),
-  ({ subject: { part } }) =>
-    part.set.panic ? `panic: fewer endpoints are usable than panicPercent asks for, so ${part.balancer.name} chooses among all` : undefined,
+  ({ subject: { part }, taken }) =>
+    part.set.failing && !taken ? 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on' : undefined,
+  ({ subject: { part }, taken }) =>
+    part.set.panic && taken
+      ? `panic: fewer endpoints are usable than panicPercent asks for, so ${part.balancer.name} chooses among all`
+      : undefined,
   ejected,
   unhealthy,
   ({ state, reason, taken }) =>
     state === 'degraded' ? `degraded${inBrackets(reason)}; ${taken ? 'the others alone are too few' : RESORT}` : undefined,
-  ({ taken }) => (taken ? undefined : 'a priority before its own has enough usable endpoints'),
+  ({ taken }) => (taken ? undefined : 'its priority, or its place, gets no calls now'),
 ]
 
 function becauseOf(look: Look): string {

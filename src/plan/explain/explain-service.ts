@@ -1,3 +1,4 @@
+import type { EndpointSet } from '../../balancing/endpoint-set.ts'
 import type { Explanation } from '../../model/explanation.ts'
 import { formatProvenance } from '../../model/resources.ts'
 import type { CallPolicy } from '../call-policy.ts'
@@ -55,6 +56,7 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
     backends: [{ service: name, share: 1 }],
     candidates,
     ...subsetOf(plan),
+    ...(way.gone ? {} : prioritiesOf(subject.part.set)),
     gates: explainedGates(subject),
     safeguards: explainedSafeguards(subject),
     timeouts: explainedTimeouts(subject),
@@ -83,4 +85,11 @@ function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> 
   if (balancing.offered <= set.all.length) return {}
   const because = `subset: this process uses ${balancing.size} of each priority, other processes others`
   return { subset: { size: balancing.size, of: balancing.offered, because } }
+}
+
+/** Nothing where all endpoints are alike and in order: then there is nothing to say. */
+function prioritiesOf({ levels }: EndpointSet): Pick<Explanation, 'priorities'> {
+  const [only, second] = levels
+  const plain = only === undefined || (second === undefined && only.where === undefined && only.healthy === only.endpoints)
+  return plain ? {} : { priorities: levels }
 }

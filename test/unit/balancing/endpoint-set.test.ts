@@ -120,10 +120,10 @@ describe('the present endpoints of a service', () => {
     [4, 3, 0, 4, true],
     [4, 4, 0, 4, true],
     [4, 0, 1, 3, false],
-    [4, 0, 2, 2, false],
+    [4, 0, 2, 4, false],
     [4, 0, 3, 4, false],
     [4, 0, 4, 4, false],
-    [4, 1, 1, 2, false],
+    [4, 1, 1, 3, false],
     [4, 1, 2, 3, false],
     [4, 2, 2, 2, false],
   ])('of %d, %d unhealthy and %d degraded: %d usable, panic %s', (size, unhealthy, degraded, usable, panic) => {
@@ -163,12 +163,15 @@ describe('priorities', () => {
 
   it.each([
     [[], [0, 1]],
-    [[0], [1]],
+    [[0], [1, 2, 3]],
     [
       [0, 1],
       [2, 3],
     ],
-    [[0, 1, 2], [3]],
+    [
+      [0, 1, 2],
+      [3, 4],
+    ],
     [[0, 1, 2, 3], [4]],
     // Nobody has enough: one set, in panic.
     [
@@ -184,10 +187,13 @@ describe('priorities', () => {
     expect(used()).toEqual([0, 1])
   })
 
-  it('a level is given up at the share at which a service would panic', () => {
+  it('nobody panics while the levels together carry the calls', () => {
     const { set, endpoints, used } = leveled(60)
-    set.setHealth(endpoints[0] as Endpoint, true, false)
-    expect(used()).toEqual([2, 3])
+    for (const index of [0, 2, 4]) set.setHealth(endpoints[index] as Endpoint, true, false)
+    // 70 and 70 of 100 are more than enough: nobody panics.
+    expect([used(), set.panic]).toEqual([[1, 3], false])
+    set.setHealth(endpoints[3] as Endpoint, true, false)
+    expect([used(), set.panic]).toEqual([[0, 1, 2, 3, 4], true])
   })
 
   it('a further try prefers the lower priority, and takes the higher where nothing else is left', () => {

@@ -17,7 +17,7 @@ function start(colours: readonly (string | undefined)[], settings: Partial<LaneS
   set.replace(endpoints)
   const lanes = new Lanes(
     { ...DEFAULT_LANES, ...settings },
-    { set, random, panicPercent: 50, balancing: { balancer: new RandomBalancer(random), another: () => new RandomBalancer(random) } },
+    { set, balancing: { balancer: new RandomBalancer(random), another: () => new RandomBalancer(random) } },
   )
   /** Colours of whoever is picked in many calls. */
   const picked = (colour?: string, idempotent = true, now = 1_000): string[] => {
