@@ -18,7 +18,8 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
     line('answer', `${status}, ${bodyBytes} bytes`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`))
   }
   if (route.decision === 'service') {
-    line('backends', ...explanation.backends.map(({ service, share }) => `${service}, ${Math.round(share * 1_000) / 10} %`))
+    line('backends', ...explanation.backends.map((backend) => `${backendText(backend)}, ${Math.round(backend.share * 1_000) / 10} %`))
+    if (explanation.selection !== undefined) line('selection', `${explanation.selection.because} (${explanation.selection.from})`)
     const more = candidates.length - MOST_ENDPOINTS
     line(
       'endpoints',
@@ -40,6 +41,17 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   }
   line('tls', explanation.tls)
   line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
+}
+
+/** `orders`, `orders (v2)`, `orders (version v2)`. */
+function backendText({ service, subset, metadata }: Explanation['backends'][number]): string {
+  const named =
+    subset ??
+    (metadata &&
+      Object.entries(metadata)
+        .map(([key, value]) => `${key} ${value}`)
+        .join(' and '))
+  return named === undefined ? service : `${service} (${named})`
 }
 
 function routeText({ host, service, match, decision, route, rule }: Explanation['route']): string {

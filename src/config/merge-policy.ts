@@ -21,6 +21,7 @@ const SECTIONS = [
   'fault',
   'fallback',
   'lanes',
+  'subsets',
   'tls',
 ] as const satisfies readonly (keyof Policy)[]
 

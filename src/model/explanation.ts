@@ -1,7 +1,9 @@
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
-export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'timeouts' | 'retry' | 'tls' | 'from'> & { service: string }
+export type ExplainedBackend = Pick<Explanation, 'candidates' | 'selection' | 'gates' | 'timeouts' | 'retry' | 'tls' | 'from'> & {
+  service: string
+}
 
 /** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
 export interface Explanation {
@@ -17,10 +19,12 @@ export interface Explanation {
     rule?: string
   }
   /** Where the call may go, with the share of each, 0–1; what is told below is told of the one with the most. */
-  backends: { service: string; share: number }[]
+  backends: { service: string; share: number; subset?: string; metadata?: Record<string, string> }[]
   candidates: { address: string; state: 'healthy' | 'degraded' | 'unhealthy' | 'ejected' | 'recovering'; taken: boolean; because: string }[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
+  /** Present when only some of the endpoints are meant: which, and which take the call; undefined when nobody may. */
+  selection?: { meant: string; taken: string | undefined; because: string; from: string }
   gates: { name: string; state: string; from: string }[]
   timeouts: TimeoutSettings | undefined
   retry: (RetrySettings & { applies: boolean; because: string }) | undefined

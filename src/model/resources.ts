@@ -7,6 +7,7 @@ import type { SanMatch } from './identity.ts'
 import type { HealthCheckType } from './names.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
+import type { NamedSubsetSettings } from './subsets.ts'
 
 export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-policy-settings.ts'
 
@@ -195,6 +196,8 @@ export interface Policy {
   readonly fault: FaultSettings | false
   readonly fallback: FallbackSettings | false
   readonly lanes: LaneSettings | false
+  /** By name. */
+  readonly subsets: Readonly<Record<string, NamedSubsetSettings>> | false
   /** Undefined: as the URL's scheme says. */
   readonly tls: TlsSettings | undefined
 }
@@ -214,6 +217,7 @@ export interface PolicySections {
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false
   readonly lanes?: Partial<LaneSettings> | false
+  readonly subsets?: Readonly<Record<string, NamedSubsetSettings>> | false
   readonly tls?: Partial<TlsSettings>
 }
 

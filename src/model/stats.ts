@@ -23,6 +23,16 @@ export interface EndpointStats {
   idleConnections: number
 }
 
+/** One subset of a service in `mesh.stats()`. */
+export interface SubsetStats {
+  /** How many have its metadata, and how many of these are usable now. */
+  endpoints: number
+  usable: number
+  /** Calls that were meant for it, and those of them that went elsewhere by what it says under `otherwise`. */
+  calls: number
+  otherwise: number
+}
+
 /** One service in `mesh.stats()`. */
 export interface ServiceStats {
   calls: number
@@ -62,6 +72,8 @@ export interface ServiceStats {
   /** Latency of calls to their head in milliseconds, over the last minute. */
   latency: { p50: number; p90: number; p99: number; max: number }
   panic: boolean
+  /** By name; absent where the service names none. */
+  subsets?: Record<string, SubsetStats>
   endpoints: EndpointStats[]
 }
 

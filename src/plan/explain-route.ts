@@ -58,15 +58,21 @@ function explainBackends(
   return {
     ...first,
     route: { ...head, service: first.route.service, decision: first.route.decision },
-    backends: rule.backends.map(({ service, share }) => ({ service, share })),
+    backends: rule.backends.map(({ service, share, selection: { subset, metadata } }) => ({
+      service,
+      share,
+      ...(subset === undefined ? {} : { subset }),
+      ...(metadata === undefined ? {} : { metadata }),
+    })),
     rewrites: [...rewritesOf(found, view, request, path), ...first.rewrites],
     from: { ...from, ...first.from },
     ...(others.length === 0
       ? {}
       : {
-          alternatives: others.map(({ route, candidates, gates, timeouts, retry, tls, from: sources }) => ({
+          alternatives: others.map(({ route, candidates, selection, gates, timeouts, retry, tls, from: sources }) => ({
             service: route.service ?? '',
             candidates,
+            ...(selection === undefined ? {} : { selection }),
             gates,
             timeouts,
             retry,
@@ -98,6 +104,7 @@ function explainBackend(plan: Plan, rule: PlannedRule, backend: CompiledBackend,
     { ...request, headers: editedHeaders(request.headers, backend), gone: false },
     redirects,
     policy,
+    last === service ? service.choices.of(backend.selection, rule.from) : last.choices.whole,
   )
   const { host } = rule.settings.rewrite ?? {}
   return host === undefined ? told : { ...told, tls: told.tls.replace("the URL's host", host) }

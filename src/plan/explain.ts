@@ -4,6 +4,8 @@ import { formatProvenance, type Provenance } from '../model/resources.ts'
 import { isIdempotentMethod } from '../resilience/retry.ts'
 import { sanText } from '../security/spiffe/san-matcher.ts'
 import type { CallPolicy } from './call-policy.ts'
+import type { Choice } from './choice.ts'
+import { explainChoice } from './choice-words.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { HostMatch } from './host-table.ts'
 import type { Plan } from './plan.ts'
@@ -43,6 +45,7 @@ export function explainService(
   request: ExplainedRequest,
   redirects: readonly string[] = [],
   policy: CallPolicy = plan.callPolicy,
+  choice: Choice = plan.choices.whole,
 ): Explanation {
   plan.catchUp()
   const { snapshot, lanes } = plan
@@ -57,8 +60,9 @@ export function explainService(
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
-    candidates: request.gone ? [] : candidates(plan, request, colour),
+    candidates: request.gone ? [] : candidates(plan, request, colour, choice),
     ...subsetOf(plan),
+    ...explainChoice(choice, explainedCall(plan.name, request), colour, 0),
     gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
     timeouts,
     retry: {
@@ -122,21 +126,29 @@ function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> 
   return { subset: { size: balancing.size, of: balancing.offered, because } }
 }
 
-function candidates(plan: ServicePlan, request: ExplainedRequest, colour: string | undefined): Explanation['candidates'] {
-  const { set, lanes } = plan
-  const usable = new Set(set.usable)
-  const own = plan.leadsTo(explainedCall(plan.name, request), colour, 0)
-  return set.all.map((endpoint) => {
+function candidates(plan: ServicePlan, request: ExplainedRequest, colour: string | undefined, choice: Choice): Explanation['candidates'] {
+  const call = explainedCall(plan.name, request)
+  const own = choice.leadsTo(call, colour, 0)
+  const { chosen, within } = choice.place(call, colour, 0)
+  const usable = new Set(chosen.set.usable)
+  const [selected, ofLane] = [new Set(within.all), new Set(chosen.set.all)]
+  return plan.set.all.map((endpoint) => {
     const { state, reason } = endpointState(endpoint)
-    if (lanes?.takes(endpoint, colour) === false) return { address: endpoint.address, state, taken: false, because: 'of another lane' }
+    if (!ofLane.has(endpoint))
+      return {
+        address: endpoint.address,
+        state,
+        taken: false,
+        because: selected.has(endpoint) ? 'of another lane' : 'not selected by its metadata',
+      }
     const taken = usable.has(endpoint)
-    const why = because(plan, state, taken, reason)
+    const why = because(plan, chosen.set.panic, state, taken, reason)
     return { address: endpoint.address, state, taken, because: endpoint === own ? `this request goes here: ${why}` : why }
   })
 }
 
-function because({ set, balancing }: ServicePlan, state: State, taken: boolean, reason: string | undefined): string {
-  if (set.panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
+function because({ balancing }: ServicePlan, panic: boolean, state: State, taken: boolean, reason: string | undefined): string {
+  if (panic) return `panic: fewer endpoints are usable than panicPercent asks for, so ${balancing.name} chooses among all`
   if (state === 'healthy')
     return taken ? `chosen among the usable by ${balancing.name}` : 'a priority before its own has enough usable endpoints'
   return `${WHY[state]}${reason === undefined ? '' : ` (${reason})`}; ${taken ? 'the others alone are too few' : LAST_RESORT}`

@@ -1,6 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
-import { pickWithRoom } from '../balancing/pick-with-room.ts'
 import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
@@ -18,10 +16,13 @@ import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type CallPolicy, servicePolicy } from './call-policy.ts'
+import type { Choice } from './choice.ts'
+import { whyNobody } from './choice-words.ts'
+import { Choices } from './choices.ts'
 import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames } from './host.ts'
-import { Lanes } from './lanes.ts'
+import type { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
 import type { ProcessIdentity } from './process-identity.ts'
@@ -64,9 +65,9 @@ export class ServicePlan {
   policy: Policy
   /** What its calls go by; another object after a push, so that calls under way keep theirs. */
   callPolicy: CallPolicy
-  /** Its endpoints by colour, where it has lanes. */
-  lanes: Lanes | undefined = undefined
   readonly balancing: ServiceBalancing
+  /** Whom its calls choose among. */
+  readonly choices: Choices
   /** Asked in this order; settled in the reverse one. */
   gates: readonly Gate[]
   /** Breaker, limits, faults, fallback, policies. */
@@ -97,7 +98,8 @@ export class ServicePlan {
     this.gates = this.protections.gates
     this.callPolicy = this.ownPolicy()
     this.balancing = new ServiceBalancing(policy, this.set, context, () => this.protections.connections.busy)
-    this.configureLanes()
+    const from = (): string | undefined => this.from('subsets')
+    this.choices = new Choices(policy, { set: this.set, random, time, balancing: this.balancing, protections: this.protections, from })
     this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
@@ -111,7 +113,6 @@ export class ServicePlan {
     this.snapshot = snapshot
     this.present = true
     if (snapshot.policy !== former.policy) {
-      const { lanes, panicPercent } = this.policy
       const repart = this.balancing.apply(policy)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
@@ -120,8 +121,7 @@ export class ServicePlan {
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
-      const relane = policy.panicPercent !== panicPercent || !isDeepStrictEqual(policy.lanes, lanes)
-      if (relane) this.configureLanes()
+      this.choices.configure(policy)
       if (repart) this.applyEndpoints(this.named.resolved)
     }
     this.callPolicy = this.ownPolicy()
@@ -141,23 +141,29 @@ export class ServicePlan {
     return this.former.values()
   }
 
-  /** In words, when there is none to choose. */
-  whyNoEndpoint(colour: string | undefined): string {
-    if (!this.present) return 'the service was removed'
-    if (this.set.usable.length > 0 && this.lanes !== undefined) return this.lanes.describe(colour)
-    if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
-    return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
+  /** Why there is none for a call to choose, and who says so. */
+  whyNoEndpoint(call: Call, colour: string | undefined, choice: Choice): { reason: string; from?: string } {
+    if (!this.present) return { reason: 'the service was removed' }
+    const said = this.set.usable.length > 0 ? whyNobody(choice, call, colour) : undefined
+    if (said !== undefined) return said
+    if (this.set.usable.length > 0 && this.lanes !== undefined) return { reason: this.lanes.describe(colour) }
+    if (this.set.all.length > 0) return { reason: 'every endpoint is ejected or unhealthy, and panicPercent is 0' }
+    return { reason: this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured' }
+  }
+
+  /** Its endpoints by colour, where it has lanes. */
+  get lanes(): Lanes | undefined {
+    return this.choices.lanes
   }
 
   /** No call can be sent yet, because names are being resolved for the first time, or what calls are hashed with is being loaded. */
   get resolving(): boolean {
-    return this.named.pending || this.balancing.pending || this.lanes?.pending === true
+    return this.named.pending || this.balancing.pending
   }
 
   /** Calls back once names were resolved, or could not be. */
   whenResolved(then: () => void): void {
-    const balanced = (): void => (this.lanes === undefined ? then() : this.lanes.whenSettled(then))
-    this.named.whenSettled(() => this.balancing.whenSettled(balanced))
+    this.named.whenSettled(() => this.balancing.whenSettled(then))
   }
 
   get balancer(): Balancer {
@@ -207,63 +213,10 @@ export class ServicePlan {
     this.gates = this.protections.gates
   }
 
-  /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
-  pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    const picked = this.choose(call, colour, now)
-    const { endpointMax } = this.protections
-    if (picked === undefined || picked.inflight < endpointMax) return picked
-    if (this.balancing.binds(call)) return undefined
-    return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
-  }
-
-  /** Those that a first try of `call` chooses among. */
-  usableFor(call: Call, colour: string | undefined): readonly Endpoint[] {
-    return this.lanes === undefined ? this.set.usable : this.lanes.usable(call, colour)
-  }
-
-  /** Whether `call` could go on to an endpoint that it did not try. */
-  hasUntried(call: Call, colour: string | undefined): boolean {
-    if (this.balancing.binds(call)) return false
-    return this.lanes === undefined ? this.set.hasUntried(call) : this.lanes.hasUntried(call, colour)
-  }
-
-  /** The endpoint that a first try of such a call goes to, where that is certain. */
-  leadsTo(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    return this.balancing.leadsTo(call, this.lanes?.laneFor(call, colour, now))
-  }
-
-  /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
-  hasRoom(call: Call, colour: string | undefined): boolean {
-    const usable = this.usableFor(call, colour)
-    const { endpointMax } = this.protections
-    return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
-  }
-
-  /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
-  isFull(call: Call, colour: string | undefined): boolean {
-    const { endpointMaxRequests } = this.protections
-    return this.usableFor(call, colour).every(({ inflight }) => inflight >= endpointMaxRequests)
-  }
-
-  /** A session that is not strict stays within the lane of its call. */
-  private choose(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    const { lanes, balancing } = this
-    if (lanes === undefined) return balancing.pick(call, now)
-    const own = balancing.pickOfSession(call)
-    if (balancing.binds(call)) return own
-    return own !== undefined && lanes.takes(own, colour) ? own : lanes.pick(call, colour, now)
-  }
-
   private ownPolicy(): CallPolicy {
     const { policy, budget, context, protections, snapshot } = this
     const { fault, fallback } = protections
     return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
-  }
-
-  private configureLanes(): void {
-    const { set, balancing, context, policy } = this
-    const ground = { set, balancing, random: context.random, panicPercent: policy.panicPercent }
-    this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, ground)
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {

@@ -37,8 +37,13 @@ export function serviceStats(
     breaker: { state: breaker?.state ?? 'off', opened: breaker?.opened ?? 0 },
     latency: counters.latency.quantiles(now),
     panic: set.panic,
+    ...subsetsOf(plan),
     endpoints: Array.from(plan.endpoints(), (endpoint) => endpointStats(endpoint, now, sockets(endpoint))),
   }
+}
+
+function subsetsOf({ policy, choices }: ServicePlan): Pick<ServiceStats, 'subsets'> {
+  return policy.subsets === false ? {} : { subsets: choices.stats() }
 }
 
 function endpointStats(endpoint: Endpoint, now: number, sockets: { connections: number; idleConnections: number }): EndpointStats {

@@ -7,6 +7,7 @@ import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report,
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
+import { subsets } from './subsets.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -101,6 +102,7 @@ export const policyEntries = {
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
   lanes: v.optional(orOff(lanes)),
+  subsets: v.optional(orOff(subsets)),
   tls: v.optional(tls),
 }
 
@@ -135,6 +137,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     fault: parsed.fault,
     fallback: parsed.fallback,
     lanes: parsed.lanes,
+    subsets: parsed.subsets,
     tls: parsed.tls,
   }) as PolicySections
 }
