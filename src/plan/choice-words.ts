@@ -13,8 +13,7 @@ export function whyNobody(choice: Choice, call: Call, colour: string | undefined
 export function explainChoice(choice: Choice, call: Call, colour: string | undefined, now: number): Pick<Explanation, 'selection'> {
   if (isWhole(choice)) return {}
   const { problem, title, from = 'the call' } = choice
-  const selection =
-    problem === undefined ? told(choice, call, colour, now) : { meant: title, taken: undefined, because: `${problem}: ${NOBODY}` }
+  const selection = problem === undefined ? told(choice, call, colour, now) : { meant: title, taken: undefined, because: problem }
   return { selection: { ...selection, from } }
 }
 
