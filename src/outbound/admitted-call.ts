@@ -110,9 +110,9 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     if (endpoint !== undefined) {
       this.sendTo(endpoint, now)
     } else if (gone || choice.usable(this, colour).length === 0) {
-      const renamed = { reason: `${this.host} is no name of the service any more` }
-      const why = gone && plan.present ? renamed : plan.whyNoEndpoint(this, colour, choice)
-      this.finishWithError(this.error('MESH_NO_ENDPOINT', why), NO_ENDPOINT)
+      const renamed = { why: { reason: `${this.host} is no name of the service any more` }, outcome: NO_ENDPOINT }
+      const { why, outcome } = gone && plan.present ? renamed : plan.noEndpoint(this, colour, choice)
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', why), outcome)
     } else if (plan.balancing.strands(this)) {
       const reason = "the endpoint of the call's session is gone or out of use, and the session is strict"
       this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)

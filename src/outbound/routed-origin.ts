@@ -69,7 +69,8 @@ export class RoutedOrigin {
     const shadowed = { ...seen, authority: shadowAuthority(seen.authority) }
     return (options: DispatchOptions, body: Body | undefined) => {
       if (options.upgrade != null || options.method === 'CONNECT') return
-      for (const { service, percent, ...selection } of mirror) {
+      for (const each of mirror) {
+        const { service, percent } = each
         if (random() * 100 >= percent) continue
         const counted = counters.mirror(service, engine.time.now)
         const send = (copied: unknown): void => {
@@ -80,7 +81,7 @@ export class RoutedOrigin {
               return
             }
             const wire = this.ground.wireFor(keyOf(shadowed, plan, 'shadow'), shadowed, plan)
-            const choice = plan.choices.of(selection, from)
+            const choice = plan.choices.of(each, from)
             const target: Target = { plan, choice, wire, host: shadowed.authority, gone: false, ruled: undefined, shadow: counted }
             sendShadow(engine, target, options, copied, body?.headers)
           } catch (error) {

@@ -5,7 +5,7 @@ import type { Call } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Protections } from './protections.ts'
-import { type Divided, isPromising } from './selection.ts'
+import { type Divided, type Division, isPromising } from './selection.ts'
 import { type Choosable, isUnprepared, type ServiceBalancing } from './service-balancing.ts'
 
 /** One place that calls may go to: the endpoints with certain metadata, or all. */
@@ -67,6 +67,7 @@ export interface Place {
   readonly chosen: Choosable
   /** The endpoints of the step, of which `chosen` are those of the call's lane. */
   readonly within: EndpointSet
+  readonly lanes: Division | undefined
   /** Which of the steps some endpoint belongs to. */
   readonly there: readonly boolean[]
 }
@@ -209,7 +210,7 @@ export class Choice {
     const chosen = this.choosable(call, colour, now)
     const { at, places } = this
     const within = (places[at]?.current ?? this.ground.nobody).set
-    return { at, chosen, within, there: places.map((place) => place !== undefined) }
+    return { at, chosen, within, lanes: places[at]?.lanes, there: places.map((place) => place !== undefined) }
   }
 
   /** A session that is not strict stays within what is chosen among. */

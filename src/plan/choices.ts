@@ -38,6 +38,8 @@ export class Choices {
   /** What was found of each selection since endpoints or lanes changed last. */
   private readonly found = new Map<string, Divided | undefined>()
   private readonly counters = new Map<string, ChoiceCounters>()
+  /** By what was asked for, as long as the policy stays. */
+  private made = new WeakMap<SelectionSettings, Choice>()
   private all: readonly Endpoint[] | undefined = undefined
   private changes = 0
 
@@ -55,6 +57,7 @@ export class Choices {
   /** Takes a new policy over; selections stay as far as they mean the same. */
   configure(policy: Policy): void {
     this.policy = policy
+    this.made = new WeakMap()
     const { lanes } = policy
     for (const name of this.counters.keys()) if (this.subset(name) === undefined) this.counters.delete(name)
     if (isDeepStrictEqual(lanes, this.lanes?.settings ?? false)) return
@@ -67,7 +70,16 @@ export class Choices {
    * Whom the calls of a backend choose among.
    * @param from the resource that holds the backend
    */
-  of({ subset, metadata, otherwise }: SelectionSettings, from: string): Choice {
+  of(selection: SelectionSettings, from: string): Choice {
+    let choice = this.made.get(selection)
+    if (choice === undefined) {
+      choice = this.make(selection, from)
+      this.made.set(selection, choice)
+    }
+    return choice
+  }
+
+  private make({ subset, metadata, otherwise }: SelectionSettings, from: string): Choice {
     if (subset === undefined) {
       if (metadata === undefined) return this.whole
       return new Choice({ title: 'metadata', steps: this.steps({ metadata }, otherwise), from }, this.choiceGround)

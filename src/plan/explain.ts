@@ -53,16 +53,18 @@ export function explainService(
     Object.entries(snapshot.from).map(([part, provenance]) => [part, policy.from(part) ?? formatProvenance(provenance as Provenance)]),
   )
   const { retrySettings: retry, timeouts } = policy
+  const call = explainedCall(plan.name, request)
   const colour = lanes === undefined ? undefined : headerOf(request, lanes.header)
+  const within = lanes && (choice.place(call, colour, 0).lanes ?? lanes)
   const idempotent =
     isIdempotentMethod(request.method) || Object.keys(request.headers).some((name) => name.toLowerCase() === 'idempotency-key')
   return {
     route: { host: request.host, service: plan.name, match, decision: 'service' },
     backends: [{ service: plan.name, share: 1 }],
     // A name that only was one of the service once leads to nobody.
-    candidates: request.gone ? [] : candidates(plan, request, colour, choice),
+    candidates: request.gone ? [] : candidates(plan, call, colour, choice),
     ...subsetOf(plan),
-    ...explainChoice(choice, explainedCall(plan.name, request), colour, 0),
+    ...explainChoice(choice, call, colour, 0),
     gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
     timeouts,
     retry: {
@@ -75,7 +77,7 @@ export function explainService(
             ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
             : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
     },
-    rewrites: [...redirects, ...(lanes === undefined ? [] : [`${lanes.describe(colour)} (${from['lanes']})`])],
+    rewrites: [...redirects, ...(within === undefined ? [] : [`${within.describe(colour)} (${from['lanes']})`])],
     tls: tlsOf(plan, request.secure),
     from,
   }
@@ -126,8 +128,7 @@ function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> 
   return { subset: { size: balancing.size, of: balancing.offered, because } }
 }
 
-function candidates(plan: ServicePlan, request: ExplainedRequest, colour: string | undefined, choice: Choice): Explanation['candidates'] {
-  const call = explainedCall(plan.name, request)
+function candidates(plan: ServicePlan, call: Call, colour: string | undefined, choice: Choice): Explanation['candidates'] {
   const own = choice.leadsTo(call, colour, 0)
   const { chosen, within } = choice.place(call, colour, 0)
   const usable = new Set(chosen.set.usable)

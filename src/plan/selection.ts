@@ -13,6 +13,8 @@ export interface Division {
   selectionFor(call: Call, colour: string | undefined, now: number): Choosable
   /** Whether `call` could go on to an endpoint that it did not try. */
   hasUntried(call: Call, colour: string | undefined): boolean
+  /** In words, where a call that says `colour` goes. */
+  describe(colour: string | undefined): string
 }
 
 /** Endpoints that calls choose among, by lane where their service has lanes. */

@@ -3,6 +3,7 @@ import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import { splitHost } from '../core/host.ts'
+import { NO_ENDPOINT, NOBODY_CHOSEN, type Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { CheckedService } from '../health/endpoint-check.ts'
@@ -141,14 +142,10 @@ export class ServicePlan {
     return this.former.values()
   }
 
-  /** Why there is none for a call to choose, and who says so. */
-  whyNoEndpoint(call: Call, colour: string | undefined, choice: Choice): { reason: string; from?: string } {
-    if (!this.present) return { reason: 'the service was removed' }
-    const said = this.set.usable.length > 0 ? whyNobody(choice, call, colour) : undefined
-    if (said !== undefined) return said
-    if (this.set.usable.length > 0 && this.lanes !== undefined) return { reason: this.lanes.describe(colour) }
-    if (this.set.all.length > 0) return { reason: 'every endpoint is ejected or unhealthy, and panicPercent is 0' }
-    return { reason: this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured' }
+  /** Why there is none for a call to choose, who says so, and what those hear of it that judge calls. */
+  noEndpoint(call: Call, colour: string | undefined, choice: Choice): { why: { reason: string; from?: string }; outcome: Outcome } {
+    const why = this.present && this.set.usable.length > 0 ? whyNobody(choice, call, colour) : undefined
+    return why === undefined ? { why: { reason: this.whyEmpty() }, outcome: NO_ENDPOINT } : { why, outcome: NOBODY_CHOSEN }
   }
 
   /** Its endpoints by colour, where it has lanes. */
@@ -211,6 +208,12 @@ export class ServicePlan {
   applyPolicies(gate: PolicyGate | undefined): void {
     this.protections.applyPolicies(gate)
     this.gates = this.protections.gates
+  }
+
+  private whyEmpty(): string {
+    if (!this.present) return 'the service was removed'
+    if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
+    return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
 
   private ownPolicy(): CallPolicy {

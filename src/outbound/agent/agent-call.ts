@@ -79,8 +79,9 @@ export class AgentCall extends OutboundCall {
     plan.budget.deposit(now)
     const endpoint = target.gone ? undefined : this.choose(now)
     if (endpoint === undefined) {
-      const why = target.gone ? { reason: 'the service was removed' } : plan.whyNoEndpoint(this, this.colour, this.choice)
-      this.fail(this.error('MESH_NO_ENDPOINT', why), NO_ENDPOINT, 'ignored')
+      const removed = { why: { reason: 'the service was removed' }, outcome: NO_ENDPOINT }
+      const { why, outcome } = target.gone ? removed : plan.noEndpoint(this, this.colour, this.choice)
+      this.fail(this.error('MESH_NO_ENDPOINT', why), outcome, 'ignored')
       return
     }
     engine.time.set(this, this.deadline)

@@ -199,6 +199,13 @@ describe('what is told of a choice', () => {
     if (taken === undefined) expect(whyNobody(choice, first(), undefined)).toEqual({ reason: because, from })
   })
 
+  it('of a strict lane that nobody of it is in', () => {
+    const { choices: strict } = choicesOf([V1], { subsets: subsetsOf(), lanes: { ...DEFAULT_LANES, strict: true } })
+    const lane = 'the lane red (x-lane): no usable endpoint has lane red, and lanes are strict'
+    expect(whyNobody(strict.of({ subset: 'v1' }, ''), first(), 'red')?.reason).toBe(`the subset v1: ${lane}: nobody may take its calls`)
+    expect(whyNobody(strict.whole, first(), 'red')).toEqual({ reason: lane })
+  })
+
   it('nothing of all endpoints', () => {
     expect([explainChoice(choices.whole, first(), undefined, 0), whyNobody(choices.whole, first(), undefined)]).toEqual([{}, undefined])
   })
