@@ -22,7 +22,8 @@ export class EndpointSet implements EndpointGroup {
   private memberList: readonly Endpoint[] = EMPTY
   /** `candidates` is older than the last change. Many ejections between two picks are worked out once. */
   private stale = false
-  private settings: SpreadSettings
+  /** How calls are spread over its priorities and places. */
+  spreading: SpreadSettings
   private inPanic = false
   /** `all` by priority and place, and whether that is older than `all`. */
   private divided: readonly Level[] = []
@@ -37,14 +38,14 @@ export class EndpointSet implements EndpointGroup {
 
   /** @param settings a number is the share of usable endpoints below which all of them are used, with the defaults for the rest; 0 never */
   constructor(settings: number | SpreadSettings, random: Random, ground: SpreadGround = NOWHERE) {
-    this.settings = completed(settings)
+    this.spreading = completed(settings)
     this.random = random
     this.ground = ground
   }
 
   /** A set for some of these endpoints, that spreads calls as this one does. */
   part(): EndpointSet {
-    return new EndpointSet(this.settings, this.random, this.ground)
+    return new EndpointSet(this.spreading, this.random, this.ground)
   }
 
   /** So few endpoints are usable that ejection is more likely wrong than right: all of them are used. */
@@ -55,7 +56,7 @@ export class EndpointSet implements EndpointGroup {
 
   /** Some calls find nobody, since their priority is in panic and fails them. */
   get failing(): boolean {
-    return this.panic && this.settings.priorities.failTrafficOnPanic
+    return this.panic && this.spreading.priorities.failTrafficOnPanic
   }
 
   /** The endpoints that a first try chooses among: frozen, and the same array until something changes. */
@@ -81,6 +82,11 @@ export class EndpointSet implements EndpointGroup {
     return shares && new Map(usable.map((endpoint, index) => [endpoint, shares[index] as number]))
   }
 
+  /** Whether a first try of `call` would probe somebody. */
+  awaitsProbe(call: Call, now: number): boolean {
+    return this.awaiting.some((endpoint) => isProbedBy(endpoint, call, now))
+  }
+
   /** The endpoint that a first try of `call` would probe at `now`; one whose ejection ended since the last call waits for it too. */
   foreseeProbe(call: Call, now: number): Endpoint | undefined {
     const ended = this.all.filter(({ ejected, recovering, ejectedUntil }) => ejected && !recovering && ejectedUntil <= now)
@@ -90,7 +96,7 @@ export class EndpointSet implements EndpointGroup {
   /** What each priority gets of the calls now, and why. */
   get levels(): LevelShare[] {
     if (this.stale) this.refresh()
-    return this.state === undefined ? [] : levelShares(this.state, this.settings)
+    return this.state === undefined ? [] : levelShares(this.state, this.spreading)
   }
 
   /** Picks of `balancer`, or of those like it that choose in parts of the set, are not yet as they will be, and it matters. */
@@ -114,7 +120,7 @@ export class EndpointSet implements EndpointGroup {
   }
 
   reconfigure(settings: number | SpreadSettings): void {
-    this.settings = completed(settings)
+    this.spreading = completed(settings)
     this.outdated = true
     this.changed()
   }
@@ -240,7 +246,7 @@ export class EndpointSet implements EndpointGroup {
 
   private refresh(): void {
     this.stale = false
-    const { all, settings, ground } = this
+    const { all, spreading: settings, ground } = this
     if (this.outdated) {
       this.outdated = false
       this.divided = levelsOf(all, { locality: settings.locality, own: ground.own }, this.divided)

@@ -19,7 +19,8 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
     line('answer', `${status}, ${bodyBytes} bytes`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`))
   }
   if (route.decision === 'service') {
-    line('backends', ...explanation.backends.map(({ service, share }) => `${service}, ${percent(share)}`))
+    line('backends', ...explanation.backends.map((backend) => `${backendText(backend)}, ${percent(backend.share)}`))
+    if (explanation.selection !== undefined) line('selection', `${explanation.selection.because} (${explanation.selection.from})`)
     line('endpoints', ...endpointTexts(explanation))
     line('priorities', ...(explanation.priorities ?? []).map(levelText))
     line('gates', ...explanation.gates.map(gateText))
@@ -38,6 +39,17 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   if (explanation.error !== undefined) line('ends', `with ${explanation.error}`)
   line('tls', explanation.tls)
   line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
+}
+
+/** `orders`, `orders (v2)`, `orders (version v2)`. */
+function backendText({ service, subset, metadata }: Explanation['backends'][number]): string {
+  const named =
+    subset ??
+    (metadata &&
+      Object.entries(metadata)
+        .map(([key, value]) => `${key} ${value}`)
+        .join(' and '))
+  return named === undefined ? service : `${service} (${named})`
 }
 
 function endpointTexts({ candidates, subset }: Explanation): string[] {

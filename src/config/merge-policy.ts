@@ -24,6 +24,7 @@ const SECTIONS = [
   'fault',
   'fallback',
   'lanes',
+  'subsets',
   'tls',
 ] as const satisfies readonly (keyof Policy)[]
 

@@ -21,6 +21,7 @@ import { configError, parse } from './schema/problems.ts'
 import { routes } from './schema/routes.ts'
 import { allowAddresses, LATER_KEYS, locality, namespaceName, servicesSchema } from './schema/service.ts'
 import { strangeBackends } from './schema/strange-backends.ts'
+import { strangeSubsets } from './schema/strange-subsets.ts'
 import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
 
 /** `MeshOptions`, checked, copied and unfolded. */
@@ -114,6 +115,7 @@ function optionsSchema(plain: unknown) {
     LATER_KEYS,
     (written, report) => {
       strangeBackends(written, report)
+      strangeSubsets(written, report)
       // One that is written and broken is reported as such.
       if ((plain as { identity?: unknown } | null | undefined)?.identity === undefined) needsIdentity(written, report)
     },

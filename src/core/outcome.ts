@@ -55,6 +55,9 @@ export const NO_ENDPOINT: Outcome = Object.freeze({
   unavailable: true,
 })
 
+/** The service has endpoints, and the call may go to none of them: that says nothing about the service. */
+export const NOBODY_CHOSEN: Outcome = Object.freeze({ ...IGNORED, kind: undefined, code: 'MESH_NO_ENDPOINT' })
+
 /** The call ran out of time before its first try. */
 export const TIMED_OUT: Outcome = Object.freeze({
   ...IGNORED,

@@ -7,6 +7,8 @@ export interface CallSettings {
   readonly hashKey: string | undefined
   readonly priority: 'low' | 'normal' | 'high'
   readonly retries: number | undefined
+  /** What the metadata of endpoints must have, and a text that is the same for the same. */
+  readonly metadata: { readonly key: string; readonly wanted: Readonly<Record<string, string>> } | undefined
   /** Clock time that no deadline goes beyond; Infinity for none. */
   readonly notAfter: number
   /** The request that came in and beneath which the call is made. */
@@ -21,6 +23,7 @@ export const NO_SETTINGS: CallSettings = Object.freeze({
   hashKey: undefined,
   priority: 'normal',
   retries: undefined,
+  metadata: undefined,
   notAfter: Number.POSITIVE_INFINITY,
   within: undefined,
   detached: false,

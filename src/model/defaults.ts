@@ -55,6 +55,7 @@ export const DEFAULT_POLICY = Object.freeze({
   fault: false,
   fallback: false,
   lanes: false,
+  subsets: false,
   tls: undefined,
 }) satisfies Policy
 

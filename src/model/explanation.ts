@@ -2,7 +2,10 @@ import type { LevelShare } from './locality.ts'
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
-export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'tls' | 'from'> & {
+export type ExplainedBackend = Pick<
+  Explanation,
+  'candidates' | 'selection' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'tls' | 'from'
+> & {
   service: string
 }
 
@@ -62,10 +65,12 @@ export interface Explanation {
     others?: { rule: string | undefined; share: number }[]
   }
   /** Where the call may go, with the share of each, 0–1; what is told below is told of the one with the most. */
-  backends: { service: string; share: number }[]
+  backends: { service: string; share: number; subset?: string; metadata?: Record<string, string> }[]
   candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
+  /** Present when only some of the endpoints are meant: which, and which take the call; undefined when nobody may. */
+  selection?: { meant: string; taken: string | undefined; because: string; from: string }
   /** What each priority gets of the calls now, and why. */
   priorities?: LevelShare[]
   /** Everything that may hold the call up, in the order in which it is met. */

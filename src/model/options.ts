@@ -17,6 +17,7 @@ import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, Tr
 import type { RetryOptions } from './retry-options.ts'
 import type { LaneOptions, RouteOptions } from './routes.ts'
 import type { Source } from './source.ts'
+import type { MetadataOptions, NamedSubsetOptions } from './subsets.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
 export type EndpointOptions =
@@ -132,6 +133,8 @@ export interface PolicyOptions {
   fallback?: FallbackOptions | false
   /** Calls of one colour go to endpoints of that colour. Default off. */
   lanes?: LaneOptions | false
+  /** Endpoints that routes may name by their metadata; how many are used of all is said by `subset`. Default: none. */
+  subsets?: Record<string, NamedSubsetOptions> | false
   /** Panic: below this share of usable endpoints all of them are used. Default 50; 0 never. */
   panicPercent?: number
   /** How calls spill over from priority to priority. */
@@ -233,6 +236,8 @@ export interface CallOptions {
   priority?: Priority
   /** Re-sends after the first try, 0–10. */
   retries?: number
+  /** Only endpoints with these metadata, among those that its route leads to. */
+  metadata?: MetadataOptions
   /** The call outlives the request that it is made beneath: neither that request's deadline nor its end concern it. Default false. */
   detached?: boolean
 }

@@ -19,6 +19,7 @@ export class RequestContext extends Scope {
   readonly idempotent = undefined
   readonly hashKey = undefined
   readonly retries = undefined
+  readonly metadata = undefined
   readonly detached = false
   readonly notAfter: number
   readonly priority: Priority

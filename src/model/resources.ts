@@ -9,6 +9,7 @@ import type { HealthCheckType } from './names.ts'
 import type { OutlierDetectionSettings, OutlierSections } from './outlier-detection.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
+import type { NamedSubsetSettings } from './subsets.ts'
 
 export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-policy-settings.ts'
 
@@ -186,6 +187,8 @@ export interface Policy {
   readonly fault: FaultSettings | false
   readonly fallback: FallbackSettings | false
   readonly lanes: LaneSettings | false
+  /** By name. */
+  readonly subsets: Readonly<Record<string, NamedSubsetSettings>> | false
   /** Undefined: as the URL's scheme says. */
   readonly tls: TlsSettings | undefined
 }
@@ -207,6 +210,7 @@ export interface PolicySections {
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false
   readonly lanes?: Partial<LaneSettings> | false
+  readonly subsets?: Readonly<Record<string, NamedSubsetSettings>> | false
   readonly tls?: Partial<TlsSettings>
 }
 

@@ -1,4 +1,5 @@
 import type { AnswerSettings, FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
+import type { SelectionSettings } from './subsets.ts'
 
 /** Exactly one way is written. Patterns are checked, and text here: the rules compile them. */
 export interface TextSettings {
@@ -52,7 +53,7 @@ export interface HeaderEditsSettings {
   readonly response?: HeaderEditSettings
 }
 
-export interface BackendSettings {
+export interface BackendSettings extends SelectionSettings {
   readonly service: string
   readonly weight: number
   readonly headers?: HeaderEditsSettings
@@ -73,7 +74,7 @@ export interface RedirectSettings extends PathRewriteSettings {
   readonly status: 301 | 302 | 303 | 307 | 308
 }
 
-export interface MirrorSettings {
+export interface MirrorSettings extends SelectionSettings {
   readonly service: string
   readonly percent: number
 }

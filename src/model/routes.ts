@@ -1,6 +1,7 @@
 import type { Duration } from '../core/duration.ts'
 import type { FallbackOptions, FaultOptions, OwnAnswer } from './protection.ts'
 import type { RetryOptions } from './retry-options.ts'
+import type { SelectionOptions } from './subsets.ts'
 
 /** How a text must be; one of them. `regex` is RE2 syntax, and the whole text must match. */
 export interface TextMatch {
@@ -72,7 +73,7 @@ export interface HeaderEdits {
 }
 
 /** One of the services that a rule leads to. */
-export interface BackendOptions<Name extends string = string> {
+export interface BackendOptions<Name extends string = string> extends SelectionOptions {
   service: Name
   /** Share of the calls against the other backends, 0–1,000,000. Default 1. */
   weight?: number
@@ -112,7 +113,7 @@ export interface RedirectOptions {
 }
 
 /** A service that gets a copy of the calls; its answers are read by nobody. */
-export interface MirrorOptions<Name extends string = string> {
+export interface MirrorOptions<Name extends string = string> extends SelectionOptions {
   service: Name
   /** Share of the calls, 0–100. Default 100. */
   percent?: number

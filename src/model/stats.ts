@@ -24,6 +24,16 @@ export interface EndpointStats {
   idleConnections: number
 }
 
+/** One subset of a service in `mesh.stats()`. */
+export interface SubsetStats {
+  /** How many have its metadata, and how many of these are usable now. */
+  endpoints: number
+  usable: number
+  /** Calls that were meant for it, and those of them that went elsewhere by what it says under `otherwise`. */
+  calls: number
+  otherwise: number
+}
+
 /** One service in `mesh.stats()`. */
 export interface ServiceStats {
   calls: number
@@ -65,6 +75,8 @@ export interface ServiceStats {
   panic: boolean
   /** What each priority gets of the calls now. */
   priorities: LevelShare[]
+  /** By name; absent where the service names none. */
+  subsets?: Record<string, SubsetStats>
   endpoints: EndpointStats[]
 }
 

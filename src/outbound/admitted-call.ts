@@ -71,7 +71,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
 
   /** Whether one of the free connections would do. Without any endpoint there is nothing to wait for either. */
   get ready(): boolean {
-    return this.target.gone || this.plan.hasRoom(this, this.colour)
+    return this.target.gone || this.choice.hasRoom(this, this.colour)
   }
 
   proceed(): void {
@@ -104,21 +104,22 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
   }
 
   private launchNow(now: number): void {
-    const { plan, colour } = this
+    const { plan, choice, colour } = this
     const { gone } = this.target
-    const endpoint = gone ? undefined : plan.pick(this, colour, now)
+    const endpoint = gone ? undefined : choice.pick(this, colour, now)
     if (endpoint !== undefined) {
       this.sendTo(endpoint, now)
-    } else if (gone || plan.usableFor(this, colour).length === 0 || plan.failsInPanic(this, colour)) {
-      const reason = gone && plan.present ? `${this.host} is no name of the service any more` : plan.whyNoEndpoint(colour)
-      this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
+    } else if (gone || choice.usable(this, colour).length === 0 || choice.failsInPanic(this, colour)) {
+      const renamed = { why: { reason: `${this.host} is no name of the service any more` }, outcome: NO_ENDPOINT }
+      const { why, outcome } = gone && plan.present ? renamed : plan.noEndpoint(this, colour, choice)
+      this.finishWithError(this.error('MESH_NO_ENDPOINT', why), outcome)
     } else if (plan.balancing.strands(this)) {
       const reason = "the endpoint of the call's session is gone or out of use, and the session is strict"
       this.finishWithError(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT)
     } else if (plan.balancing.binds(this)) {
       plan.protections.connections.endpointRefusals++
       this.overload("the endpoint of the call's session is full, and the session is strict")
-    } else if (plan.isFull(this, colour)) {
+    } else if (choice.isFull(this, colour)) {
       plan.protections.connections.endpointRefusals++
       this.overload(`limits.perEndpoint.maxRequests is reached at every endpoint: ${plan.protections.endpointMaxRequests} tries in flight`)
     } else {

@@ -1,9 +1,10 @@
 import { parseDuration } from '../core/duration.ts'
 import { MeshError } from '../core/errors.ts'
 import type { CallOptions } from '../model/options.ts'
+import { metadataKey } from '../plan/choice.ts'
 import { type CallSettings, NO_SETTINGS } from './engine.ts'
 
-const KNOWN: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'hashKey', 'priority', 'retries', 'detached'])
+const KNOWN: ReadonlySet<string> = new Set(['timeout', 'idempotent', 'hashKey', 'priority', 'retries', 'metadata', 'detached'])
 
 /**
  * Checks per-call options; what they leave out comes from `base`.
@@ -13,7 +14,7 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
   if (options === undefined || options === null) return base
   if (typeof options !== 'object' || Array.isArray(options)) throw invalid([`mesh: expected an object, got ${typeof options}`])
   const problems: string[] = []
-  const { timeout, idempotent, hashKey, priority, retries, detached } = options as CallOptions
+  const { timeout, idempotent, hashKey, priority, retries, metadata, detached } = options as CallOptions
   for (const key of Object.keys(options)) if (!KNOWN.has(key)) problems.push(`mesh.${key}: unknown key`)
   const timeoutMs = timeout === undefined ? base.timeoutMs : parseDuration(timeout)
   if (timeout !== undefined && (timeoutMs === undefined || timeoutMs === 0)) {
@@ -29,6 +30,8 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
     problems.push(`mesh.retries: expected an integer from 0 to 10, got ${print(retries)}`)
   }
   if (detached !== undefined && typeof detached !== 'boolean') problems.push(`mesh.detached: expected a boolean, got ${print(detached)}`)
+  if (metadata !== undefined && !isMetadata(metadata))
+    problems.push(`mesh.metadata: expected an object with 1 to 32 texts, got ${print(metadata)}`)
   if (problems.length > 0) throw invalid(problems)
   const { within } = base
   const alone = detached ?? base.detached
@@ -38,10 +41,17 @@ export function parseCallOptions(options: unknown, base: CallSettings = NO_SETTI
     hashKey: hashKey ?? base.hashKey,
     priority: priority ?? base.priority,
     retries: retries ?? base.retries,
+    metadata: metadata === undefined ? base.metadata : { key: metadataKey(metadata), wanted: { ...metadata } },
     notAfter: alone ? Number.POSITIVE_INFINITY : Math.min(base.notAfter, within?.notAfter ?? Number.POSITIVE_INFINITY),
     within,
     detached: alone,
   }
+}
+
+function isMetadata(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const values: unknown[] = Object.values(value)
+  return values.length > 0 && values.length <= 32 && values.every((each) => typeof each === 'string')
 }
 
 function invalid(problems: string[]): MeshError {

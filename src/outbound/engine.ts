@@ -7,6 +7,7 @@ export { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { HeaderEditSettings } from '../model/route-settings.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
+import type { Choice } from '../plan/choice.ts'
 import type { MirrorCounters } from '../plan/route-counters.ts'
 import type { PlannedRule } from '../plan/route-plan.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
@@ -36,6 +37,8 @@ export interface Engine {
 /** Where a call goes: its service, and how endpoints of it are connected for this URL's origin. */
 export interface Target {
   readonly plan: ServicePlan
+  /** Whom its calls choose among. */
+  readonly choice: Choice
   readonly wire: Wire
   /** Authority of the URL. */
   readonly host: string

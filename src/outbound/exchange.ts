@@ -161,7 +161,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     return this.policy.retry.next(this, attempt, {
       now: this.engine.time.read(),
       attempts: this.retries,
-      hasUntried: this.plan.hasUntried(this, this.colour),
+      hasUntried: this.choice.hasUntried(this, this.colour),
       replayable: this.body === undefined || this.body.replayable,
       mayResend: this.mayResend,
     })

@@ -9,6 +9,7 @@ import type { TryOutcome } from '../core/try-outcome.ts'
 import type { RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
+import type { Choice } from '../plan/choice.ts'
 import type { ServiceCounters } from '../plan/service-counters.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
@@ -45,6 +46,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   protected readonly counters: ServiceCounters
   /** The rule that sent it here, and what that one adds. */
   protected readonly ruled: Ruled | undefined
+  /** Whom it chooses among. */
+  protected readonly choice: Choice
   /** Its lane, where its service has some. */
   protected readonly colour: string | undefined
   protected readonly timeouts: TimeoutSettings
@@ -64,7 +67,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   /** One of the re-sends that the limits count. */
   private resending = false
 
-  constructor(engine: Engine, { plan, host, ruled, shadow }: Target, options: DispatchOptions, settings: CallSettings) {
+  constructor(engine: Engine, { plan, choice, host, ruled, shadow }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
     const policy = ruled === undefined ? plan.callPolicy : ruled.policy
     this.engine = engine
@@ -73,6 +76,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     this.policy = policy
     this.counters = shadow === undefined ? plan.counters : shadow.calls
     this.ruled = ruled
+    this.choice = settings.metadata === undefined ? choice : choice.narrowed(settings.metadata)
     this.colour = plan.lanes === undefined ? undefined : colourOf(options.headers, plan.lanes.header, settings.within)
     this.within = settings.within
     this.scope = settings.detached ? undefined : settings.within
@@ -93,6 +97,16 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
 
   /** Ends the call before its time. */
   abstract abort(reason?: unknown): void
+
+  /** It cannot be sent yet as it will be: what its service, or whom it chooses among, needs for that is not there. */
+  get early(): boolean {
+    return this.plan.resolving || this.choice.pending(this, this.colour)
+  }
+
+  /** Calls back once that is there, or will not come. */
+  whenDue(then: () => void): void {
+    this.plan.whenResolved(() => this.choice.whenSettled(this, this.colour, then))
+  }
 
   /** Re-sends that this call has not used. */
   get resendsLeft(): number {

@@ -108,15 +108,14 @@ export class Outbound {
       return undefined
     }
     exchange.open()
-    const { plan } = target
-    if (host.ready && !plan.resolving) {
+    if (host.ready && !exchange.early) {
       exchange.begin()
       return exchange
     }
     exchange.wait()
     // What cannot begin ends at once; the others wait for the names of their own service, and for no others.
     const resolved = (error: unknown): void => {
-      if (error === undefined && !target.gone) plan.whenResolved(() => exchange.beginOrFail(undefined))
+      if (error === undefined && !target.gone) exchange.whenDue(() => exchange.beginOrFail(undefined))
       else exchange.beginOrFail(error)
     }
     if (host.ready) resolved(undefined)

@@ -55,11 +55,13 @@ export class RoutedOrigin {
       mirror: this.mirrorOf(rule),
     }
     const seen = rewritten(origin, rule.settings.rewrite?.host)
-    return { plan, wire: ground.wireFor(keyOf(seen, plan, ''), seen, plan), host: seen.authority, gone: false, ruled, shadow: undefined }
+    const choice = plan.choices.of(backend.selection, rule.from)
+    const wire = ground.wireFor(keyOf(seen, plan, ''), seen, plan)
+    return { plan, choice, wire, host: seen.authority, gone: false, ruled, shadow: undefined }
   }
 
   /** What sends copies for a rule, each mirror by its own draw; whatever goes wrong there is none of the call's business. */
-  private mirrorOf({ settings, counters }: PlannedRule): Ruled['mirror'] {
+  private mirrorOf({ settings, counters, from }: PlannedRule): Ruled['mirror'] {
     const { mirror } = settings
     if (mirror.length === 0) return undefined
     const { engine, random } = this.ground
@@ -67,7 +69,8 @@ export class RoutedOrigin {
     const shadowed = { ...seen, authority: shadowAuthority(seen.authority) }
     return (options: DispatchOptions, body: Body | undefined) => {
       if (options.upgrade != null || options.method === 'CONNECT') return
-      for (const { service, percent } of mirror) {
+      for (const each of mirror) {
+        const { service, percent } = each
         if (random() * 100 >= percent) continue
         const counted = counters.mirror(service, engine.time.now)
         const send = (copied: unknown): void => {
@@ -78,7 +81,8 @@ export class RoutedOrigin {
               return
             }
             const wire = this.ground.wireFor(keyOf(shadowed, plan, 'shadow'), shadowed, plan)
-            const target: Target = { plan, wire, host: shadowed.authority, gone: false, ruled: undefined, shadow: counted }
+            const choice = plan.choices.of(each, from)
+            const target: Target = { plan, choice, wire, host: shadowed.authority, gone: false, ruled: undefined, shadow: counted }
             sendShadow(engine, target, options, copied, body?.headers)
           } catch (error) {
             counted.skipped++

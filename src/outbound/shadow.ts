@@ -26,12 +26,12 @@ export function sendShadow(
   const copy: DispatchOptions = { ...options, body, headers, dispatcher: undefined }
   const exchange = new Exchange(engine, target, copy, settings, NOBODY)
   exchange.open()
-  if (!plan.resolving) {
+  if (!exchange.early) {
     exchange.begin()
     return
   }
   exchange.wait()
-  plan.whenResolved(() => exchange.beginOrFail(undefined))
+  exchange.whenDue(() => exchange.beginOrFail(undefined))
 }
 
 /** `shop` becomes `shop-shadow`, and `shop:8080` becomes `shop-shadow:8080`. */

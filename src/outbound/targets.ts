@@ -78,7 +78,8 @@ export class Targets {
     if (known !== undefined) return known
     const own = this.wireFor(key, parseOrigin(wire.origin) as Origin, plan)
     // What a rule did to the request is done; how long and how often is for the service that gets the call.
-    const target = { plan, wire: own, host, gone: false, ruled: ruled && { ...ruled, policy: plan.callPolicy }, shadow: undefined }
+    const choice = plan.choices.whole
+    const target = { plan, choice, wire: own, host, gone: false, ruled: ruled && { ...ruled, policy: plan.callPolicy }, shadow: undefined }
     if (ruled === undefined) this.elsewhere.set(key, target)
     return target
   }
@@ -98,7 +99,8 @@ export class Targets {
     }
     const { plan, gone } = match
     const wire = this.wireFor(key, origin, plan)
-    const target: Target = { plan, wire, host: origin.authority, gone, ruled: undefined, shadow: undefined }
+    const choice = plan.choices.whole
+    const target: Target = { plan, choice, wire, host: origin.authority, gone, ruled: undefined, shadow: undefined }
     return { name: plan.name, secure: wire.tls !== undefined, target, routed: undefined }
   }
 

@@ -59,9 +59,11 @@ export class ServiceBalancing {
   }
 
   /** Takes a new policy over; true when another part of the endpoints is to be used from now on. */
-  apply({ balancing, subset }: Policy): boolean {
+  apply({ balancing, subset, lanes, subsets }: Policy): boolean {
     if (!isDeepStrictEqual(balancing, this.settings)) this.configure(balancing)
-    const automatic = isHashing(balancing.policy) ? Number.POSITIVE_INFINITY : DEFAULT_SUBSET_SIZE
+    // What few endpoints have is mostly missing in a part of them.
+    const whole = isHashing(balancing.policy) || lanes !== false || subsets !== false
+    const automatic = whole ? Number.POSITIVE_INFINITY : DEFAULT_SUBSET_SIZE
     const size = subset === 'all' ? Number.POSITIVE_INFINITY : subset === 'auto' ? automatic : subset.size
     const changed = size !== this.size
     this.size = size
@@ -84,10 +86,6 @@ export class ServiceBalancing {
     if (this.standsIn) this.waiting.push(AsyncResource.bind(then))
     else if (this.pending) this.set.prepare(this.balancer, then)
     else then()
-  }
-
-  pick(call: Call, now: number): Endpoint | undefined {
-    return this.pickOfSession(call) ?? (this.binds(call) ? undefined : this.set.pick(this.balancer, call, now))
   }
 
   /** The endpoint of the call's session, which only a strict one asks for again when a try broke. */
@@ -172,8 +170,8 @@ export class ServiceBalancing {
   }
 }
 
-/** Endpoints, and who chooses among them. */
-export interface Part {
+/** Endpoints that calls choose among, and who chooses: all of a service, or a selection of them. */
+export interface Choosable {
   readonly set: EndpointSet
   readonly balancer: Balancer
 }

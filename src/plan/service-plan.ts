@@ -1,12 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
-import type { EndpointSet } from '../balancing/endpoint-set.ts'
-import { pickWithRoom } from '../balancing/pick-with-room.ts'
 import type { SpreadGround } from '../balancing/spread/spread.ts'
 import type { Call } from '../core/call.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import { splitHost } from '../core/host.ts'
+import { NO_ENDPOINT, NOBODY_CHOSEN, type Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
 import type { CheckedService } from '../health/endpoint-check.ts'
@@ -20,15 +19,18 @@ import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type CallPolicy, servicePolicy } from './call-policy.ts'
+import type { Choice } from './choice.ts'
+import { whyNobody } from './choice-words.ts'
+import { Choices } from './choices.ts'
 import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
 import { type ServedName, servedNames } from './host.ts'
-import { Lanes } from './lanes.ts'
+import type { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
 import { probeRequest } from './probe-request.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { Protections } from './protections.ts'
-import { type Part, ServiceBalancing } from './service-balancing.ts'
+import { ServiceBalancing } from './service-balancing.ts'
 import { ServiceCounters } from './service-counters.ts'
 import { WatchedSet } from './watched-set.ts'
 
@@ -68,9 +70,9 @@ export class ServicePlan {
   policy: Policy
   /** What its calls go by; another object after a push, so that calls under way keep theirs. */
   callPolicy: CallPolicy
-  /** Its endpoints by colour, where it has lanes. */
-  lanes: Lanes | undefined = undefined
   readonly balancing: ServiceBalancing
+  /** Whom its calls choose among. */
+  readonly choices: Choices
   /** Asked in this order; settled in the reverse one. */
   gates: readonly Gate[]
   /** Breaker, limits, faults, fallback, policies. */
@@ -101,7 +103,8 @@ export class ServicePlan {
     this.gates = this.protections.gates
     this.callPolicy = this.ownPolicy()
     this.balancing = new ServiceBalancing(policy, this.set, context, () => this.protections.connections.busy)
-    this.configureLanes()
+    const from = (): string | undefined => this.from('subsets')
+    this.choices = new Choices(policy, { set: this.set, random, time, balancing: this.balancing, protections: this.protections, from })
     this.changes = new EndpointChanges(time, this.endpointsOwner())
     this.named = new NamedEndpoints(context.names, () => this.applyEndpoints(this.named.resolved))
     this.configureEndpoints(endpointsOf(snapshot))
@@ -123,9 +126,8 @@ export class ServicePlan {
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
       this.gates = this.protections.gates
-      const respread = !spreadsAlike(policy, before)
-      if (respread) this.set.reconfigure(policy)
-      if (respread || !isDeepStrictEqual(policy.lanes, before.lanes)) this.configureLanes()
+      if (!spreadsAlike(policy, before)) this.set.reconfigure(policy)
+      this.choices.configure(policy)
       if (repart) this.applyEndpoints(this.named.resolved)
     }
     this.callPolicy = this.ownPolicy()
@@ -145,24 +147,25 @@ export class ServicePlan {
     return this.former.values()
   }
 
-  /** In words, when there is none to choose. */
-  whyNoEndpoint(colour: string | undefined): string {
-    if (!this.present) return 'the service was removed'
-    if (this.set.usable.length > 0 && this.lanes !== undefined) return this.lanes.describe(colour)
-    if (this.set.failing) return 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on'
-    if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
-    return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
+  /** Why there is none for a call to choose, who says so, and what those hear of it that judge calls. */
+  noEndpoint(call: Call, colour: string | undefined, choice: Choice): { why: { reason: string; from?: string }; outcome: Outcome } {
+    const why = this.present && this.set.usable.length > 0 ? whyNobody(choice, call, colour) : undefined
+    return why === undefined ? { why: { reason: this.whyEmpty() }, outcome: NO_ENDPOINT } : { why, outcome: NOBODY_CHOSEN }
+  }
+
+  /** Its endpoints by colour, where it has lanes. */
+  get lanes(): Lanes | undefined {
+    return this.choices.lanes
   }
 
   /** No call can be sent yet, because names are being resolved for the first time, or what calls are hashed with is being loaded. */
   get resolving(): boolean {
-    return this.named.pending || this.balancing.pending || this.lanes?.pending === true
+    return this.named.pending || this.balancing.pending
   }
 
   /** Calls back once names were resolved, or could not be. */
   whenResolved(then: () => void): void {
-    const balanced = (): void => (this.lanes === undefined ? then() : this.lanes.whenSettled(then))
-    this.named.whenSettled(() => this.balancing.whenSettled(balanced))
+    this.named.whenSettled(() => this.balancing.whenSettled(then))
   }
 
   get balancer(): Balancer {
@@ -212,72 +215,17 @@ export class ServicePlan {
     this.gates = this.protections.gates
   }
 
-  /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
-  pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    const picked = this.choose(call, colour, now)
-    const { endpointMax } = this.protections
-    if (picked === undefined || picked.inflight < endpointMax) return picked
-    if (this.balancing.binds(call)) return undefined
-    return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
-  }
-
-  /** Those that a first try of `call` chooses among. */
-  usableFor(call: Call, colour: string | undefined): readonly Endpoint[] {
-    return this.lanes === undefined ? this.set.usable : this.lanes.usable(call, colour)
-  }
-
-  /** Whether a priority that `call` may be drawn for is in panic and fails its calls. */
-  failsInPanic(call: Call, colour: string | undefined): boolean {
-    return this.setFor(call, colour).failing
-  }
-
-  /** The endpoints that calls of a colour choose among, with what each priority of them gets. */
-  setFor(call: Call, colour: string | undefined): EndpointSet {
-    return this.lanes === undefined ? this.set : this.lanes.laneFor(call, colour, call.startedAt).set
-  }
-
-  /** Whether `call` could go on to an endpoint that it did not try. */
-  hasUntried(call: Call, colour: string | undefined): boolean {
-    if (this.balancing.binds(call)) return false
-    return this.lanes === undefined ? this.set.hasUntried(call) : this.lanes.hasUntried(call, colour)
-  }
-
-  /** What a first try of `call` would choose among, for somebody who only looks. */
-  foresee(call: Call, colour: string | undefined, now: number): Part {
-    return this.lanes?.foresee(call, colour, now) ?? this.balancing
-  }
-
-  /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
-  hasRoom(call: Call, colour: string | undefined): boolean {
-    const usable = this.usableFor(call, colour)
-    const { endpointMax } = this.protections
-    return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
-  }
-
-  /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
-  isFull(call: Call, colour: string | undefined): boolean {
-    const { endpointMaxRequests } = this.protections
-    return this.usableFor(call, colour).every(({ inflight }) => inflight >= endpointMaxRequests)
-  }
-
-  /** A session that is not strict stays within the lane of its call. */
-  private choose(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    const { lanes, balancing } = this
-    if (lanes === undefined) return balancing.pick(call, now)
-    const own = balancing.pickOfSession(call)
-    if (balancing.binds(call)) return own
-    return own !== undefined && lanes.takes(own, colour) ? own : lanes.pick(call, colour, now)
+  private whyEmpty(): string {
+    if (!this.present) return 'the service was removed'
+    if (this.set.failing) return 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on'
+    if (this.set.all.length > 0) return 'every endpoint is ejected or unhealthy, and panicPercent is 0'
+    return this.named.failure ?? this.snapshot.because ?? 'no endpoint is configured'
   }
 
   private ownPolicy(): CallPolicy {
     const { policy, budget, context, protections, snapshot } = this
     const { fault, fallback } = protections
     return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
-  }
-
-  private configureLanes(): void {
-    const { set, balancing, policy } = this
-    this.lanes = policy.lanes === false ? undefined : new Lanes(policy.lanes, { set, balancing })
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {

@@ -38,8 +38,13 @@ export function serviceStats(
     latency: counters.latency.quantiles(now),
     panic: set.panic,
     priorities: set.levels,
+    ...subsetsOf(plan),
     endpoints: Array.from(plan.endpoints(), (endpoint) => endpointStats(endpoint, now, sockets(endpoint))),
   }
+}
+
+function subsetsOf({ policy, choices }: ServicePlan): Pick<ServiceStats, 'subsets'> {
+  return policy.subsets === false ? {} : { subsets: choices.stats() }
 }
 
 function endpointStats(endpoint: Endpoint, now: number, sockets: { connections: number; idleConnections: number }): EndpointStats {

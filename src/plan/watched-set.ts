@@ -1,17 +1,15 @@
 import { EndpointSet } from '../balancing/endpoint-set.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 
-/** An endpoint set that counts its changes, for whoever keeps parts of it. */
+/** An endpoint set that counts its changes, for the selections that are made of it. */
 export class WatchedSet extends EndpointSet {
-  /** Grows when endpoints come or go; and when anything about one of them changes. */
-  memberships = 0
+  /** Grows when endpoints come or go, or anything about one of them changes. */
   changes = 0
   /** Told of every change of an endpoint. */
   onChange: (() => void) | undefined = undefined
 
   override replace(endpoints: readonly Endpoint[]): void {
     super.replace(endpoints)
-    this.memberships++
     this.noteChange()
   }
 
@@ -33,6 +31,11 @@ export class WatchedSet extends EndpointSet {
   override awaitProbe(endpoint: Endpoint): void {
     super.awaitProbe(endpoint)
     this.changes++
+  }
+
+  /** A call was sent to probe `endpoint`, by whichever selection: it waits for no other one, here or elsewhere. */
+  probed(endpoint: Endpoint): void {
+    this.setEjected(endpoint, endpoint.ejected)
   }
 
   private noteChange(): void {

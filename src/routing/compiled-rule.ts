@@ -1,5 +1,6 @@
 import type { Random } from '../core/random.ts'
 import type { HeaderEditsSettings, MatchSettings, RuleSettings } from '../model/route-settings.ts'
+import type { SelectionSettings } from '../model/subsets.ts'
 import { KeyPosition } from './key-position.ts'
 import { Location } from './location.ts'
 import { PathRewrite } from './path-rewrite.ts'
@@ -8,6 +9,8 @@ import type { MatchedRule } from './rules.ts'
 /** One of the services that a rule leads to. */
 export interface CompiledBackend {
   readonly service: string
+  /** Which endpoints of it. */
+  readonly selection: SelectionSettings
   readonly weight: number
   /** Share of the rule's calls, 0–1. */
   readonly share: number
@@ -47,10 +50,11 @@ export class CompiledRule implements MatchedRule {
     this.title = `the rule ${name} of the route ${route}`
     this.matches = matches
     this.caseSensitive = caseSensitive
-    this.backends = backends.map(({ service, weight, headers: own }) => {
+    this.backends = backends.map(({ service, weight, headers: own, ...selection }) => {
       sofar += weight
       return {
         service,
+        selection,
         weight,
         share: weight / total,
         // Whole numbers: the last of them that has a weight ends at 1, and no draw lies beyond.

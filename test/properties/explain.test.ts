@@ -103,7 +103,7 @@ async function live(balancing: string, lanes: boolean, events: readonly Event[],
     const verdicts = orders.gates.map((gate) => gate.admit(call))
     orders.outlier.restoreDue(now)
     const refused = verdicts.some((verdict) => verdict.refused === true)
-    const picked = refused ? undefined : orders.pick(call, lanes ? lane : undefined, now)
+    const picked = refused ? undefined : orders.choices.whole.pick(call, lanes ? lane : undefined, now)
     seen.push([verdicts.map((verdict) => (verdict.refused === true ? [verdict.code, verdict.retryAfterMs] : 'yes')), picked?.address])
     const outcome = works ? OK : UNAVAILABLE
     if (picked !== undefined) {

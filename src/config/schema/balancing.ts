@@ -178,7 +178,10 @@ export const balancing = record({
 })
 
 const size = v.pipe(
-  record({ size: integer(1, 1_000_000) }),
+  record({ size: integer(1, 1_000_000) }, [], ({ size }, report, given) => {
+    if (size === undefined && Object.values(given).some((value) => typeof value === 'object'))
+      report([], 'says how many endpoints are used; those with a name stand under subsets')
+  }),
   v.transform((written) => Object.freeze(written)),
 )
 

@@ -9,6 +9,7 @@ import { lanes } from './lanes.ts'
 import { locality, otherPriorities, priorities } from './locality.ts'
 import { outlierDetection } from './outlier-detection.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
+import { subsets } from './subsets.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -83,6 +84,7 @@ export const policyEntries = {
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
   lanes: v.optional(orOff(lanes)),
+  subsets: v.optional(orOff(subsets)),
   tls: v.optional(tls),
 }
 
@@ -119,6 +121,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     fault: parsed.fault,
     fallback: parsed.fallback,
     lanes: parsed.lanes,
+    subsets: parsed.subsets,
     tls: parsed.tls,
   }) as PolicySections
 }

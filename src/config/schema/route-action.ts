@@ -9,10 +9,12 @@ import type {
   PathRewriteSettings,
   RedirectSettings,
 } from '../../model/route-settings.ts'
+import type { SelectionSettings } from '../../model/subsets.ts'
 import { checked, compact, exactlyOne, integer, listOf, mapOf, percent, type Report, record, text } from './blocks.ts'
 import { some } from './outbound-policies.ts'
 import { headerName, headerValue } from './protection.ts'
 import { pathText, pattern, yesOrNo } from './route-match.ts'
+import { acrossSelection, selectionEntries, selectionOf } from './subsets.ts'
 
 /** What says where a message ends, or whom it is for, is not for rules to write. */
 const OWNED: Readonly<Record<string, string>> = {
@@ -50,8 +52,19 @@ export const backends: v.GenericSchema<unknown, BackendSettings[]> = v.pipe(
   some(
     'backends',
     v.pipe(
-      record({ service: text(253), weight: v.optional(integer(0, 1_000_000), 1), headers: v.optional(headerEdits) }),
-      v.transform(({ service, weight, headers }): BackendSettings => ({ service, weight, ...(headers === undefined ? {} : { headers }) })),
+      record(
+        { service: text(253), ...selectionEntries, weight: v.optional(integer(0, 1_000_000), 1), headers: v.optional(headerEdits) },
+        [],
+        acrossSelection,
+      ),
+      v.transform(
+        ({ service, weight, headers, ...selection }): BackendSettings => ({
+          service,
+          weight,
+          ...(headers === undefined ? {} : { headers }),
+          ...selectionOf(selection as SelectionSettings),
+        }),
+      ),
     ) as v.GenericSchema<unknown, BackendSettings>,
   ),
   v.check((list) => list.length === 0 || list.some(({ weight }) => weight > 0), 'expected one whose weight is above 0'),
@@ -60,7 +73,16 @@ export const backends: v.GenericSchema<unknown, BackendSettings[]> = v.pipe(
 /** The services that get copies. */
 export const mirrors: v.GenericSchema<unknown, MirrorSettings[]> = listOf(
   'mirrors',
-  record({ service: text(253), percent: v.optional(percent(), 100) }),
+  v.pipe(
+    record({ service: text(253), ...selectionEntries, percent: v.optional(percent(), 100) }, [], acrossSelection),
+    v.transform(
+      ({ service, percent: share, ...selection }): MirrorSettings => ({
+        service,
+        percent: share,
+        ...selectionOf(selection as SelectionSettings),
+      }),
+    ),
+  ) as v.GenericSchema<unknown, MirrorSettings>,
 )
 
 const regexRewrite = record({ pattern, substitution: checkedText(8_192) }, [], ({ pattern: written, substitution }, report) => {

@@ -79,8 +79,9 @@ export class AgentCall extends OutboundCall {
     plan.budget.deposit(now)
     const endpoint = target.gone ? undefined : this.choose(now)
     if (endpoint === undefined) {
-      const reason = target.gone ? 'the service was removed' : plan.whyNoEndpoint(this.colour)
-      this.fail(this.error('MESH_NO_ENDPOINT', { reason }), NO_ENDPOINT, 'ignored')
+      const removed = { why: { reason: 'the service was removed' }, outcome: NO_ENDPOINT }
+      const { why, outcome } = target.gone ? removed : plan.noEndpoint(this, this.colour, this.choice)
+      this.fail(this.error('MESH_NO_ENDPOINT', why), outcome, 'ignored')
       return
     }
     engine.time.set(this, this.deadline)
@@ -97,7 +98,7 @@ export class AgentCall extends OutboundCall {
         return
       }
       const now = this.engine.time.read()
-      const moves = !this.over && this.moves < MAX_MOVES && this.plan.hasUntried(this, this.colour)
+      const moves = !this.over && this.moves < MAX_MOVES && this.choice.hasUntried(this, this.colour)
       this.unreachable(error, now)
       const next = moves ? this.choose(now) : undefined
       if (next === undefined) {
@@ -141,9 +142,8 @@ export class AgentCall extends OutboundCall {
   }
 
   private choose(now: number): Endpoint | undefined {
-    const { plan } = this
-    plan.outlier.restoreDue(now)
-    const endpoint = plan.pick(this, this.colour, now)
+    this.plan.outlier.restoreDue(now)
+    const endpoint = this.choice.pick(this, this.colour, now)
     if (endpoint === undefined) return undefined
     this.countTry(endpoint)
     this.attempt = new TryOutcome(endpoint, now)

@@ -90,14 +90,13 @@ export class HttpAgent {
   private send(target: Target, request: ClientRequest, options: RequestPlace, settings: CallSettings): void {
     const { host } = this
     const call = new AgentCall(host.engine, target, request, options, settings, this.agents)
-    const { plan } = target
-    if (host.ready && !plan.resolving) {
+    if (host.ready && !call.early) {
       call.begin()
       return
     }
     call.wait()
     const resolved = (error: unknown): void => {
-      if (error === undefined && !target.gone) plan.whenResolved(() => call.begin())
+      if (error === undefined && !target.gone) call.whenDue(() => call.begin())
       else call.begin(error)
     }
     if (host.ready) resolved(undefined)

@@ -58,7 +58,8 @@ function sharesOf({ plan, call, part, asked }: Subject): ReadonlyMap<Endpoint, n
  * reason is one more line.
  */
 const REASONS: readonly ((look: Look) => string | undefined)[] = [
-  ({ endpoint, subject }) => (subject.part.set.all.includes(endpoint) ? undefined : 'of another lane'),
+  ({ endpoint, subject: { place } }) => (place.within.all.includes(endpoint) ? undefined : 'not selected by its metadata'),
+  ({ endpoint, subject: { part } }) => (part.set.all.includes(endpoint) ? undefined : 'of another lane'),
   ({ subject: { part }, taken }) =>
     part.set.failing && !taken ? 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on' : undefined,
   ({ subject: { part }, taken }) =>

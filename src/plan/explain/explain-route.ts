@@ -54,13 +54,19 @@ function explainBackends(plan: Plan, found: FoundRule<PlannedRule>, view: Routed
     Explanation,
     ...Explanation[],
   ]
-  const alternatives = others.map(({ route, candidates, gates, safeguards, timeouts, retry, tls, from: sources }) => {
-    return { service: route.service ?? '', candidates, gates, safeguards, timeouts, retry, tls, from: sources }
+  const alternatives = others.map(({ route, candidates, selection, gates, safeguards, timeouts, retry, tls, from: sources }) => {
+    const selected = selection === undefined ? {} : { selection }
+    return { service: route.service ?? '', candidates, ...selected, gates, safeguards, timeouts, retry, tls, from: sources }
   })
   return {
     ...first,
     route: { ...head, service: first.route.service, decision: first.route.decision },
-    backends: rule.backends.map(({ service, share }) => ({ service, share })),
+    backends: rule.backends.map(({ service, share, selection: { subset, metadata } }) => ({
+      service,
+      share,
+      ...(subset === undefined ? {} : { subset }),
+      ...(metadata === undefined ? {} : { metadata }),
+    })),
     rewrites: [...rewritesOf(found, asked, { path, hashKey, keyed }), ...first.rewrites],
     from: { ...from, ...first.from },
     ...(alternatives.length === 0 ? {} : { alternatives }),
@@ -78,7 +84,12 @@ function explainBackend(plan: Plan, rule: PlannedRule, backend: CompiledBackend,
   const led = followRedirects(service, method, path, (name) => plan.service(name))
   const policy = withRule(service.callPolicy, rule.policy, service.budget, plan.random)
   const sent = { ...asked, headers: editedHeaders(asked.headers, backend) }
-  return explainLed(led, service, sent, { match: service.name, gone: false, policy })
+  return explainLed(led, service, sent, {
+    match: service.name,
+    gone: false,
+    policy,
+    choice: service.choices.of(backend.selection, rule.from),
+  })
 }
 
 function answerOf(

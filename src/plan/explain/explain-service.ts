@@ -2,6 +2,8 @@ import type { EndpointSet } from '../../balancing/endpoint-set.ts'
 import type { Explanation } from '../../model/explanation.ts'
 import { formatProvenance } from '../../model/resources.ts'
 import type { CallPolicy } from '../call-policy.ts'
+import type { Choice } from '../choice.ts'
+import { explainChoice } from '../choice-words.ts'
 import type { HostMatch } from '../host-table.ts'
 import type { Plan } from '../plan.ts'
 import { followRedirects, type Redirected } from '../redirect.ts'
@@ -30,6 +32,8 @@ interface Way {
   readonly gone: boolean
   /** What the rule says that leads there; the service's own without it. */
   readonly policy?: CallPolicy
+  /** Whom it lets the call choose among; all endpoints without it. */
+  readonly choice?: Choice
 }
 
 /** Says what would happen now to a request at the service where traffic policies lead it, or at `first` where they lead it nowhere. */
@@ -51,10 +55,11 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
   const candidates = explainedCandidates(subject)
   const from = Object.keys(plan.snapshot.from).filter((part) => !part.includes('.'))
   const route = { host: asked.host, service: name, match: way.match, decision: 'service' as const }
-  const lane = lanes === undefined ? [] : [`${lanes.describe(colour)} (${subject.from('lanes')})`]
+  const lane = lanes === undefined ? [] : [`${(subject.place.lanes ?? lanes).describe(colour)} (${subject.from('lanes')})`]
   return outline(route, {
     backends: [{ service: name, share: 1 }],
     candidates,
+    ...explainChoice(subject.choice, subject.call, colour, asked.now),
     ...subsetOf(plan),
     ...(way.gone ? {} : prioritiesOf(subject.part.set)),
     gates: explainedGates(subject),
@@ -69,16 +74,17 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
   })
 }
 
-function subjectOf(plan: ServicePlan, asked: Asked, { gone, policy = plan.callPolicy }: Way): Subject {
+function subjectOf(plan: ServicePlan, asked: Asked, { gone, policy = plan.callPolicy, choice = plan.choices.whole }: Way): Subject {
   const { timeoutMs, headTimeoutMs } = policy.timeouts
   const call = callOf(plan.name, asked, timeoutMs ?? headTimeoutMs)
   const colour = plan.lanes === undefined ? undefined : headerIn(asked.headers, plan.lanes.header)
-  const part = plan.foresee(call, colour, asked.now)
+  const place = choice.place(call, colour, asked.now)
+  const { balancer } = plan.balancing
   const from = (section: string): string => {
     const provenance = plan.snapshot.from[section]
     return policy.from(section) ?? (provenance === undefined ? '' : formatProvenance(provenance))
   }
-  return { plan, policy, asked, call, colour, part, gone, from }
+  return { plan, policy, asked, call, colour, choice, place, part: { set: place.chosen.set, balancer }, gone, from }
 }
 
 function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> {

@@ -1,6 +1,7 @@
 import type { Call } from '../../core/call.ts'
 import type { CallPolicy } from '../call-policy.ts'
-import type { Part } from '../service-balancing.ts'
+import type { Choice, Place } from '../choice.ts'
+import type { Choosable } from '../service-balancing.ts'
 import type { ServicePlan } from '../service-plan.ts'
 import type { Asked } from './asked.ts'
 
@@ -13,8 +14,11 @@ export interface Subject {
   readonly call: Call
   /** Its lane, where the service has some. */
   readonly colour: string | undefined
-  /** What a first try chooses among. */
-  readonly part: Part
+  /** Whom the call may choose among, and where in it a first try goes. */
+  readonly choice: Choice
+  readonly place: Place
+  /** What a first try chooses among; the balancer is the service's, since whoever looks makes none. */
+  readonly part: Choosable
   /** The name only was one of the service once: nobody is called under it. */
   readonly gone: boolean
   /** The resource behind a section of the policy. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RandomBalancer } from '../../../src/balancing/random.ts'
+import type { Call } from '../../../src/core/call.ts'
 import { Endpoint } from '../../../src/core/endpoint.ts'
 import { seededRandom } from '../../../src/core/random.ts'
 import { DEFAULT_LANES } from '../../../src/model/defaults.ts'
@@ -15,18 +16,21 @@ function start(colours: readonly (string | undefined)[], settings: Partial<LaneS
     (lane, index) => new Endpoint('orders', specOf(index + 1, { metadata: lane === undefined ? {} : { lane } })),
   )
   set.replace(endpoints)
-  const lanes = new Lanes(
-    { ...DEFAULT_LANES, ...settings },
-    { set, balancing: { balancer: new RandomBalancer(random), another: () => new RandomBalancer(random) } },
-  )
+  const balancing = { balancer: new RandomBalancer(random), another: () => new RandomBalancer(random) }
+  const lanes = new Lanes({ ...DEFAULT_LANES, ...settings }, set, { set, balancing, time: { now: 0 } })
+  const pick = (call: Call, colour?: string, now = 0): Endpoint | undefined => {
+    const chosen = lanes.selectionFor(call, colour, now)
+    const picked = chosen.set.pick(chosen.balancer, call, now)
+    if (picked?.recovering === true) set.probed(picked)
+    return picked
+  }
   /** Colours of whoever is picked in many calls. */
   const picked = (colour?: string, idempotent = true, now = 1_000): string[] => {
     const seen = new Set<string>()
-    for (let call = 0; call < 50; call++)
-      seen.add(lanes.pick(callOf({ tries: 0, idempotent }), colour, now)?.spec.metadata['lane'] ?? 'base')
+    for (let call = 0; call < 50; call++) seen.add(pick(callOf({ tries: 0, idempotent }), colour, now)?.spec.metadata['lane'] ?? 'base')
     return [...seen].sort()
   }
-  return { set, lanes, endpoints, picked }
+  return { set, lanes, endpoints, pick, picked }
 }
 
 describe('lanes', () => {
@@ -48,9 +52,9 @@ describe('lanes', () => {
   )
 
   it('strict: nobody for a colour that nobody has', () => {
-    const { lanes } = start([undefined, 'a'], { strict: true })
+    const { lanes, pick } = start([undefined, 'a'], { strict: true })
     const call = callOf({ tries: 0 })
-    expect([lanes.pick(call, 'b', 0), lanes.usable(call, 'b'), lanes.hasUntried(call, 'b')]).toEqual([undefined, [], false])
+    expect([pick(call, 'b'), lanes.selectionFor(call, 'b', 0).set.usable, lanes.hasUntried(call, 'b')]).toEqual([undefined, [], false])
   })
 
   it('endpoints come and go, and are ejected and come back', () => {
@@ -71,25 +75,25 @@ describe('lanes', () => {
   })
 
   it('one that may be back gets one probe, of a call that may be repeated while there is time for one', () => {
-    const { set, endpoints, lanes, picked } = start([undefined, 'a'])
+    const { set, endpoints, pick, picked } = start([undefined, 'a'])
     const [, a] = endpoints as [Endpoint, Endpoint]
     set.setEjected(a, true)
     a.recovering = true
     a.ejectedUntil = 1_000
     set.awaitProbe(a)
     expect(picked('a', false, 1_100)).toEqual(['base'])
-    expect(lanes.pick(callOf({ tries: 0 }), 'a', 1_100)).toBe(a)
+    expect(pick(callOf({ tries: 0 }), 'a', 1_100)).toBe(a)
     expect(picked('a', true, 1_101)).toEqual(['base'])
     a.probedAt = Number.NaN
     set.awaitProbe(a)
-    expect(lanes.pick(callOf({ tries: 0, idempotent: false }), 'a', 1_600)).toBe(a)
+    expect(pick(callOf({ tries: 0, idempotent: false }), 'a', 1_600)).toBe(a)
   })
 
   it('a further try stays in its lane while there is another, then goes to the baseline', () => {
-    const { endpoints, lanes } = start([undefined, 'a', 'a'])
+    const { endpoints, lanes, pick } = start([undefined, 'a', 'a'])
     const [base, first, second] = endpoints as [Endpoint, Endpoint, Endpoint]
-    expect(lanes.pick(callOf({}, [first]), 'a', 0)).toBe(second)
-    expect(lanes.pick(callOf({}, [first, second]), 'a', 0)).toBe(base)
+    expect(pick(callOf({}, [first]), 'a', 0)).toBe(second)
+    expect(pick(callOf({}, [first, second]), 'a', 0)).toBe(base)
     expect([lanes.hasUntried(callOf({}, [first, second]), 'a'), lanes.hasUntried(callOf({}, endpoints), 'a')]).toEqual([true, false])
     const strict = start(['a', undefined], { strict: true })
     expect(strict.lanes.hasUntried(callOf({}, [strict.endpoints[0] as Endpoint]), 'a')).toBe(false)
