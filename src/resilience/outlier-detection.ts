@@ -57,6 +57,8 @@ export class OutlierDetector {
       this.restoreAll(now)
     } else if (this.algorithm?.reconfigure(settings, now) !== true) {
       this.algorithm = this.make(settings)
+      // Its first interval begins now.
+      this.algorithm.restoreDue(now)
     }
   }
 
