@@ -14,7 +14,7 @@ const ALGORITHMS = {
   grpc: {
     algorithm: 'grpc',
     baseEjectionTime: 150,
-    interval: 50,
+    interval: 100,
     maxEjectedPercent: 10,
     failurePercentage: { thresholdPercent: 50, minimumHosts: 2, requestVolume: 2 },
   },
