@@ -67,6 +67,8 @@ export class OutlierDetector implements Described {
       this.restoreAll(now)
     } else if (this.algorithm?.reconfigure(settings, now) !== true) {
       this.algorithm = this.make(settings)
+      // Its first interval begins now.
+      this.algorithm.restoreDue(now)
     }
   }
 

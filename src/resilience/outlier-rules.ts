@@ -3,6 +3,7 @@ import { EndpointRecord, LatencyHistogram, RECORD } from '../core/endpoint-recor
 import type { Outcome } from '../core/outcome.ts'
 import { SlidingWindow } from '../core/window.ts'
 import type { OutlierSettings } from '../model/outlier-detection.ts'
+import { LastHeard } from './last-heard.ts'
 import { isWorse } from './significance.ts'
 
 /**
@@ -11,18 +12,16 @@ import { isWorse } from './significance.ts'
  *
  * With `compare: 'relative'` an endpoint must also be clearly worse than the others of its service: where all suffer, the
  * trouble lies behind them, and who is ejected only leaves his load to the rest. Failures in a row are the exception, as long as one of
- * them was an answer: that is the endpoint's own word. Silence alone (connect, reset, timeout) may be that of our own network, so that
- * somebody else must have answered since it began.
+ * them was an answer: that is the endpoint's own word. Silence alone (connect, reset, timeout) may be that of our own network: it ejects
+ * nobody while the others that are tried keep silent too.
  */
 export class OutlierRules {
   private settings: OutlierSettings
   private readonly totals: SlidingWindow
   private latencies: LatencyHistogram
   private nextLookAt = Number.NEGATIVE_INFINITY
-  /** Who answered last and when, and when anybody else did before. */
-  private answeredBy: Endpoint | undefined = undefined
-  private answeredAt = Number.NEGATIVE_INFINITY
-  private othersAnsweredAt = Number.NEGATIVE_INFINITY
+  private readonly answers = new LastHeard()
+  private readonly silences = new LastHeard()
 
   constructor(settings: OutlierSettings, now: number) {
     this.settings = settings
@@ -47,7 +46,8 @@ export class OutlierRules {
   judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean, among: number): string | undefined {
     const { verdict, status } = outcome
     const record = this.recordOf(endpoint, now)
-    if (status > 0) this.noteAnswer(endpoint, now)
+    if (status > 0) this.answers.note(endpoint, now)
+    else if (verdict === 'failure') this.silences.note(endpoint, now)
     if (verdict !== 'ignored') this.count(record, RECORD.answers, now)
     if (verdict === 'success') endpoint.consecutiveFailures = 0
     const slow = timed && this.sample(record, outcome, now)
@@ -81,14 +81,6 @@ export class OutlierRules {
     this.totals.add(column, now)
   }
 
-  private noteAnswer(endpoint: Endpoint, now: number): void {
-    if (endpoint !== this.answeredBy) {
-      this.othersAnsweredAt = this.answeredAt
-      this.answeredBy = endpoint
-    }
-    this.answeredAt = now
-  }
-
   /** Takes the latency into account, and says whether it is beyond the bound. */
   private sample(record: EndpointRecord, { verdict, status, kind, unsent, latencyMs }: Outcome, now: number): boolean {
     const { latency } = this.settings
@@ -115,9 +107,13 @@ export class OutlierRules {
     }
     if (status > 0) record.rowAnswered = true
     if (endpoint.consecutiveFailures < consecutiveFailures) return undefined
-    const othersAnsweredAt = endpoint === this.answeredBy ? this.othersAnsweredAt : this.answeredAt
-    if (compare === 'relative' && !record.rowAnswered && othersAnsweredAt < record.rowSince) return undefined
+    if (compare === 'relative' && !record.rowAnswered && this.allSilentSince(record.rowSince, endpoint)) return undefined
     return `${endpoint.consecutiveFailures} failures in a row (consecutiveFailures: ${consecutiveFailures})`
+  }
+
+  /** Others were tried beside `endpoint`, and none of them answered either. */
+  private allSilentSince(time: number, endpoint: Endpoint): boolean {
+    return this.silences.beside(endpoint) >= time && this.answers.beside(endpoint) < time
   }
 
   private failsTooOften({ counts }: EndpointRecord, now: number, among: number): string | undefined {

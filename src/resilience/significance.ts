@@ -14,7 +14,19 @@ export function isWorse(failures: number, answers: number, othersFailures: numbe
   const difference = failures / answers - othersFailures / others - spread / 2
   // The tail of a normal distribution falls by n where the square of its bound grows by 2 ln n.
   const bound = SIGNIFICANT * SIGNIFICANT + 2 * Math.log(Math.max(1, among / 2))
-  return difference > 0 && difference * difference >= bound * together * (1 - together) * spread
+  if (difference <= 0 || difference * difference < bound * together * (1 - together) * spread) return false
+  // Of rare failures a few are no normal distribution: the likelihoods must be as far apart.
+  const surprise =
+    gain(failures, answers * together) +
+    gain(answers - failures, answers * (1 - together)) +
+    gain(othersFailures, others * together) +
+    gain(others - othersFailures, others * (1 - together))
+  return 2 * surprise >= bound
+}
+
+/** What `seen` events add to the logarithm of the likelihood, where `expected` were to be expected. */
+function gain(seen: number, expected: number): number {
+  return seen === 0 ? 0 : seen * Math.log(seen / expected)
 }
 
 /** How much worse than the others together an endpoint must be. */

@@ -1,10 +1,10 @@
 import type { CallEnd } from './model-call.ts'
 
-/** One ejection of a simulation. */
+/** One ejection of a simulation, or what a rule found. */
 export interface Ejection {
   /** Virtual milliseconds. */
   readonly at: number
-  /** Numbers of who ejected and who was ejected, from 0. */
+  /** Numbers of who ejected, or found it, and of the endpoint, from 0. */
   readonly client: number
   readonly endpoint: number
   readonly reason: string
@@ -30,6 +30,8 @@ export interface SimulationReport {
   /** Requests by endpoint. */
   readonly requests: readonly number[]
   readonly ejections: readonly Ejection[]
+  /** Everything that a rule found, ejected for it or not: what a bound, or Envoy's and gRPC's enforcing, kept in use is here alone. */
+  readonly detections: readonly Ejection[]
   /** Ejections of endpoints that were in order. */
   readonly falseEjections: number
   /** Endpoints that were bad, and that nobody ever ejected. */
@@ -41,9 +43,10 @@ export function report(found: {
   readonly ends: readonly CallEnd[]
   readonly requests: readonly number[]
   readonly ejections: readonly Ejection[]
+  readonly detections: readonly Ejection[]
   readonly bad: readonly number[]
 }): SimulationReport {
-  const { ends, requests, ejections, bad } = found
+  const { ends, requests, ejections, detections, bad } = found
   const latencies = Float64Array.from(ends, ({ latencyMs }) => latencyMs).sort()
   const failed: Record<string, number> = {}
   let succeeded = 0
@@ -66,6 +69,7 @@ export function report(found: {
     amplification: ratio(sent, ends.length),
     requests,
     ejections,
+    detections,
     falseEjections: ejections.filter(({ wrong }) => wrong).length,
     missedEjections: bad.filter((index) => !ejections.some(({ endpoint, wrong }) => endpoint === index && !wrong)).length,
   }

@@ -1,5 +1,5 @@
 import type { XxHash64 } from '../balancing/xxhash64.ts'
-import type { Locality } from '../core/endpoint.ts'
+import type { Endpoint, Locality } from '../core/endpoint.ts'
 import { type Random, seededRandom } from '../core/random.ts'
 import type { PolicyOptions } from '../model/options.ts'
 import type { CallEnd } from './model-call.ts'
@@ -56,6 +56,7 @@ export function simulate(options: SimulationOptions): SimulationReport {
   const policy = modelPolicy(options.policy ?? {})
   const servers = endpoints.map(({ profile }) => new MemoryServer(profile, clock, random))
   const ejections: Ejection[] = []
+  const detections: Ejection[] = []
   const callers = Array.from({ length: clients }, (_, client) => {
     const service: ModelService = new ModelService({
       name: 'simulated',
@@ -70,13 +71,15 @@ export function simulate(options: SimulationOptions): SimulationReport {
         : undefined,
       hash: options.hash,
       listener: {
-        ejected: (endpoint, { reason }) => {
-          const index = service.endpoints.indexOf(endpoint)
-          ejections.push({ at: clock.now(), client, endpoint: index, reason, wrong: !isBad(endpoints[index], clock.now()) })
-        },
+        ejected: (endpoint, { reason }) => void ejections.push(noted(service, endpoint, reason)),
+        detected: (endpoint, { reason }) => void detections.push(noted(service, endpoint, reason)),
         restored() {},
       },
     })
+    const noted = ({ endpoints: known }: ModelService, endpoint: Endpoint, reason: string): Ejection => {
+      const index = known.indexOf(endpoint)
+      return { at: clock.now(), client, endpoint: index, reason, wrong: !isBad(endpoints[index], clock.now()) }
+    }
     return service
   })
   const ends: CallEnd[] = []
@@ -90,7 +93,7 @@ export function simulate(options: SimulationOptions): SimulationReport {
   clock.advance(policy.timeouts.timeoutMs ?? policy.timeouts.headTimeoutMs)
   const requests = servers.map((server) => server.requests)
   const bad = endpoints.flatMap((endpoint, index) => (endpoint.bad === undefined || endpoint.bad === false ? [] : [index]))
-  return report({ ends, requests, ejections, bad })
+  return report({ ends, requests, ejections, detections, bad })
 }
 
 /** Lets calls begin for the length of the simulation. */

@@ -22,6 +22,7 @@ const CHECKS = {
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
   overload: () => import('./checks/overload.mjs'),
+  outliers: () => import('./checks/outliers.mjs'),
   import: () => import('./checks/import.mjs'),
 }
 

@@ -143,10 +143,130 @@ describe('ejection by latency', () => {
     expect(out()).toEqual([false, false])
   })
 
+  it('a time that ran out early says nothing of latency, late it says how slow it is at least', () => {
+    for (const [latencyMs, samples] of [
+      [100, 0],
+      [2_000, 10],
+    ] as const) {
+      const { tell, endpoints } = make(2, { consecutiveFailures: 1_000 })
+      const [a] = endpoints as [Endpoint]
+      for (let call = 0; call < 10; call++) tell(a, { verdict: 'failure', kind: 'timeout', latencyMs })
+      expect(a.record?.counts.sum(2, 0)).toBe(samples)
+    }
+  })
+
+  it('an endpoint that hangs once in forty times is seen by its p99, not by its p90', () => {
+    for (const [quantile, out] of [
+      [90, false],
+      [99, true],
+    ] as const) {
+      const { tell, endpoints, wait, reasons } = make(3, { latency: { boundMs: 1_000, quantile, times: 3 } })
+      for (let answer = 1; answer <= 400; answer++) {
+        wait(20)
+        for (const [index, endpoint] of endpoints.entries())
+          tell(endpoint, { verdict: 'success', status: 200, latencyMs: index === 0 && answer % 40 === 0 ? 4_000 : 10 })
+      }
+      expect(reasons).toEqual(
+        out ? ["10.0.0.1:80 p99 of 4096 ms, the others' 11 ms (latency: beyond 1000 ms and 3 times the others')"] : [],
+      )
+    }
+  })
+
+  it('of tails that are alike the longest is nobody’s fault', () => {
+    const { tell, endpoints, wait, reasons } = make(5, { latency: { boundMs: 1_000, quantile: 99, times: 3 } })
+    const random = seededRandom(5)
+    for (let answer = 0; answer < 20_000; answer++) {
+      wait(20)
+      for (const endpoint of endpoints) tell(endpoint, { verdict: 'success', status: 200, latencyMs: random() < 0.008 ? 4_000 : 10 })
+    }
+    expect(reasons.length).toBeLessThanOrEqual(1)
+  })
+
+  it('how many times as slow as the others is asked for', () => {
+    for (const [times, out] of [
+      [3, true],
+      [5, false],
+    ] as const) {
+      const { traffic, out: found } = make(3, { latency: { boundMs: 1_000, quantile: 90, times } })
+      traffic(100, 10_000, [], [4_000, 1_000, 1_000])
+      expect(found()[0]).toBe(out)
+    }
+  })
+
   it('a quick endpoint has no histogram', () => {
     const { traffic, endpoints } = make(2)
     traffic(100, 10_000, [], [10, 10])
     expect(endpoints.map(({ record }) => record?.latencies)).toEqual([undefined, undefined])
+  })
+})
+
+describe('silence in a row', () => {
+  const refused = { verdict: 'failure', kind: 'connect', unsent: true } as const
+  const fine = { verdict: 'success', status: 200 } as const
+
+  it('may be our network’s while the others keep silent too, and is the endpoint’s as soon as one of them answers', () => {
+    for (const kind of ['connect', 'tls', 'reset', 'timeout'] as const) {
+      const { tell, endpoints, out, reasons, wait } = make(3)
+      const [a, b] = endpoints as [Endpoint, Endpoint]
+      tell(b, fine)
+      wait(1)
+      for (let call = 0; call < 30; call++) for (const endpoint of endpoints) tell(endpoint, { ...refused, kind })
+      expect(out()).toEqual([false, false, false])
+      tell(b, fine)
+      tell(a, { ...refused, kind })
+      expect(reasons).toEqual(['10.0.0.1:80 31 failures in a row (consecutiveFailures: 5)'])
+    }
+  })
+
+  it('an answer among it is the endpoint’s own word', () => {
+    const { tell, endpoints, out } = make(3)
+    const [a] = endpoints as [Endpoint]
+    for (let call = 0; call < 4; call++) tell(a, refused)
+    tell(a, { verdict: 'failure', status: 503 })
+    expect(out()).toEqual([true, false, false])
+  })
+
+  it('counts alone where nobody is compared', () => {
+    const { tell, endpoints, out } = make(3, { compare: 'absolute' })
+    for (let call = 0; call < 5; call++) tell(endpoints[0] as Endpoint, refused)
+    expect(out()).toEqual([true, false, false])
+  })
+
+  it('is the endpoint’s where nobody else is tried: a reserve that gets no calls says nothing', () => {
+    const { tell, endpoints, out } = make(2)
+    for (let call = 0; call < 5; call++) tell(endpoints[0] as Endpoint, { verdict: 'failure', kind: 'timeout' })
+    expect(out()).toEqual([true, false])
+  })
+})
+
+describe('who left early', () => {
+  it('a caller who left blames nobody, one whose time ran out does', () => {
+    for (const [change, blamed] of [
+      [{ verdict: 'ignored', kind: 'aborted' }, false],
+      [{ verdict: 'failure', kind: 'timeout' }, true],
+    ] as const) {
+      const { tell, endpoints, out } = make(2)
+      const [a, b] = endpoints as [Endpoint, Endpoint]
+      for (let call = 0; call < 20; call++) {
+        tell(a, { ...change, latencyMs: 50 })
+        tell(b, { verdict: 'success', status: 200, latencyMs: 5 })
+      }
+      expect(out()).toEqual([blamed, false])
+    }
+  })
+})
+
+describe('who is out', () => {
+  it('is no measure for the others: what it failed before counts for nobody any more', () => {
+    const { tell, endpoints, out, reasons } = make(4, { consecutiveFailures: 1_000 })
+    const [a, b, c, d] = endpoints as [Endpoint, Endpoint, Endpoint, Endpoint]
+    for (let call = 0; call < 100; call++) {
+      for (const endpoint of [c, d]) tell(endpoint, { verdict: 'success', status: 200 })
+      tell(a, { verdict: 'failure', status: 500 })
+    }
+    expect(out()).toEqual([true, false, false, false])
+    for (let call = 0; call < 100; call++) tell(b, { verdict: 'failure', status: 500 })
+    expect(reasons.at(-1)).toBe(`${b.id} failed 100 % of 20 answers, the others 0 % (failurePercent: 50)`)
   })
 })
 
