@@ -12,6 +12,7 @@ export interface RetrySettings {
   readonly backoffMaxMs: number
   readonly budgetPercent: number
   readonly budgetMinPerSecond: number
+  readonly repeatRetried: boolean
 }
 
 /** Lower-case name. */

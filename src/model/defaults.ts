@@ -31,6 +31,7 @@ export const DEFAULT_POLICY = Object.freeze({
     backoffMaxMs: 250,
     budgetPercent: 20,
     budgetMinPerSecond: 10,
+    repeatRetried: false,
   }),
   circuitBreaker: Object.freeze({ failurePercent: 50, windowMs: 10_000, minRequests: 20, openForMs: 5_000 }),
   outlierDetection: Object.freeze({

@@ -13,4 +13,6 @@ export interface RetryOptions {
   backoff?: { base?: Duration; max?: Duration }
   /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
   budget?: { percent?: number; minPerSecond?: number }
+  /** Also sends again what the service says it has tried again itself (`x-inmesh-retried`). Default false. */
+  repeatRetried?: boolean
 }

@@ -37,6 +37,8 @@ export interface ServiceStats {
   movedOn: number
   /** Re-sends that the budget did not allow. */
   budgetExhausted: number
+  /** Failures that were not tried again because the service had tried again itself. */
+  retriesSpared: number
   /** Bodies that were too large, or too consumed, to send again. */
   notReplayable: number
   /** Calls that ended with each code. */

@@ -6,7 +6,7 @@ import type { Outcome } from '../core/outcome.ts'
 import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
 import type { TryOutcome } from '../core/try-outcome.ts'
-import type { RequestContext } from '../model/request-context.ts'
+import { RETRIED_HEADER, type RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
 import type { ServiceCounters } from '../plan/service-counters.ts'
@@ -167,6 +167,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     const verdict = engine.classifier.judgeStatus(status)
     if (plan.health.active && rawHeader(raw, 'x-envoy-immediate-health-check-fail') !== undefined) plan.health.failAtOnce(endpoint)
     if (verdict === 'success') plan.outlier.answered(endpoint, startedAt, now)
+    else attempt.retried = rawHeader(raw, RETRIED_HEADER) !== undefined
     this.heard(attempt, verdict, raw, now)
     return verdict
   }
@@ -199,12 +200,27 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     if (why === 'budget') this.counters.budgetExhausted++
     else if (why === 'limit') this.plan.protections.resends.refusals++
     else if (why === 'not-replayable') this.counters.notReplayable++
+    else if (why === 'retried') this.counters.retriesSpared++
+    if (why === 'budget' || why === 'limit' || why === 'retried') this.tellRetried()
+    else this.tellIfResent()
+  }
+
+  /** It failed, and whoever answers the request beneath which it was made shall say that trying again was tried. */
+  protected tellRetried(): void {
+    // What nobody waits for says nothing about the request.
+    if (this.scope !== undefined) this.within?.tellRetried()
+  }
+
+  private tellIfResent(): void {
+    if (this.tries - this.moves > 1) this.tellRetried()
   }
 
   /** A gate said no: the error that the caller hears. */
   protected refusedBy({ gate, refusal }: { gate: Gate; refusal: Refusal }): Error {
     const { code, reason, retryAfterMs } = refusal
     const from = refusal.from ?? this.plan.gateFrom(gate)
+    // The failures that opened it had been tried again.
+    if (code === 'MESH_CIRCUIT_OPEN') this.tellRetried()
     this.engine.emit('refused', { service: this.service, gate: gate.name, code, reason })
     return this.error(code, { reason, from, retryAfterMs })
   }
@@ -212,8 +228,10 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   protected countEnd({ verdict }: Outcome): void {
     const { counters } = this
     counters.inflight--
-    if (verdict === 'failure') counters.failures++
-    else if (verdict === 'success') counters.successes++
+    if (verdict === 'failure') {
+      counters.failures++
+      this.tellIfResent()
+    } else if (verdict === 'success') counters.successes++
   }
 
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {

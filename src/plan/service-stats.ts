@@ -23,6 +23,7 @@ export function serviceStats(
     retries,
     movedOn,
     budgetExhausted,
+    retriesSpared: counters.retriesSpared,
     notReplayable,
     errors: Object.fromEntries(counters.errors),
     fallbacks,

@@ -48,6 +48,8 @@ export interface CallEnd {
   readonly code: MeshErrorCode | undefined
   readonly latencyMs: number
   readonly tries: number
+  /** It failed although it was tried again, or because nothing may be tried again any more. */
+  readonly retried: boolean
 }
 
 /**
@@ -73,6 +75,7 @@ export class ModelCall implements Call {
   private permit: Permit | undefined = undefined
   private current: TryOutcome | undefined = undefined
   private timer: Timer | undefined = undefined
+  private noMore = false
 
   constructor(owner: CalledService, { idempotent = true, deadline, hashKey }: ModelCallOptions, done: (end: CallEnd) => void) {
     const { timeoutMs, headTimeoutMs } = owner.policy.timeouts
@@ -103,6 +106,7 @@ export class ModelCall implements Call {
     }
     const answer = owner.breaker?.admit(this)
     if (answer?.refused === true) {
+      this.noMore = answer.code === 'MESH_CIRCUIT_OPEN'
       this.end(0, answer.code, IGNORED)
       return
     }
@@ -145,13 +149,14 @@ export class ModelCall implements Call {
     return remaining / triesLeft
   }
 
-  private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs }: Omit<Reply, 'latencyMs'>): void {
+  private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs, retried = false }: Omit<Reply, 'latencyMs'>): void {
     if (attempt !== this.current) return
     this.timer?.cancel()
     attempt.latencyMs = this.owner.clock.now() - attempt.startedAt
     attempt.kind = kind
     attempt.status = kind === undefined ? status : 0
     attempt.retryAfterMs = retryAfterMs
+    attempt.retried = retried
     attempt.unsent = kind === 'connect' || kind === 'tls'
     this.judge(attempt)
   }
@@ -189,7 +194,11 @@ export class ModelCall implements Call {
       hasUntried: owner.set.hasUntried(this),
       replayable: true,
     })
-    if (!decision.again) return false
+    if (!decision.again) {
+      const { why } = decision
+      this.noMore = why === 'budget' || why === 'retried'
+      return false
+    }
     if (decision.movedOn) this.moves++
     if (decision.delayMs > 0) owner.clock.setTimer(() => this.launch(), decision.delayMs)
     else this.launch()
@@ -198,7 +207,8 @@ export class ModelCall implements Call {
 
   private end(status: number, code: MeshErrorCode | undefined, outcome: Outcome): void {
     this.permit?.settle(outcome)
-    this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries })
+    const retried = this.noMore || (outcome.verdict === 'failure' && this.tries - this.moves > 1)
+    this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries, retried })
   }
 }
 

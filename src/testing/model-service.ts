@@ -75,9 +75,9 @@ export class ModelService implements CalledService, ModelServer {
   }
 
   /** As a layer of a chain: an application that makes one call for each request, and says with 503 or 504 that it had no answer. */
-  serve({ deadline, idempotent }: ServedRequest, answer: (reply: { status: number }) => void): void {
-    this.call({ deadline, idempotent }, ({ status, code }) =>
-      answer({ status: status > 0 ? status : code === 'MESH_DEADLINE' ? 504 : 503 }),
+  serve({ deadline, idempotent }: ServedRequest, answer: (reply: { status: number; retried: boolean }) => void): void {
+    this.call({ deadline, idempotent }, ({ status, code, retried }) =>
+      answer({ status: status > 0 ? status : code === 'MESH_DEADLINE' ? 504 : 503, retried }),
     )
   }
 

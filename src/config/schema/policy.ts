@@ -3,7 +3,7 @@ import { formatDuration } from '../../core/duration.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { balancing, subset } from './balancing.ts'
-import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
+import { checked, compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
@@ -19,6 +19,8 @@ const CONDITIONS = [
   'timeout',
 ] as const satisfies readonly RetryCondition[]
 
+const flag = checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))
+
 export const retry = v.pipe(
   record({
     attempts: v.optional(integer(0, 10)),
@@ -31,11 +33,13 @@ export const retry = v.pipe(
       }),
     ),
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
+    repeatRetried: v.optional(flag),
   }),
-  v.transform(({ attempts, on, perTryTimeout, backoff, budget }) =>
+  v.transform(({ attempts, on, perTryTimeout, backoff, budget, repeatRetried }) =>
     compact({
       attempts,
       on,
+      repeatRetried,
       perTryTimeoutMs: perTryTimeout,
       backoffBaseMs: backoff?.base,
       backoffMaxMs: backoff?.max,
