@@ -1,5 +1,7 @@
+import { DEFAULT_ADAPTIVE_CONCURRENCY } from '../model/adaptive-concurrency.ts'
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
+import { DEFAULT_THROTTLE } from '../model/throttle.ts'
 
 /** One writer of policy sections, and who it is. */
 export interface PolicyLayer {
@@ -17,6 +19,8 @@ const SECTIONS = [
   'healthCheck',
   'panicPercent',
   'limits',
+  'adaptiveConcurrency',
+  'throttle',
   'rateLimit',
   'fault',
   'fallback',
@@ -48,6 +52,8 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
 /** What a section starts from when what is below has none. */
 const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
   ...DEFAULT_POLICY,
+  adaptiveConcurrency: DEFAULT_ADAPTIVE_CONCURRENCY,
+  throttle: DEFAULT_THROTTLE,
   healthCheck: DEFAULT_HEALTH_CHECK,
   lanes: DEFAULT_LANES,
   tls: DEFAULT_TLS,

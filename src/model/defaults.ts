@@ -48,6 +48,8 @@ export const DEFAULT_POLICY = Object.freeze({
   healthCheck: false,
   panicPercent: 50,
   limits: false,
+  adaptiveConcurrency: false,
+  throttle: false,
   rateLimit: false,
   fault: false,
   fallback: false,

@@ -1,5 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { Secret } from '../core/secret.ts'
+import type { AdaptiveConcurrencySettings } from './adaptive-concurrency.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
@@ -7,6 +8,7 @@ import type { SanMatch } from './identity.ts'
 import type { HealthCheckType } from './names.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
+import type { ThrottleSettings } from './throttle.ts'
 
 export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-policy-settings.ts'
 
@@ -191,6 +193,8 @@ export interface Policy {
   readonly healthCheck: HealthCheckSettings | false
   readonly panicPercent: number
   readonly limits: LimitSettings | false
+  readonly adaptiveConcurrency: AdaptiveConcurrencySettings | false
+  readonly throttle: ThrottleSettings | false
   readonly rateLimit: RateLimitSettings | false
   readonly fault: FaultSettings | false
   readonly fallback: FallbackSettings | false
@@ -210,6 +214,8 @@ export interface PolicySections {
   readonly healthCheck?: Partial<HealthCheckSettings> | false
   readonly panicPercent?: number
   readonly limits?: LimitSettings | false
+  readonly adaptiveConcurrency?: Partial<AdaptiveConcurrencySettings> | false
+  readonly throttle?: Partial<ThrottleSettings> | false
   readonly rateLimit?: RateLimitSettings | false
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false

@@ -35,6 +35,7 @@ export function serviceStats(
       retries: resends.inflight,
       refused,
     },
+    ...protections.overload.stats(),
     breaker: { state: breaker?.state ?? 'off', opened: breaker?.opened ?? 0 },
     latency: counters.latency.quantiles(now),
     panic: set.panic,

@@ -5,11 +5,10 @@ import { defaultClassifier, isUnavailableStatus } from '../core/classifier.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
-import type { Permit } from '../core/gate.ts'
+import type { Gate, Permit } from '../core/gate.ts'
 import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome } from '../core/outcome.ts'
 import { TryOutcome } from '../core/try-outcome.ts'
 import type { Policy } from '../model/resources.ts'
-import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detection.ts'
 import type { RetryPolicy } from '../resilience/retry.ts'
 import type { RetryBudget } from '../resilience/retry-budget.ts'
@@ -24,7 +23,8 @@ export interface CalledService {
   readonly set: EndpointSet
   readonly balancer: Balancer
   readonly outlier: OutlierDetector
-  readonly breaker: CircuitBreaker | undefined
+  /** Asked in this order, settled in the reverse one. */
+  readonly gates: readonly Gate[]
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
   /** Tries sent so far, of all calls. */
@@ -72,7 +72,7 @@ export class ModelCall implements Call {
   private readonly owner: CalledService
   private readonly done: (end: CallEnd) => void
   private readonly tried: Endpoint[] = []
-  private permit: Permit | undefined = undefined
+  private readonly permits: Permit[] = []
   private current: TryOutcome | undefined = undefined
   private timer: Timer | undefined = undefined
   private noMore = false
@@ -104,13 +104,15 @@ export class ModelCall implements Call {
       this.end(0, 'MESH_DEADLINE', IGNORED)
       return
     }
-    const answer = owner.breaker?.admit(this)
-    if (answer?.refused === true) {
-      this.noMore = answer.code === 'MESH_CIRCUIT_OPEN'
-      this.end(0, answer.code, IGNORED)
-      return
+    for (const gate of owner.gates) {
+      const answer = gate.admit(this)
+      if (answer.refused === true) {
+        this.noMore = answer.code === 'MESH_CIRCUIT_OPEN'
+        this.end(0, answer.code, IGNORED)
+        return
+      }
+      this.permits.push(answer)
     }
-    this.permit = answer
     owner.budget.deposit(this.startedAt)
     this.launch()
   }
@@ -206,7 +208,7 @@ export class ModelCall implements Call {
   }
 
   private end(status: number, code: MeshErrorCode | undefined, outcome: Outcome): void {
-    this.permit?.settle(outcome)
+    for (const permit of this.permits.reverse()) permit.settle(outcome)
     const retried = this.noMore || (outcome.verdict === 'failure' && this.tries - this.moves > 1)
     this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries, retried })
   }

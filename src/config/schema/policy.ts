@@ -2,11 +2,13 @@ import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
+import { adaptiveConcurrency } from './adaptive-concurrency.ts'
 import { balancing, subset } from './balancing.ts'
 import { checked, compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
+import { throttle } from './throttle.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -101,6 +103,8 @@ export const policyEntries = {
   healthCheck: v.optional(orOff(healthCheck)),
   panicPercent: v.optional(percent()),
   limits: v.optional(orOff(limits)),
+  adaptiveConcurrency: v.optional(orOff(adaptiveConcurrency)),
+  throttle: v.optional(orOff(throttle)),
   rateLimit: v.optional(orOff(rateLimit)),
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
@@ -135,6 +139,8 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     healthCheck: parsed.healthCheck,
     panicPercent: parsed.panicPercent,
     limits: parsed.limits && compact(parsed.limits),
+    adaptiveConcurrency: parsed.adaptiveConcurrency,
+    throttle: parsed.throttle,
     rateLimit: parsed.rateLimit,
     fault: parsed.fault,
     fallback: parsed.fallback,
