@@ -63,6 +63,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   private tried: Endpoint[] | undefined = undefined
   /** One of the re-sends that the limits count. */
   private resending = false
+  /** The service said that it tried again itself. */
+  private retriedBelow = false
 
   constructor(engine: Engine, { plan, host, ruled, shadow }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
@@ -167,7 +169,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     const verdict = engine.classifier.judgeStatus(status)
     if (plan.health.active && rawHeader(raw, 'x-envoy-immediate-health-check-fail') !== undefined) plan.health.failAtOnce(endpoint)
     if (verdict === 'success') plan.outlier.answered(endpoint, startedAt, now)
-    else attempt.retried = rawHeader(raw, RETRIED_HEADER) !== undefined
+    else if (rawHeader(raw, RETRIED_HEADER) !== undefined) this.noteRetried(attempt)
     this.heard(attempt, verdict, raw, now)
     return verdict
   }
@@ -201,7 +203,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     else if (why === 'limit') this.plan.protections.resends.refusals++
     else if (why === 'not-replayable') this.counters.notReplayable++
     else if (why === 'retried') this.counters.retriesSpared++
-    if (why === 'budget' || why === 'limit' || why === 'retried') this.tellRetried()
+    if (why === 'budget' || why === 'limit') this.tellRetried()
     else this.tellIfResent()
   }
 
@@ -211,8 +213,14 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     if (this.scope !== undefined) this.within?.tellRetried()
   }
 
+  /** An answer says so. */
+  protected noteRetried(attempt: TryOutcome): void {
+    attempt.retried = true
+    this.retriedBelow = true
+  }
+
   private tellIfResent(): void {
-    if (this.tries - this.moves > 1) this.tellRetried()
+    if (this.retriedBelow || this.tries - this.moves > 1) this.tellRetried()
   }
 
   /** A gate said no: the error that the caller hears. */

@@ -51,9 +51,9 @@ export class RetryPolicy {
     if (outcome.verdict === 'ignored') return NOT_RETRYABLE
     const resends = call.tries - 1 - call.moves
     if (!this.isRetryable(outcome)) return NOT_RETRYABLE
-    if (outcome.retried === true && !this.settings.repeatRetried) return RETRIED
     if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
     if (resends >= context.attempts) return ATTEMPTS
+    if (outcome.retried === true && !this.settings.repeatRetried) return RETRIED
     if (!context.replayable) return NOT_REPLAYABLE
     const delayMs = Math.max(this.backoff(resends), outcome.retryAfterMs ?? 0)
     if (context.now + delayMs >= call.deadline) return DEADLINE

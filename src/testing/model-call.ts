@@ -197,8 +197,7 @@ export class ModelCall implements Call {
       replayable: true,
     })
     if (!decision.again) {
-      const { why } = decision
-      this.noMore = why === 'budget' || why === 'retried'
+      this.noMore = decision.why === 'budget'
       return false
     }
     if (decision.movedOn) this.moves++
@@ -209,7 +208,7 @@ export class ModelCall implements Call {
 
   private end(status: number, code: MeshErrorCode | undefined, outcome: Outcome): void {
     for (const permit of this.permits.reverse()) permit.settle(outcome)
-    const retried = this.noMore || (outcome.verdict === 'failure' && this.tries - this.moves > 1)
+    const retried = this.noMore || outcome.retried === true || (outcome.verdict === 'failure' && this.tries - this.moves > 1)
     this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries, retried })
   }
 }

@@ -176,7 +176,10 @@ export class AgentCall extends OutboundCall {
     attempt.retryAfterMs = parseRetryAfter(headers['retry-after'], engine.clock.wallTime())
     this.plan.counters.latency.add(now - this.startedAt, now)
     this.response = response
-    if (attempt.verdict === 'failure' && headers[RETRIED_HEADER] !== undefined) this.tellRetried()
+    if (attempt.verdict === 'failure' && headers[RETRIED_HEADER] !== undefined) {
+      this.noteRetried(attempt)
+      this.tellRetried()
+    }
     engine.time.set(this, now + this.timeouts.idleTimeoutMs)
     if (attempt.verdict === 'success') this.plan.outlier.answered(attempt.endpoint, attempt.startedAt, now)
     response.once('close', () => this.answerClosed(attempt, response))

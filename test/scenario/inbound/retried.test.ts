@@ -210,6 +210,22 @@ describe('x-inmesh-retried', () => {
     expect(leaf.requests.length).toBe(6)
   })
 
+  it('is told on by whoever makes another failure of it, which nobody retries, and by whom it is a POST', async () => {
+    const leaf = await serverOf(503)
+    const middle = await listen(createServer(answerBy(meshTo(leaf.port))))
+    const other = createServer(
+      meshTo(middle).handler(async (_: IncomingMessage, response: ServerResponse) => {
+        const answer = await fetch(`http://127.0.0.1:${middle}/`)
+        response.writeHead(500, { [MARK]: answer.headers.get(MARK) ?? '' }).end()
+      }) as RequestListener,
+    )
+    const port = await listen(other)
+    expect(await saysSo(meshTo(port), handOn)).toBe(true)
+    const post = meshTo(middle)
+    expect(await saysSo(post, POST)).toBe(true)
+    expect(post.stats().services['next']).toMatchObject({ tries: 1, retriesSpared: 0 })
+  })
+
   it('is said by a breaker that is open, since what opened it had been tried again', async () => {
     const leaf = await serverOf(503)
     const circuitBreaker = { minRequests: 1, failurePercent: 50 }
