@@ -12,6 +12,7 @@ export type { FailureKind, Outcome, Verdict } from './core/outcome.ts'
 export { type Random, seededRandom } from './core/random.ts'
 export type { SecureOptions, TlsServerOptions } from './inbound/server-terms.ts'
 export { createMesh, type Mesh } from './mesh.ts'
+export type { AdaptiveConcurrencyOptions, AdaptiveConcurrencyStats, ConcurrencyAlgorithm } from './model/adaptive-concurrency.ts'
 export type {
   AuthenticationOptions,
   AuthenticationStats,
@@ -64,3 +65,4 @@ export type * from './model/routes.ts'
 export type { Rejection, ResourceDelta, Sink, Source, SourceContext, Stop } from './model/source.ts'
 export type { EndpointStats, InboundStats, MeshStats, RouteStats, RuleStats, ServiceStats, SubsetStats } from './model/stats.ts'
 export type { MetadataOptions, NamedSubsetOptions, OtherwiseOptions, SelectionOptions } from './model/subsets.ts'
+export type { ThrottleOptions, ThrottleStats } from './model/throttle.ts'

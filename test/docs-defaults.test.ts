@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../src/config/mesh-options.ts'
 import { parseDuration } from '../src/core/duration.ts'
 import { ERRORS } from '../src/core/errors.ts'
+import { DEFAULT_ADAPTIVE_CONCURRENCY } from '../src/model/adaptive-concurrency.ts'
 import {
   DEFAULT_HEALTH_CHECK,
   DEFAULT_LANES,
@@ -13,6 +14,7 @@ import {
   DEFAULT_SUBSET_SIZE,
 } from '../src/model/defaults.ts'
 import { DEFAULT_RATE_LIMIT_HEADERS, DEFAULT_SHEDDING } from '../src/model/inbound-limits.ts'
+import { DEFAULT_THROTTLE } from '../src/model/throttle.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
 import { ROOT } from './support/child-script.ts'
 
@@ -72,6 +74,8 @@ describe('docs/defaults.md', () => {
     const sections = {
       healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined },
       slowStart: DEFAULT_SLOW_START,
+      adaptiveConcurrency: DEFAULT_ADAPTIVE_CONCURRENCY,
+      throttle: DEFAULT_THROTTLE,
       lanes: DEFAULT_LANES,
       shedding: DEFAULT_SHEDDING,
       rateLimitHeaders: DEFAULT_RATE_LIMIT_HEADERS,

@@ -7,6 +7,7 @@ import { PolicyWait } from '../inbound/policy-wait.ts'
 import type { HttpClient } from '../model/http-client.ts'
 import type { Principal } from '../model/principal.ts'
 import type { InboundStats } from '../model/stats.ts'
+import { InboundConcurrency } from '../resilience/inbound-concurrency.ts'
 import { LocalRateLimits } from '../resilience/local-rate-limits.ts'
 import { Shedder } from '../resilience/shedder.ts'
 import type { Authorizer } from '../security/authorization/authorizer.ts'
@@ -37,10 +38,11 @@ export class InboundSide {
   private readonly authenticator: TokenAuthenticator | undefined
   private readonly shedder: Shedder | undefined
   private readonly rateLimits: LocalRateLimits | undefined
+  private readonly concurrency: InboundConcurrency | undefined
 
   constructor(parsed: ParsedOptions, ground: Ground, shared: SharedParts, { passage, servers }: Life) {
     const { clock, random, emit, report } = ground
-    const { rateLimits, rateLimitHeaders, shedding, gates, authentication } = parsed.inbound
+    const { rateLimits, rateLimitHeaders, shedding, adaptiveConcurrency, gates, authentication } = parsed.inbound
     this.authorizer = shared.authorizer
     this.shedder = shedding === false ? undefined : new Shedder(shedding, clock, random)
     this.authenticator =
@@ -54,6 +56,7 @@ export class InboundSide {
         recovered: (provider) => emit('sourceRecovered', { source: `authentication:${provider}` }),
       })
     this.rateLimits = rateLimits.length === 0 ? undefined : new LocalRateLimits(rateLimits, clock, rateLimitHeaders)
+    this.concurrency = adaptiveConcurrency === false ? undefined : new InboundConcurrency(adaptiveConcurrency, clock, random)
     this.policyWait = new PolicyWait({
       clock,
       begin: () => shared.begin(),
@@ -69,7 +72,7 @@ export class InboundSide {
         shed: this.shedder,
         authenticate: this.authenticator === undefined ? [] : [new AuthenticationGate(this.authenticator)],
         authorize: [this.policyWait, shared.authorizer],
-        limit: this.rateLimits === undefined ? [] : [this.rateLimits],
+        limit: [this.rateLimits, this.concurrency].filter((gate) => gate !== undefined),
         fault: [],
         own: gates,
       },
@@ -110,6 +113,7 @@ export class InboundSide {
       ...(this.authenticator === undefined ? {} : { authentication: this.authenticator.stats() }),
       ...(this.rateLimits === undefined ? {} : { rateLimits: this.rateLimits.stats() }),
       ...(this.shedder === undefined ? {} : { shedding: this.shedder.stats() }),
+      ...(this.concurrency === undefined ? {} : { adaptiveConcurrency: this.concurrency.stats() }),
     }
   }
 }

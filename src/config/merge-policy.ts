@@ -1,6 +1,8 @@
+import { DEFAULT_ADAPTIVE_CONCURRENCY } from '../model/adaptive-concurrency.ts'
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
 import { DEFAULT_ENVOY_OUTLIERS, DEFAULT_GRPC_OUTLIERS, type OutlierSections } from '../model/outlier-detection.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
+import { DEFAULT_THROTTLE } from '../model/throttle.ts'
 
 /** One writer of policy sections, and who it is. */
 export interface PolicyLayer {
@@ -20,6 +22,8 @@ const SECTIONS = [
   'priorities',
   'locality',
   'limits',
+  'adaptiveConcurrency',
+  'throttle',
   'rateLimit',
   'fault',
   'fallback',
@@ -72,6 +76,8 @@ function builtIn(section: string): Provenance {
 /** What a section starts from when what is below has none. */
 const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
   ...DEFAULT_POLICY,
+  adaptiveConcurrency: DEFAULT_ADAPTIVE_CONCURRENCY,
+  throttle: DEFAULT_THROTTLE,
   healthCheck: DEFAULT_HEALTH_CHECK,
   lanes: DEFAULT_LANES,
   tls: DEFAULT_TLS,

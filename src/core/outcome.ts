@@ -31,6 +31,8 @@ export interface Outcome {
   readonly code: MeshErrorCode | undefined
   /** What the answer's `Retry-After` asks for, already clamped; undefined without one. */
   readonly retryAfterMs: number | undefined
+  /** The service says that what failed beneath it was tried again there already. */
+  readonly retried?: boolean
 }
 
 /** The outcome that gates hear when a call ended before it could say anything about the service. */

@@ -14,6 +14,7 @@ export class TryOutcome implements Outcome {
   unavailable = false
   code: MeshErrorCode | undefined = undefined
   retryAfterMs: number | undefined = undefined
+  retried = false
   /** Endpoint counters and outlier detection heard of it. */
   observed = false
 

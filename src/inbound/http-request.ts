@@ -6,6 +6,7 @@ import { endAll, InboundRequest, type Judge, type Marked, mark, type Routing } f
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
 import { distinctHeaders } from './request-edits.ts'
+import { markAnswer, markStream } from './retried-mark.ts'
 
 /** A request of `node:http` or of `node:http2`'s compatible interface, as frameworks carry it on. */
 export type AnyRequest = (IncomingMessage | Http2ServerRequest) & Marked & { originalUrl?: string; baseUrl?: string }
@@ -78,6 +79,12 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
   override makeLast(): void {
     const { response } = this
     if (!isHttp2(this.request) && !response.headersSent) response.setHeader('connection', 'close')
+  }
+
+  override sayRetried(): void {
+    const { request, response } = this
+    if (isHttp2(request)) markStream(request.stream)
+    else markAnswer(response as ServerResponse)
   }
 
   override get http2(): ServerHttp2Stream | undefined {

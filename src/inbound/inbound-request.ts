@@ -163,6 +163,8 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   abstract answer(problem: Problem): void
   /** @internal The process leaves: the answer shall be the last of its connection, where it can still say so. */
   makeLast(): void {}
+  /** @internal An answer that says the application failed shall say too that trying again was tried; where there is no answer, nothing. */
+  sayRetried(): void {}
   /** @internal Of HTTP/2. */
   get http2(): ServerHttp2Stream | undefined {
     return undefined

@@ -14,7 +14,7 @@ export interface RequestContextsOptions {
 }
 
 /** A call whose facts are still being gathered. */
-export type ReadableCall = InboundCall & { deadline: number; priority: Priority; attempt: number }
+export type ReadableCall = InboundCall & { deadline: number; priority: Priority; attempt: number; sayRetried?(): void }
 
 /** Makes of every request that comes in what the calls beneath it go by. */
 export class RequestContexts {

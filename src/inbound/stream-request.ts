@@ -3,6 +3,7 @@ import type { Refusal } from '../core/gate.ts'
 import { InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
 import type { Problem } from './problem.ts'
+import { heedMark, markStream } from './retried-mark.ts'
 
 /** A request as the event `stream` of an HTTP/2 server gives it; what its compatible interface makes of it afterwards is judged too. */
 export class StreamRequest extends InboundRequest {
@@ -39,6 +40,7 @@ export class StreamRequest extends InboundRequest {
   pass(): void {
     const { stream } = this
     mark(stream, this)
+    heedMark(stream)
     stream.off('error', ignore)
     stream.once('close', () => this.judge.ended(this, stream.rstCode === 0 ? Number(stream.sentHeaders?.[':status'] ?? 0) : 0))
     this.continuation()
@@ -52,6 +54,10 @@ export class StreamRequest extends InboundRequest {
     }
     stream.respond({ ':status': status, ...headers }, { endStream: method === 'HEAD' })
     if (method !== 'HEAD') stream.end(body)
+  }
+
+  override sayRetried(): void {
+    markStream(this.stream)
   }
 
   override get http2(): ServerHttp2Stream {

@@ -14,6 +14,7 @@ export interface RetrySettings {
   readonly budgetMinPerSecond: number
   /** From so many tries on a further one prefers priorities of which none was tried; `false`: never. */
   readonly otherPrioritiesAfter: number | false
+  readonly repeatRetried: boolean
 }
 
 /** Lower-case name. */

@@ -7,6 +7,11 @@ export interface ContextOptions {
   trust?: 'mesh' | 'anyone' | 'nobody'
   /** Whether calls say which trace they belong to (`traceparent`, `tracestate`, `baggage`). Default true. */
   trace?: boolean
+  /**
+   * Whether an answer with a status of 5xx says that a call beneath the request was tried again already (`x-inmesh-retried`), so that our
+   * callers do not try again on top of it. Default true.
+   */
+  retried?: boolean
   /** Further headers that are copied as they came: lanes, tenants, request ids. Default `x-request-id`. */
   forward?: string[]
 }
@@ -15,6 +20,7 @@ export interface ContextOptions {
 export interface ContextSettings {
   readonly trust: 'mesh' | 'anyone' | 'nobody'
   readonly trace: boolean
+  readonly retried: boolean
   /** In lower case. */
   readonly forward: readonly string[]
 }

@@ -32,6 +32,7 @@ export const DEFAULT_POLICY = Object.freeze({
     budgetPercent: 20,
     budgetMinPerSecond: 10,
     otherPrioritiesAfter: false,
+    repeatRetried: false,
   }),
   circuitBreaker: Object.freeze({ failurePercent: 50, windowMs: 10_000, minRequests: 20, openForMs: 5_000 }),
   outlierDetection: Object.freeze({
@@ -51,6 +52,8 @@ export const DEFAULT_POLICY = Object.freeze({
   priorities: Object.freeze({ overprovisioningPercent: 140, failTrafficOnPanic: false }),
   locality: Object.freeze({ mode: 'zone-aware', minEndpoints: 6, forceLocalZone: false, weights: undefined, failover: undefined }),
   limits: false,
+  adaptiveConcurrency: false,
+  throttle: false,
   rateLimit: false,
   fault: false,
   fallback: false,

@@ -1,3 +1,4 @@
+import type { AdaptiveConcurrencyOptions, AdaptiveConcurrencySettings } from './adaptive-concurrency.ts'
 import type { AuthenticationOptions, AuthenticationSettings } from './authentication.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { InboundTlsOptions, InboundTlsSettings } from './identity.ts'
@@ -60,6 +61,8 @@ export interface InboundOptions {
   rateLimitHeaders?: RateLimitHeaderOptions
   /** What is taken when the process is asked for more than it can do; `true` for the defaults. Default: everything. */
   shedding?: SheddingOptions | boolean
+  /** How many requests at once, found out from how long the application takes; `true` for the defaults. Default: any number. */
+  adaptiveConcurrency?: AdaptiveConcurrencyOptions | boolean
   lifecycle?: LifecycleOptions
   health?: HealthPathOptions
   /** Further gates, asked in order after authorization and limits. */
@@ -92,6 +95,7 @@ export interface InboundSettings {
   readonly rateLimits: readonly InboundRateLimitSettings[]
   readonly rateLimitHeaders: RateLimitHeaderSettings
   readonly shedding: SheddingSettings | false
+  readonly adaptiveConcurrency: AdaptiveConcurrencySettings | false
   readonly lifecycle: LifecycleSettings
   readonly health: HealthPathSettings
   readonly gates: readonly InboundGate[]

@@ -4,6 +4,7 @@ import type { Duration } from '../core/duration.ts'
 import type { Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
+import type { AdaptiveConcurrencyOptions } from './adaptive-concurrency.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingOptions, SubsetOptions } from './balancing.ts'
 import type { ContextOptions } from './context-options.ts'
@@ -18,6 +19,7 @@ import type { RetryOptions } from './retry-options.ts'
 import type { LaneOptions, RouteOptions } from './routes.ts'
 import type { Source } from './source.ts'
 import type { MetadataOptions, NamedSubsetOptions } from './subsets.ts'
+import type { ThrottleOptions } from './throttle.ts'
 
 /** An endpoint as it may be written: `'10.0.0.1:8080'`, `'[::1]:8080'`, `'db.internal:80'`, or an object. */
 export type EndpointOptions =
@@ -125,6 +127,10 @@ export interface PolicyOptions {
   healthCheck?: HealthCheckOptions | false
   /** What the service may cost at once. Default off. */
   limits?: LimitsOptions | false
+  /** How many calls at once, found out from how long they take; `true` for the defaults. Default off. */
+  adaptiveConcurrency?: AdaptiveConcurrencyOptions | boolean
+  /** The more calls fail, the fewer are sent; `true` for the defaults. Default off. */
+  throttle?: ThrottleOptions | boolean
   /** How many calls in a time. Default off. */
   rateLimit?: RateLimitOptions | false
   /** Faults to try callers with. Default off. */

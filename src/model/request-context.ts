@@ -10,6 +10,12 @@ import type { InboundCall } from './inbound-call.ts'
 export const PRIORITY_HEADER = 'x-inmesh-priority'
 
 /**
+ * Of an answer that says the service failed: a call beneath the request failed there, and was tried again as often as may be. Whoever
+ * tries again above multiplies what reaches the service that is in trouble.
+ */
+export const RETRIED_HEADER = 'x-inmesh-retried'
+
+/**
  * One request that came in, as the calls beneath it see it: how long it may take, how much it matters, whose trace it belongs to, and
  * that its client left. It is its own `CallSettings` for those calls, so that a request costs one object; what only some of them ask for is
  * read from the headers when they do.
@@ -26,18 +32,24 @@ export class RequestContext extends Scope {
   readonly within: RequestContext
   /** How many tries led here, over all hops: 1 when nobody sent anything again. */
   readonly attempt: number
-  readonly call: InboundCall
+  readonly call: InboundCall & { sayRetried?(): void }
   /** The signal that the application asked for. */
   signal: { stop(): void } | undefined = undefined
   readonly settings: ContextSettings
   readonly random: Random
   private readonly trusted: boolean
+  private retried = false
   private readTrace: Trace | undefined = undefined
   private readHanded: readonly string[] | undefined = undefined
   private readBaggage: string | undefined | null = null
 
   /** @param trusted whether what the headers of `call` say of its origin is believed */
-  constructor(call: InboundCall & { readonly attempt: number }, trusted: boolean, settings: ContextSettings, random: Random) {
+  constructor(
+    call: InboundCall & { readonly attempt: number; sayRetried?(): void },
+    trusted: boolean,
+    settings: ContextSettings,
+    random: Random,
+  ) {
     super()
     this.call = call
     this.trusted = trusted
@@ -75,6 +87,13 @@ export class RequestContext extends Scope {
     const { handed } = this
     for (let index = 0; index < handed.length; index += 2) if (handed[index] === name) return handed[index + 1]
     return undefined
+  }
+
+  /** A call beneath it failed, and nothing more will be tried: an answer that says so shall spare us the same request again. */
+  tellRetried(): void {
+    if (this.retried || !this.settings.retried) return
+    this.retried = true
+    this.call.sayRetried?.()
   }
 
   private pairOf(name: string): readonly string[] {

@@ -1,5 +1,6 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { Secret } from '../core/secret.ts'
+import type { AdaptiveConcurrencySettings } from './adaptive-concurrency.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
@@ -10,6 +11,7 @@ import type { OutlierDetectionSettings, OutlierSections } from './outlier-detect
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
 import type { NamedSubsetSettings } from './subsets.ts'
+import type { ThrottleSettings } from './throttle.ts'
 
 export type { AnswerSettings, FallbackSettings, FaultSettings, HeaderMatch, RetrySettings } from './call-policy-settings.ts'
 
@@ -183,6 +185,8 @@ export interface Policy {
   readonly priorities: PrioritySettings
   readonly locality: LocalitySettings | false
   readonly limits: LimitSettings | false
+  readonly adaptiveConcurrency: AdaptiveConcurrencySettings | false
+  readonly throttle: ThrottleSettings | false
   readonly rateLimit: RateLimitSettings | false
   readonly fault: FaultSettings | false
   readonly fallback: FallbackSettings | false
@@ -206,6 +210,8 @@ export interface PolicySections {
   readonly priorities?: Partial<PrioritySettings>
   readonly locality?: Partial<LocalitySettings> | false
   readonly limits?: LimitSettings | false
+  readonly adaptiveConcurrency?: Partial<AdaptiveConcurrencySettings> | false
+  readonly throttle?: Partial<ThrottleSettings> | false
   readonly rateLimit?: RateLimitSettings | false
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false

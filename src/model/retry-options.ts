@@ -15,4 +15,6 @@ export interface RetryOptions {
   budget?: { percent?: number; minPerSecond?: number }
   /** A further try prefers priorities of which none was tried; with `after` from so many tries on, 1–10. `true`: 1. Default false. */
   otherPriorities?: boolean | { after: number }
+  /** Also sends again what the service says it has tried again itself (`x-inmesh-retried`). Default false. */
+  repeatRetried?: boolean
 }

@@ -1,9 +1,11 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { AdaptiveConcurrencyStats } from './adaptive-concurrency.ts'
 import type { AuthenticationStats } from './authentication.ts'
 import type { AuthorizationStats } from './authorization.ts'
 import type { IdentityStats } from './identity.ts'
 import type { RateLimitStats, SheddingStats } from './inbound-limits.ts'
 import type { LevelShare } from './locality.ts'
+import type { ThrottleStats } from './throttle.ts'
 
 /** One endpoint in `mesh.stats()`. Counters are cumulative, the rest is now. */
 export interface EndpointStats {
@@ -48,6 +50,8 @@ export interface ServiceStats {
   movedOn: number
   /** Re-sends that the budget did not allow. */
   budgetExhausted: number
+  /** Failures that were not tried again because the service had tried again itself. */
+  retriesSpared: number
   /** Bodies that were too large, or too consumed, to send again. */
   notReplayable: number
   /** Calls that ended with each code. */
@@ -69,6 +73,10 @@ export interface ServiceStats {
     /** Calls that each limit turned away; for `maxRetries`, re-sends that it prevented. */
     refused: { maxRequests: number; maxPending: number; perEndpoint: number; maxRetries: number; rate: number }
   }
+  /** Absent while it is off. */
+  adaptiveConcurrency?: AdaptiveConcurrencyStats
+  /** Absent while it is off. */
+  throttle?: ThrottleStats
   breaker: { state: 'closed' | 'open' | 'half-open' | 'off'; opened: number }
   /** Latency of calls to their head in milliseconds, over the last minute. */
   latency: { p50: number; p90: number; p99: number; max: number }
@@ -109,6 +117,8 @@ export interface InboundStats {
   rateLimits?: RateLimitStats
   /** Absent without shedding. */
   shedding?: SheddingStats
+  /** Absent without an adaptive limit. */
+  adaptiveConcurrency?: AdaptiveConcurrencyStats
 }
 
 /** Plain JSON, made when asked for. */

@@ -6,7 +6,7 @@ import type { Outcome } from '../core/outcome.ts'
 import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
 import type { TryOutcome } from '../core/try-outcome.ts'
-import type { RequestContext } from '../model/request-context.ts'
+import { RETRIED_HEADER, type RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
 import type { CallPolicy } from '../plan/call-policy.ts'
 import type { Choice } from '../plan/choice.ts'
@@ -66,6 +66,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   private tried: Endpoint[] | undefined = undefined
   /** One of the re-sends that the limits count. */
   private resending = false
+  /** The service said that it tried again itself. */
+  private retriedBelow = false
 
   constructor(engine: Engine, { plan, choice, host, ruled, shadow }: Target, options: DispatchOptions, settings: CallSettings) {
     super()
@@ -185,6 +187,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     const verdict = engine.classifier.judgeStatus(status)
     if (plan.health.active && rawHeader(raw, 'x-envoy-immediate-health-check-fail') !== undefined) plan.health.failAtOnce(endpoint)
     if (verdict === 'success') plan.outlier.answered(endpoint, startedAt, now)
+    else if (rawHeader(raw, RETRIED_HEADER) !== undefined) this.noteRetried(attempt)
     this.heard(attempt, verdict, raw, now)
     return verdict
   }
@@ -217,12 +220,33 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     if (why === 'budget') this.counters.budgetExhausted++
     else if (why === 'limit') this.plan.protections.resends.refusals++
     else if (why === 'not-replayable') this.counters.notReplayable++
+    else if (why === 'retried') this.counters.retriesSpared++
+    if (why === 'budget' || why === 'limit') this.tellRetried()
+    else this.tellIfResent()
+  }
+
+  /** It failed, and whoever answers the request beneath which it was made shall say that trying again was tried. */
+  protected tellRetried(): void {
+    // What nobody waits for says nothing about the request.
+    if (this.scope !== undefined) this.within?.tellRetried()
+  }
+
+  /** An answer says so. */
+  protected noteRetried(attempt: TryOutcome): void {
+    attempt.retried = true
+    this.retriedBelow = true
+  }
+
+  private tellIfResent(): void {
+    if (this.retriedBelow || this.tries - this.moves > 1) this.tellRetried()
   }
 
   /** A gate said no: the error that the caller hears. */
   protected refusedBy({ gate, refusal }: { gate: Gate; refusal: Refusal }): Error {
     const { code, reason, retryAfterMs } = refusal
     const from = refusal.from ?? this.plan.gateFrom(gate)
+    // The failures that opened it had been tried again.
+    if (code === 'MESH_CIRCUIT_OPEN') this.tellRetried()
     this.engine.emit('refused', { service: this.service, gate: gate.name, code, reason })
     return this.error(code, { reason, from, retryAfterMs })
   }
@@ -230,8 +254,10 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   protected countEnd({ verdict }: Outcome): void {
     const { counters } = this
     counters.inflight--
-    if (verdict === 'failure') counters.failures++
-    else if (verdict === 'success') counters.successes++
+    if (verdict === 'failure') {
+      counters.failures++
+      this.tellIfResent()
+    } else if (verdict === 'success') counters.successes++
   }
 
   protected error(code: MeshErrorCode, details: MeshErrorDetails): Error {

@@ -11,6 +11,7 @@ import { FaultInjector } from '../resilience/fault.ts'
 import type { PolicyGate } from '../resilience/outbound-policies.ts'
 import { RateLimit } from '../resilience/rate-limit.ts'
 import { RequestLimit, ResendLimit } from '../resilience/request-limit.ts'
+import { OverloadGates } from './overload-gates.ts'
 
 /** What protections need from the mesh. */
 export interface ProtectionContext {
@@ -35,6 +36,8 @@ export class Protections {
   fault: FaultInjector | undefined = undefined
   fallback: Fallback | undefined = undefined
   policies: PolicyGate | undefined = undefined
+  /** Throttle and adaptive limit. */
+  readonly overload: OverloadGates
   readonly connections: ConnectionLimit
   readonly resends = new ResendLimit()
   /** Most tries in flight at one endpoint, and of these the bound that refuses where the other one waits. */
@@ -51,6 +54,7 @@ export class Protections {
     this.context = context
     this.policy = policy
     this.connections = new ConnectionLimit(context.time)
+    this.overload = new OverloadGates(service, context.time, context.random)
     this.apply(policy)
   }
 
@@ -59,6 +63,7 @@ export class Protections {
     this.applyBreaker(policy)
     this.applyLimits(policy)
     this.applyRate(policy)
+    this.overload.apply(policy)
     const { fault, fallback } = policy
     this.fault = fault === false ? undefined : new FaultInjector(fault, this.context.random)
     this.fallback = fallback === false ? undefined : new Fallback(fallback)
@@ -99,7 +104,7 @@ export class Protections {
   }
 
   private list(): void {
-    const own = [this.policies, this.breaker, this.requests, this.rate].filter((gate) => gate !== undefined)
+    const own = [this.policies, this.breaker, ...this.overload.gates, this.requests, this.rate].filter((gate) => gate !== undefined)
     this.gates = own.length === 0 ? this.context.gates : [...own, ...this.context.gates]
   }
 

@@ -12,6 +12,7 @@ export class ServiceCounters {
   retries = 0
   movedOn = 0
   budgetExhausted = 0
+  retriesSpared = 0
   notReplayable = 0
   fallbacks = 0
   /** Calls that an injected fault delayed, and that it ended. */

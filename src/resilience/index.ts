@@ -1,5 +1,9 @@
 export { Gcra } from '../core/gcra.ts'
 export { type RateMeter, TokenBucket, type TokenBucketSettings } from '../core/token-bucket.ts'
+export {
+  type AdaptiveConcurrencySettings,
+  DEFAULT_ADAPTIVE_CONCURRENCY,
+} from '../model/adaptive-concurrency.ts'
 export type {
   EnvoyOutlierSettings,
   EnvoyRuleSettings,
@@ -9,8 +13,12 @@ export type {
   OutlierDetectionSettings,
   OutlierSettings,
 } from '../model/outlier-detection.ts'
+export { DEFAULT_THROTTLE, type ThrottleSettings } from '../model/throttle.ts'
+export { AdaptiveConcurrency, type AdaptiveConcurrencyParts } from './adaptive-concurrency.ts'
 export type { BreakerListener, BreakerState } from './circuit-breaker.ts'
 export { CircuitBreaker } from './circuit-breaker.ts'
+export { gradientLimit } from './concurrency/gradient-limit.ts'
+export type { Bounds } from './concurrency/limit-algorithm.ts'
 export { ConnectionLimit, type ConnectionWaiter } from './connection-limit.ts'
 export type { OutlierListener } from './ejections.ts'
 export { EnvoyOutliers } from './envoy-outliers.ts'
@@ -27,3 +35,4 @@ export { RequestLimit, ResendLimit } from './request-limit.ts'
 export { isIdempotentMethod, type NoRetryReason, type RetryContext, type RetryDecision, RetryPolicy } from './retry.ts'
 export { type BudgetSettings, RetryBudget } from './retry-budget.ts'
 export { Shedder } from './shedder.ts'
+export { rejectShare, Throttle } from './throttle.ts'

@@ -7,7 +7,7 @@ import type { RetrySettings } from '../model/resources.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
 /** Why a call is not tried again. */
-export type NoRetryReason = 'not-retryable' | 'not-idempotent' | 'attempts' | 'limit' | 'budget' | 'deadline' | 'not-replayable'
+export type NoRetryReason = 'not-retryable' | 'retried' | 'not-idempotent' | 'attempts' | 'limit' | 'budget' | 'deadline' | 'not-replayable'
 
 /** Once more, or not, and `because` of what. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
 export type RetryDecision =
@@ -63,6 +63,7 @@ export class RetryPolicy {
     if (!this.isRetryable(outcome)) return NOT_RETRYABLE
     if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
     if (call.tries - 1 - call.moves >= context.attempts) return ATTEMPTS
+    if (outcome.retried === true && !this.settings.repeatRetried) return RETRIED
     if (!context.replayable) return NOT_REPLAYABLE
     return outcome.unsent ? UNSENT : REPEATABLE
   }
@@ -140,6 +141,7 @@ function no(why: NoRetryReason, because: string): RetryDecision {
 }
 
 const NOT_RETRYABLE = no('not-retryable', 'not retried: nothing in retry.on covers it')
+const RETRIED = no('retried', 'not retried: the service says that it tried again itself, nearer to what failed')
 const NOT_IDEMPOTENT = no(
   'not-idempotent',
   'not retried: it may have been executed, and the call is not idempotent (set Idempotency-Key or idempotent: true)',

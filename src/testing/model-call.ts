@@ -5,11 +5,10 @@ import { defaultClassifier, isUnavailableStatus } from '../core/classifier.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
-import type { Permit } from '../core/gate.ts'
+import type { Gate, Permit } from '../core/gate.ts'
 import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome } from '../core/outcome.ts'
 import { TryOutcome } from '../core/try-outcome.ts'
 import type { Policy } from '../model/resources.ts'
-import type { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierDetector } from '../resilience/outlier-detection.ts'
 import type { RetryPolicy } from '../resilience/retry.ts'
 import type { RetryBudget } from '../resilience/retry-budget.ts'
@@ -24,7 +23,8 @@ export interface CalledService {
   readonly set: EndpointSet
   readonly balancer: Balancer
   readonly outlier: OutlierDetector
-  readonly breaker: CircuitBreaker | undefined
+  /** Asked in this order, settled in the reverse one. */
+  readonly gates: readonly Gate[]
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
   /** Tries sent so far, of all calls. */
@@ -48,6 +48,8 @@ export interface CallEnd {
   readonly code: MeshErrorCode | undefined
   readonly latencyMs: number
   readonly tries: number
+  /** It failed although it was tried again, or because nothing may be tried again any more. */
+  readonly retried: boolean
 }
 
 /**
@@ -70,9 +72,10 @@ export class ModelCall implements Call {
   private readonly owner: CalledService
   private readonly done: (end: CallEnd) => void
   private readonly tried: Endpoint[] = []
-  private permit: Permit | undefined = undefined
+  private readonly permits: Permit[] = []
   private current: TryOutcome | undefined = undefined
   private timer: Timer | undefined = undefined
+  private noMore = false
 
   constructor(owner: CalledService, { idempotent = true, deadline, hashKey }: ModelCallOptions, done: (end: CallEnd) => void) {
     const { timeoutMs, headTimeoutMs } = owner.policy.timeouts
@@ -105,12 +108,15 @@ export class ModelCall implements Call {
       this.end(0, 'MESH_DEADLINE', IGNORED)
       return
     }
-    const answer = owner.breaker?.admit(this)
-    if (answer?.refused === true) {
-      this.end(0, answer.code, IGNORED)
-      return
+    for (const gate of owner.gates) {
+      const answer = gate.admit(this)
+      if (answer.refused === true) {
+        this.noMore = answer.code === 'MESH_CIRCUIT_OPEN'
+        this.end(0, answer.code, IGNORED)
+        return
+      }
+      this.permits.push(answer)
     }
-    this.permit = answer
     owner.budget.deposit(this.startedAt)
     this.launch()
   }
@@ -146,13 +152,14 @@ export class ModelCall implements Call {
     return retry.tryTimeoutMs(this.deadline - now, this.idempotent, resendsLeft)
   }
 
-  private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs }: Omit<Reply, 'latencyMs'>): void {
+  private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs, retried = false }: Omit<Reply, 'latencyMs'>): void {
     if (attempt !== this.current) return
     this.timer?.cancel()
     attempt.latencyMs = this.owner.clock.now() - attempt.startedAt
     attempt.kind = kind
     attempt.status = kind === undefined ? status : 0
     attempt.retryAfterMs = retryAfterMs
+    attempt.retried = retried
     attempt.unsent = kind === 'connect' || kind === 'tls'
     this.judge(attempt)
   }
@@ -190,7 +197,10 @@ export class ModelCall implements Call {
       hasUntried: owner.set.hasUntried(this),
       replayable: true,
     })
-    if (!decision.again) return false
+    if (!decision.again) {
+      this.noMore = decision.why === 'budget'
+      return false
+    }
     if (decision.movedOn) this.moves++
     if (decision.delayMs > 0) owner.clock.setTimer(() => this.launch(), decision.delayMs)
     else this.launch()
@@ -198,8 +208,9 @@ export class ModelCall implements Call {
   }
 
   private end(status: number, code: MeshErrorCode | undefined, outcome: Outcome): void {
-    this.permit?.settle(outcome)
-    this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries })
+    for (const permit of this.permits.reverse()) permit.settle(outcome)
+    const retried = this.noMore || outcome.retried === true || (outcome.verdict === 'failure' && this.tries - this.moves > 1)
+    this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries, retried })
   }
 }
 

@@ -5,13 +5,16 @@ import type { CallerZone } from '../balancing/spread/zone-routing.ts'
 import type { XxHash64 } from '../balancing/xxhash64.ts'
 import type { Clock } from '../core/clock.ts'
 import { Endpoint, type Locality } from '../core/endpoint.ts'
+import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { Policy } from '../model/resources.ts'
+import { AdaptiveConcurrency } from '../resilience/adaptive-concurrency.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierListener } from '../resilience/ejections.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { Throttle } from '../resilience/throttle.ts'
 import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
 import type { ModelServer, ServedRequest } from './model-server.ts'
 
@@ -55,6 +58,10 @@ export class ModelService implements CalledService, ModelServer {
   readonly outlier: OutlierDetector
   /** Undefined when the policy switches it off. */
   readonly breaker: CircuitBreaker | undefined
+  /** Undefined unless the policy switches them on. */
+  readonly throttle: Throttle | undefined
+  readonly adaptive: AdaptiveConcurrency | undefined
+  readonly gates: readonly Gate[]
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
   calls = 0
@@ -81,6 +88,10 @@ export class ModelService implements CalledService, ModelServer {
       },
     }
     this.breaker = policy.circuitBreaker === false ? undefined : new CircuitBreaker(name, policy.circuitBreaker, time, DEAF)
+    const { throttle, adaptiveConcurrency } = policy
+    this.throttle = throttle === false ? undefined : new Throttle(name, throttle, time, random)
+    this.adaptive = adaptiveConcurrency === false ? undefined : new AdaptiveConcurrency(name, adaptiveConcurrency, { time, random })
+    this.gates = [this.breaker, this.throttle, this.adaptive].filter((gate) => gate !== undefined)
     this.budget = new RetryBudget(policy.retry, now)
     this.retry = new RetryPolicy(policy.retry, this.budget, random)
   }
@@ -92,9 +103,9 @@ export class ModelService implements CalledService, ModelServer {
   }
 
   /** As a layer of a chain: an application that makes one call for each request, and says with 503 or 504 that it had no answer. */
-  serve({ deadline, idempotent }: ServedRequest, answer: (reply: { status: number }) => void): void {
-    this.call({ deadline, idempotent }, ({ status, code }) =>
-      answer({ status: status > 0 ? status : code === 'MESH_DEADLINE' ? 504 : 503 }),
+  serve({ deadline, idempotent }: ServedRequest, answer: (reply: { status: number; retried: boolean }) => void): void {
+    this.call({ deadline, idempotent }, ({ status, code, retried }) =>
+      answer({ status: status > 0 ? status : code === 'MESH_DEADLINE' ? 504 : 503, retried }),
     )
   }
 

@@ -10,6 +10,8 @@ export interface Reply {
   /** It breaks instead of being answered: `connect` before anything was sent, `reset` afterwards. */
   readonly kind?: Exclude<FailureKind, 'aborted' | 'local' | 'timeout'>
   readonly retryAfterMs?: number
+  /** What failed beneath it was tried again there, and its caller need not. */
+  readonly retried?: boolean
 }
 
 /** When a request came to a modelled endpoint, and what else is there. */

@@ -26,6 +26,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   'x-envoy-attempt-count',
   'x-envoy-expected-rq-timeout-ms',
   'x-inmesh-priority',
+  'x-inmesh-retried',
 ])
 
 const headerName = checked('the name of a header that may be copied', (input) =>
@@ -37,6 +38,7 @@ const boolean = checked('a boolean', (input) => (typeof input === 'boolean' ? in
 const sections: v.GenericSchema<unknown, ContextSettings> = record({
   trust: v.optional(oneOf(['mesh', 'anyone', 'nobody']), 'mesh'),
   trace: v.optional(boolean, true),
+  retried: v.optional(boolean, true),
   forward: v.optional(listOf('names of headers', headerName), ['x-request-id']),
 })
 

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { InboundSettings } from '../../model/inbound.ts'
 import type { InboundGate } from '../../model/inbound-call.ts'
+import { inboundConcurrency } from './adaptive-concurrency.ts'
 import { authentication } from './authentication.ts'
 import { authorizationPolicies, type ParsedAuthorizationPolicy } from './authorization.ts'
 import { listOf, record, withMethods } from './blocks.ts'
@@ -23,5 +24,6 @@ export const inbound: v.GenericSchema<unknown, InboundSettings & { authorization
   rateLimits: v.optional(rateLimits, []),
   rateLimitHeaders: v.optional(rateLimitHeaders, {}),
   shedding: v.optional(shedding, false),
+  adaptiveConcurrency: v.optional(inboundConcurrency, false),
   authorization: v.optional(authorizationPolicies, []),
 })

@@ -2,14 +2,16 @@ import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
+import { adaptiveConcurrency } from './adaptive-concurrency.ts'
 import { balancing, subset } from './balancing.ts'
-import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
+import { checked, compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
 import { lanes } from './lanes.ts'
 import { locality, otherPriorities, priorities } from './locality.ts'
 import { outlierDetection } from './outlier-detection.ts'
 import { fallback, fault, limits, rateLimit } from './protection.ts'
 import { subsets } from './subsets.ts'
+import { throttle } from './throttle.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -21,6 +23,8 @@ const CONDITIONS = [
   'refused-stream',
   'timeout',
 ] as const satisfies readonly RetryCondition[]
+
+const flag = checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))
 
 export const retry = v.pipe(
   record({
@@ -35,11 +39,13 @@ export const retry = v.pipe(
     ),
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
     otherPriorities: v.optional(otherPriorities),
+    repeatRetried: v.optional(flag),
   }),
-  v.transform(({ attempts, on, perTryTimeout, backoff, budget, otherPriorities: others }) =>
+  v.transform(({ attempts, on, perTryTimeout, backoff, budget, otherPriorities: others, repeatRetried }) =>
     compact({
       attempts,
       on,
+      repeatRetried,
       perTryTimeoutMs: perTryTimeout,
       backoffBaseMs: backoff?.base,
       backoffMaxMs: backoff?.max,
@@ -80,6 +86,8 @@ export const policyEntries = {
   priorities: v.optional(priorities),
   locality: v.optional(orOff(locality)),
   limits: v.optional(orOff(limits)),
+  adaptiveConcurrency: v.optional(orOff(adaptiveConcurrency)),
+  throttle: v.optional(orOff(throttle)),
   rateLimit: v.optional(orOff(rateLimit)),
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
@@ -117,6 +125,8 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     priorities: parsed.priorities,
     locality: parsed.locality,
     limits: parsed.limits && compact(parsed.limits),
+    adaptiveConcurrency: parsed.adaptiveConcurrency,
+    throttle: parsed.throttle,
     rateLimit: parsed.rateLimit,
     fault: parsed.fault,
     fallback: parsed.fallback,

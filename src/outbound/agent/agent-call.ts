@@ -7,6 +7,7 @@ import type { MeshErrorCode } from '../../core/errors.ts'
 import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT, type Verdict } from '../../core/outcome.ts'
 import { parseRetryAfter } from '../../core/retry-after.ts'
 import { TryOutcome } from '../../core/try-outcome.ts'
+import { RETRIED_HEADER } from '../../model/request-context.ts'
 import type { Connections } from '../connections.ts'
 import type { CallSettings, Engine, Target } from '../engine.ts'
 import { codeOf, kindOf, saidBy } from '../failure.ts'
@@ -175,6 +176,10 @@ export class AgentCall extends OutboundCall {
     attempt.retryAfterMs = parseRetryAfter(headers['retry-after'], engine.clock.wallTime())
     this.plan.counters.latency.add(now - this.startedAt, now)
     this.response = response
+    if (attempt.verdict === 'failure' && headers[RETRIED_HEADER] !== undefined) {
+      this.noteRetried(attempt)
+      this.tellRetried()
+    }
     engine.time.set(this, now + this.timeouts.idleTimeoutMs)
     if (attempt.verdict === 'success') this.plan.outlier.answered(attempt.endpoint, attempt.startedAt, now)
     response.once('close', () => this.answerClosed(attempt, response))

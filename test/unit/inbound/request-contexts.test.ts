@@ -4,7 +4,7 @@ import { type ReadableCall, RequestContexts } from '../../../src/inbound/request
 import type { ContextSettings } from '../../../src/model/context-options.ts'
 import { type InboundCallOptions, inboundCall } from '../../support/inbound-call.ts'
 
-const SETTINGS: ContextSettings = { trust: 'mesh', trace: true, forward: ['x-request-id', 'x-lane'] }
+const SETTINGS: ContextSettings = { trust: 'mesh', trace: true, retried: true, forward: ['x-request-id', 'x-lane'] }
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 
 function contexts(settings: Partial<ContextSettings> = {}): RequestContexts {

@@ -6,7 +6,7 @@ import { type Telling, toldHeaders } from '../../../src/outbound/told-headers.ts
 import { inboundCall } from '../../support/inbound-call.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
-const SETTINGS: ContextSettings = { trust: 'mesh', trace: true, forward: ['x-lane'] }
+const SETTINGS: ContextSettings = { trust: 'mesh', trace: true, retried: true, forward: ['x-lane'] }
 
 function within(settings: Partial<ContextSettings> = {}): RequestContext {
   const headers = { traceparent: `00-${TRACE}-b7ad6b7169203331-01`, tracestate: 'a=1', baggage: 'user=42', 'x-lane': 'blue' }
