@@ -38,7 +38,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
 }
 
-function endpointTexts({ candidates, subset }: Explanation): string[] {
+function endpointTexts({ candidates, subset, changing }: Explanation): string[] {
   const more = candidates.length - MOST_ENDPOINTS
   return [
     ...candidates.slice(0, MOST_ENDPOINTS).map(({ address, state, share, because }) => {
@@ -46,6 +46,7 @@ function endpointTexts({ candidates, subset }: Explanation): string[] {
     }),
     ...(more > 0 ? [`and ${more} more`] : []),
     ...(candidates.length === 0 ? ['none'] : []),
+    ...(changing === undefined ? [] : [changing]),
     ...(subset === undefined ? [] : [`${candidates.length} of ${subset.of}: ${subset.because}`]),
   ]
 }

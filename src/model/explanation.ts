@@ -65,6 +65,8 @@ export interface Explanation {
   candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
+  /** Present while newer endpoints than these are being taken over. */
+  changing?: string
   /** Everything that may hold the call up, in the order in which it is met. */
   gates: ExplainedGate[]
   /** What else guards the call: outlier detection, health checks, panic, a fallback. */

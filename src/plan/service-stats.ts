@@ -25,6 +25,7 @@ export function serviceStats(
     budgetExhausted,
     notReplayable,
     errors: Object.fromEntries(counters.errors),
+    flags: counters.flags.stats(),
     fallbacks,
     faults: { delayed, aborted },
     limits: {

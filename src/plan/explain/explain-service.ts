@@ -55,6 +55,7 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
     backends: [{ service: name, share: 1 }],
     candidates,
     ...subsetOf(plan),
+    ...(plan.changing ? { changing: 'newer endpoints are known, and taken over within 50ms; until then calls choose among these' } : {}),
     gates: explainedGates(subject),
     safeguards: explainedSafeguards(subject),
     timeouts: explainedTimeouts(subject),
