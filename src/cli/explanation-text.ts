@@ -52,7 +52,7 @@ function backendText({ service, subset, metadata }: Explanation['backends'][numb
   return named === undefined ? service : `${service} (${named})`
 }
 
-function endpointTexts({ candidates, subset }: Explanation): string[] {
+function endpointTexts({ candidates, subset, changing }: Explanation): string[] {
   const more = candidates.length - MOST_ENDPOINTS
   return [
     ...candidates.slice(0, MOST_ENDPOINTS).map(({ address, state, share, because }) => {
@@ -60,6 +60,7 @@ function endpointTexts({ candidates, subset }: Explanation): string[] {
     }),
     ...(more > 0 ? [`and ${more} more`] : []),
     ...(candidates.length === 0 ? ['none'] : []),
+    ...(changing === undefined ? [] : [changing]),
     ...(subset === undefined ? [] : [`${candidates.length} of ${subset.of}: ${subset.because}`]),
   ]
 }

@@ -1,23 +1,37 @@
-/** What can go wrong, in one table: the code, the HTTP status an inbound answer would carry, whether a later try may help. */
+import { flagsFrom, type ResponseFlag, type ResponseFlags } from './response-flags.ts'
+
+interface ErrorKind {
+  readonly status: number
+  readonly retryable: boolean
+  /** In Envoy's word; undefined where it has none. */
+  readonly flag: ResponseFlag | undefined
+  /** The word for a request that came in, where that is another one. */
+  readonly inboundFlag?: ResponseFlag
+}
+
+/**
+ * What can go wrong, in one table: the code, the HTTP status an inbound answer would carry, whether a later try may help, and Envoy's
+ * response flag where nothing is known but the code.
+ */
 export const ERRORS = {
-  MESH_NO_ENDPOINT: { status: 503, retryable: true },
-  MESH_UNKNOWN_SERVICE: { status: 503, retryable: false },
-  MESH_CIRCUIT_OPEN: { status: 503, retryable: true },
-  MESH_OVERLOADED: { status: 503, retryable: true },
-  MESH_DEADLINE: { status: 504, retryable: true },
-  MESH_CONNECT: { status: 503, retryable: true },
-  MESH_RESET: { status: 502, retryable: true },
-  MESH_PROTOCOL: { status: 502, retryable: false },
-  MESH_TLS: { status: 502, retryable: false },
-  MESH_NOT_REPLAYABLE: { status: 502, retryable: false },
-  MESH_FAULT: { status: 503, retryable: true },
-  MESH_UNAUTHENTICATED: { status: 401, retryable: false },
-  MESH_FORBIDDEN: { status: 403, retryable: false },
-  MESH_RATE_LIMITED: { status: 429, retryable: true },
-  MESH_CONFIG: { status: 500, retryable: false },
-  MESH_NOT_READY: { status: 503, retryable: true },
-  MESH_CLOSED: { status: 503, retryable: false },
-} as const satisfies Record<string, { status: number; retryable: boolean }>
+  MESH_NO_ENDPOINT: { status: 503, retryable: true, flag: 'UH' },
+  MESH_UNKNOWN_SERVICE: { status: 503, retryable: false, flag: 'NR' },
+  MESH_CIRCUIT_OPEN: { status: 503, retryable: true, flag: 'UO' },
+  MESH_OVERLOADED: { status: 503, retryable: true, flag: 'UO', inboundFlag: 'OM' },
+  MESH_DEADLINE: { status: 504, retryable: true, flag: 'UT', inboundFlag: 'DT' },
+  MESH_CONNECT: { status: 503, retryable: true, flag: 'UF' },
+  MESH_RESET: { status: 502, retryable: true, flag: 'UC' },
+  MESH_PROTOCOL: { status: 502, retryable: false, flag: 'UPE', inboundFlag: 'DPE' },
+  MESH_TLS: { status: 502, retryable: false, flag: 'UF' },
+  MESH_NOT_REPLAYABLE: { status: 502, retryable: false, flag: 'UC' },
+  MESH_FAULT: { status: 503, retryable: true, flag: 'FI' },
+  MESH_UNAUTHENTICATED: { status: 401, retryable: false, flag: 'UAEX' },
+  MESH_FORBIDDEN: { status: 403, retryable: false, flag: 'UAEX' },
+  MESH_RATE_LIMITED: { status: 429, retryable: true, flag: 'RL' },
+  MESH_CONFIG: { status: 500, retryable: false, flag: undefined },
+  MESH_NOT_READY: { status: 503, retryable: true, flag: 'NFCF' },
+  MESH_CLOSED: { status: 503, retryable: false, flag: 'LR' },
+} as const satisfies Record<string, ErrorKind>
 
 /** Every code a {@link MeshError} may carry. */
 export type MeshErrorCode = keyof typeof ERRORS
@@ -37,6 +51,19 @@ export interface MeshErrorDetails {
   retryable?: boolean | undefined
   /** Milliseconds after which a later call may be let through. */
   retryAfterMs?: number | undefined
+  /** Default: what the code means. */
+  flags?: ResponseFlags | undefined
+}
+
+/** The flags of an error of which nothing is known but its code. A gate of somebody else may give one that is not in the table. */
+export function flagsOf(code: MeshErrorCode): ResponseFlags {
+  return flagsFrom((ERRORS as Partial<Record<MeshErrorCode, ErrorKind>>)[code]?.flag)
+}
+
+/** The flags of a request that came in and was refused with this code. */
+export function inboundFlagsOf(code: MeshErrorCode): ResponseFlags {
+  const kind = (ERRORS as Partial<Record<MeshErrorCode, ErrorKind>>)[code]
+  return flagsFrom(kind?.inboundFlag ?? kind?.flag)
 }
 
 const BRAND = Symbol.for('inmesh.error')
@@ -58,6 +85,8 @@ export class MeshError extends Error {
   readonly retryAfterMs: number | undefined
   /** The HTTP status that fits the code. */
   readonly status: number
+  /** Why, in the words of Envoy's access log: `['UF', 'URX']`. */
+  readonly flags: ResponseFlags
 
   constructor(code: MeshErrorCode, details: MeshErrorDetails = {}) {
     const reason = details.reason ?? code
@@ -74,8 +103,23 @@ export class MeshError extends Error {
     this.from = details.from
     this.retryAfterMs = details.retryAfterMs
     this.status = status
+    this.flags = details.flags ?? flagsOf(code)
     Object.defineProperty(this, BRAND, { value: true })
   }
+
+  /** For logs: everything above, the message, and of the cause what it says of itself and nothing that hangs on it. */
+  toJSON(): Record<string, unknown> {
+    const { name, code, flags, message, reason, service, endpoint, tries, retryable, status, from, retryAfterMs, cause } = this
+    const told = { name, code, flags, message, reason, service, endpoint, tries, retryable, status, from, retryAfterMs }
+    return cause === undefined ? told : { ...told, cause: saidOf(cause) }
+  }
+}
+
+/** What an error says of itself. What else it carries may be a whole request with its credentials. */
+function saidOf(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return typeof cause === 'string' ? cause : typeof cause
+  const { name, message, code } = cause as Error & { code?: unknown }
+  return { name, message, ...(typeof code === 'string' ? { code } : {}) }
 }
 
 /** Whether `value` is a MeshError of any copy of this package. */

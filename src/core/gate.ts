@@ -2,6 +2,7 @@ import type { Call } from './call.ts'
 import type { Described } from './described.ts'
 import type { MeshErrorCode } from './errors.ts'
 import type { Outcome } from './outcome.ts'
+import type { ResponseFlags } from './response-flags.ts'
 
 /**
  * Anything that may hold a call back: breaker, limiter, bulkhead, authenticator, authorizer, shedder, fault.
@@ -29,6 +30,8 @@ export interface Refusal {
   readonly retryAfterMs?: number | undefined
   /** The resource that decided, where the gate knows it better than its own configuration does. */
   readonly from?: string | undefined
+  /** Envoy's word for it, where that is another than the code's. */
+  readonly flags?: ResponseFlags | undefined
   /** Inbound: further headers of the answer that says no. `Retry-After` is not among them: it is `retryAfterMs`. */
   readonly headers?: AnswerHeaders | undefined
   /** `WWW-Authenticate` of the answer: how the caller may prove himself. */

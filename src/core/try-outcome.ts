@@ -1,6 +1,7 @@
 import type { Endpoint } from './endpoint.ts'
 import type { MeshErrorCode } from './errors.ts'
 import type { FailureKind, Outcome, Verdict } from './outcome.ts'
+import type { ResponseFlag } from './response-flags.ts'
 
 /** How one try goes: its {@link Outcome}, filled in while it lasts, so that a try and what is told of it are one object. */
 export class TryOutcome implements Outcome {
@@ -9,6 +10,8 @@ export class TryOutcome implements Outcome {
   verdict: Verdict = 'ignored'
   status = 0
   kind: FailureKind | undefined = undefined
+  /** What is known of a failure beyond its kind. */
+  flag: ResponseFlag | undefined = undefined
   latencyMs = 0
   unsent = true
   unavailable = false

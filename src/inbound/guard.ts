@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { inboundFlagsOf } from '../core/errors.ts'
 import type { Permit, Refusal } from '../core/gate.ts'
 import { FREE_PERMIT } from '../core/gate.ts'
 import { IGNORED, type Outcome } from '../core/outcome.ts'
@@ -263,8 +264,9 @@ export class Guard implements Judge {
   private refuse(call: InboundRequest, gate: string, refusal: Refusal): void {
     const { service } = this
     this.finish(call)
-    this.counters.refused(gate, refusal.code)
-    this.parts.emit('refused', { service, gate, code: refusal.code, reason: refusal.reason })
+    const { code, reason, flags = inboundFlagsOf(code) } = refusal
+    this.counters.refused(gate, code, flags)
+    this.parts.emit('refused', { service, gate, code, flags, reason })
     if (call.gone) return
     try {
       call.answer(this.problemOf(refusal, call))

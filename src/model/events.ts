@@ -1,4 +1,5 @@
 import type { FailureKind } from '../core/outcome.ts'
+import type { ResponseFlags } from '../core/response-flags.ts'
 import type { Rejection } from './source.ts'
 
 /** Everything a mesh tells while it works; payloads are plain JSON. Times are milliseconds. */
@@ -22,14 +23,17 @@ export interface MeshEvents {
     tries: number
     status: number
     kind: FailureKind | undefined
+    /** Why the try failed, in Envoy's words; none when an answer came. */
+    flags: ResponseFlags
     delayMs: number
     movedOn: boolean
   }
   /** A caller got the configured answer. `code`: of the error it stands in for; `status`: of the answer it stands in for, or 0. */
-  fallback: { service: string; code: string | undefined; status: number; answered: number }
+  fallback: { service: string; code: string | undefined; flags: ResponseFlags; status: number; answered: number }
   /** A fault was put in the way of a call; `delayMs` is 0 without a delay, `status` 0 without an answer. */
-  faultInjected: { service: string; delayMs: number; status: number; code: string | undefined }
-  refused: { service: string; gate: string; code: string; reason: string }
+  faultInjected: { service: string; delayMs: number; status: number; code: string | undefined; flags: ResponseFlags }
+  /** A gate said no; `flags`: why, in Envoy's words. */
+  refused: { service: string; gate: string; code: string; flags: ResponseFlags; reason: string }
   /** A certificate and its key took the place of the former ones. `notAfter`: milliseconds since the epoch. */
   identityRotated: { id: string; notAfter: number; generation: number }
   /** Files of the identity or of a trust bundle (`what`) cannot be used; what was in force stays. */

@@ -69,6 +69,8 @@ export interface Explanation {
   candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: { size: number; of: number; because: string }
+  /** Present while newer endpoints than these are being taken over. */
+  changing?: string
   /** Present when only some of the endpoints are meant: which, and which take the call; undefined when nobody may. */
   selection?: { meant: string; taken: string | undefined; because: string; from: string }
   /** What each priority gets of the calls now, and why. */

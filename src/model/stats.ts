@@ -1,4 +1,5 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import type { FlagCounts } from '../core/response-flags.ts'
 import type { AdaptiveConcurrencyStats } from './adaptive-concurrency.ts'
 import type { AuthenticationStats } from './authentication.ts'
 import type { AuthorizationStats } from './authorization.ts'
@@ -56,6 +57,8 @@ export interface ServiceStats {
   notReplayable: number
   /** Calls that ended with each code. */
   errors: Partial<Record<MeshErrorCode, number>>
+  /** Calls by Envoy's response flags; one call may have several. Callers that left (`DC`) and faults (`DI`, `FI`) are here too. */
+  flags: FlagCounts
   /** Calls that got the configured answer in place of a failure. */
   fallbacks: number
   /** Calls that an injected fault delayed, or ended. */
@@ -110,6 +113,8 @@ export interface InboundStats {
   inflight: number
   /** How many each gate refused, by code; `canonical` refuses what cannot be read in one way only. */
   refused: Record<string, Partial<Record<MeshErrorCode, number>>>
+  /** The same by Envoy's response flags. */
+  flags: FlagCounts
   authorization: AuthorizationStats
   /** Absent without authentication. */
   authentication?: AuthenticationStats

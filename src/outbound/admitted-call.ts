@@ -1,5 +1,7 @@
 import type { Endpoint } from '../core/endpoint.ts'
+import { flagsOf } from '../core/errors.ts'
 import { IGNORED, NO_ENDPOINT, type Outcome } from '../core/outcome.ts'
+import { flagsFrom, type ResponseFlags, withFlag } from '../core/response-flags.ts'
 import type { ConnectionWaiter } from '../resilience/connection-limit.ts'
 import type { DrawnFault } from '../resilience/fault.ts'
 import { AnsweringCall } from './answering-call.ts'
@@ -140,7 +142,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
   /** A limit of our own is no failure of the service: nobody is blamed for it, and nothing is sent again. */
   private overload(reason: string): void {
     const { service, plan, engine } = this
-    engine.emit('refused', { service, gate: 'limits', code: 'MESH_OVERLOADED', reason })
+    engine.emit('refused', { service, gate: 'limits', code: 'MESH_OVERLOADED', flags: flagsOf('MESH_OVERLOADED'), reason })
     this.finishWithError(this.error('MESH_OVERLOADED', { reason, from: plan.from('limits') }), this.lastOutcome)
   }
 
@@ -148,7 +150,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     const { engine, service } = this
     const { delayMs, status, code } = fault
     if (delayMs > 0) this.counters.delayed++
-    engine.emit('faultInjected', { service, delayMs, status, code })
+    engine.emit('faultInjected', { service, delayMs, status, code, flags: flagsOfFault(fault) })
     if (this.over) return
     if (delayMs === 0) {
       this.endBy(fault)
@@ -162,20 +164,32 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     }, delayMs)
   }
 
-  private endBy({ status, code }: DrawnFault): void {
+  private endBy(fault: DrawnFault): void {
+    const { status, code } = fault
+    // Those of an error are counted with the error.
+    if (code === undefined) this.counters.flags.add(flagsOfFault(fault))
     if (status === 0 && code === undefined) {
       this.start(this.engine.time.read())
       return
     }
     this.counters.aborted++
     if (code !== undefined) {
-      this.finishWithError(this.error(code, { reason: 'an injected fault', from: this.policy.from('fault') }), IGNORED)
+      this.finishWithError(
+        this.error(code, { reason: 'an injected fault', from: this.policy.from('fault'), flags: flagsOfFault(fault) }),
+        IGNORED,
+      )
       return
     }
     const otherwise = (): void => this.answerWith({ status, headers: {}, body: INJECTED }, IGNORED)
     const error = answerError(this.service, status, `an injected fault answered ${status}`)
     if (!this.standIn({ error, code: undefined, status, outcome: IGNORED, otherwise })) otherwise()
   }
+}
+
+/** A delay, an end, or both. */
+function flagsOfFault({ delayMs, status, code }: DrawnFault): ResponseFlags {
+  if (status === 0 && code === undefined) return flagsFrom('DI')
+  return delayMs > 0 ? withFlag(flagsFrom('DI'), 'FI') : flagsFrom('FI')
 }
 
 const INJECTED = 'injected by inmesh'

@@ -1,7 +1,8 @@
 import { readAnswer } from '../config/schema/protection.ts'
 import type { Timer } from '../core/clock.ts'
-import type { MeshErrorCode } from '../core/errors.ts'
+import type { MeshError, MeshErrorCode } from '../core/errors.ts'
 import { IGNORED, type Outcome } from '../core/outcome.ts'
+import { flagsFrom, NO_FLAGS } from '../core/response-flags.ts'
 import type { FallbackError, FallbackRequest } from '../model/protection.ts'
 import type { AnswerSettings } from '../model/resources.ts'
 import type { Caller } from './caller.ts'
@@ -61,7 +62,8 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
     if (this.over) return
     const code = (error as { code?: MeshErrorCode } | null)?.code
     const ours = code?.startsWith?.('MESH_') === true
-    if (ours) this.counters.countError(code)
+    if (ours) this.counters.countError(error as MeshError)
+    else if (this.aborted) this.counters.flags.add(flagsFrom('DC'))
     if (ours && !this.aborted && this.phase !== 'streaming' && this.phase !== 'answering') {
       const otherwise = (): void => this.endWithError(error, outcome)
       if (this.standIn({ error: error as FallbackError, code, status: 0, outcome, otherwise })) return
@@ -157,7 +159,8 @@ export abstract class AnsweringCall extends OutboundCall implements DispatchCont
     }
     this.counters.fallbacks++
     const { code, status } = failure
-    this.engine.emit('fallback', { service: this.service, code, status, answered: answer.status })
+    const { flags = NO_FLAGS } = failure.error as Partial<MeshError>
+    this.engine.emit('fallback', { service: this.service, code, flags, status, answered: answer.status })
     if (this.over) return
     failure.instead?.()
     this.answerWith(answer, failure.outcome)

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { TryOutcome } from '../core/try-outcome.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { codeOf, kindOf } from './failure.ts'
+import { codeOf, flagOf, kindOf } from './failure.ts'
 import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, Pool, RawHeaders } from './handler.ts'
 import { toRawHeaders } from './headers.ts'
 import type { Dialect } from './undici.ts'
@@ -133,6 +133,7 @@ export abstract class Attempt extends TryOutcome {
     if (!silent) {
       this.kind = kindOf(error, this.unsent)
       this.code = codeOf(this.kind, error)
+      this.flag = flagOf(this.kind, error)
       this.owner.attemptFailed(this, error)
     }
     this.vacate()

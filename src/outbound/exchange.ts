@@ -2,14 +2,16 @@ import type { Socket } from 'node:net'
 import { isUnavailableStatus } from '../core/classifier.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { IGNORED, type Outcome, TIMED_OUT } from '../core/outcome.ts'
+import { flagsFrom, type ResponseFlags, withFlag } from '../core/response-flags.ts'
 import { parseRetryAfter } from '../core/retry-after.ts'
+import { flagsOfTry } from '../core/try-flags.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { AdmittedCall } from './admitted-call.ts'
 import type { Phase } from './answering-call.ts'
 import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
-import { isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
+import { flagsOfEnd, isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { editRawHeaders } from './header-edits.ts'
 import { rawHeader, withRawHeaders } from './headers.ts'
@@ -100,7 +102,8 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const missing = this.phase === 'streaming' ? 'complete answer' : this.phase === 'queued' ? 'free connection' : 'answer'
     const reason = why ?? `no ${missing} within ${Math.round(this.deadline - this.startedAt)} ms`
     const held = HELD_BY[this.phase]
-    const error = this.error('MESH_DEADLINE', held === undefined ? { reason } : { reason, from: this.policy.from(held) })
+    const flags = why === undefined ? FLAGS_OUT_OF_TIME[this.phase] : flagsFrom('SI')
+    const error = this.error('MESH_DEADLINE', { reason, flags, ...(held === undefined ? {} : { from: this.policy.from(held) }) })
     if (attempt !== undefined && !attempt.over) {
       attempt.timedOut(now)
       this.observe(attempt, 'failure')
@@ -188,7 +191,8 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
   private giveUp(attempt: Attempt, error: unknown, decision: RetryDecision & { again: false }): void {
     this.countNotAgain(decision)
     const code = decision.why === 'not-replayable' ? 'MESH_NOT_REPLAYABLE' : (attempt.code ?? 'MESH_RESET')
-    this.finishWithError(this.error(code, { reason: `${saidBy(error)} (${decision.because})`, cause: error }), attempt)
+    const reason = `${saidBy(error)} (${decision.because})`
+    this.finishWithError(this.error(code, { reason, cause: error, flags: flagsOfEnd(attempt, decision, this.retries) }), attempt)
   }
 
   attemptWrote(chunk: unknown): void {
@@ -228,6 +232,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
         return
       }
       this.countNotAgain(decision)
+      this.counters.flags.add(flagsOfEnd(attempt, decision, this.retries))
       if (this.answeredInstead(attempt, status, raw, parsed, statusText)) return
     }
     this.handOn(attempt, status, raw, parsed, statusText, now)
@@ -367,9 +372,12 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     attempt.unavailable ||= attempt.kind !== 'protocol'
     this.observe(attempt, 'failure')
     const reason = `the answer broke off: ${saidBy(error)}`
-    this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason, cause: error }), attempt)
+    this.finishWithError(this.error(attempt.code ?? 'MESH_RESET', { reason, cause: error, flags: flagsOfTry(attempt) }), attempt)
   }
 }
+
+/** What it means beside the timeout that time ran out in a phase. */
+const FLAGS_OUT_OF_TIME: Partial<Record<Phase, ResponseFlags>> = { delayed: withFlag(flagsFrom('DI'), 'UT') }
 
 /** The section of the configuration that holds a call back in a phase. */
 const HELD_BY: Partial<Record<Phase, string>> = { queued: 'limits', delayed: 'fault' }

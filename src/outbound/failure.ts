@@ -1,5 +1,9 @@
 import { isMeshError, type MeshErrorCode, meshErrorWithoutStack } from '../core/errors.ts'
 import type { FailureKind } from '../core/outcome.ts'
+import { type ResponseFlag, type ResponseFlags, withFlag } from '../core/response-flags.ts'
+import { flagsOfTry } from '../core/try-flags.ts'
+import type { TryOutcome } from '../core/try-outcome.ts'
+import type { RetryDecision } from '../resilience/retry.ts'
 import { DialError, NO_IDENTITY } from './connector.ts'
 
 /** What this process ran out of, or has not got yet; no endpoint is to blame. */
@@ -47,6 +51,21 @@ export function kindOf(error: unknown, unsent: boolean): FailureKind {
   if (code.startsWith('HPE_') || PROTOCOL_ERRORS.has(code) || (error as { name?: unknown }).name === 'HTTPParserError') return 'protocol'
   if (TIMEOUTS.has(code)) return 'timeout'
   return 'reset'
+}
+
+/** What `error` says beyond the kind of failure: one stream that its peer ended is not the connection. */
+export function flagOf(kind: FailureKind, error: unknown): ResponseFlag | undefined {
+  return kind === 'reset' && errorCode(error).startsWith('ERR_HTTP2_STREAM') ? 'UR' : undefined
+}
+
+/**
+ * The flags of a call that is not tried again: those of its last try, and whether it was a bound of ours that forbade one more.
+ * @param retries re-sends that it had; without any there is no bound that it met
+ */
+export function flagsOfEnd(attempt: TryOutcome, { why }: RetryDecision & { readonly again: false }, retries: number): ResponseFlags {
+  const flags = flagsOfTry(attempt)
+  if (why === 'attempts' && retries > 0) return withFlag(flags, 'URX')
+  return why === 'budget' || why === 'limit' ? withFlag(flags, 'UO') : flags
 }
 
 /** Whether the caller should see undici's own error: it is about the request, not about the service. */

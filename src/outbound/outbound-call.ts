@@ -1,10 +1,11 @@
 import type { Affinity, Call, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
-import { type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
+import { flagsOf, type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { Scope, ScopeMember } from '../core/scope.ts'
 import { WheelEntry } from '../core/timer-wheel.ts'
+import { flagsOfTry } from '../core/try-flags.ts'
 import type { TryOutcome } from '../core/try-outcome.ts'
 import { RETRIED_HEADER, type RequestContext } from '../model/request-context.ts'
 import type { TimeoutSettings } from '../model/resources.ts'
@@ -213,7 +214,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     }
     const { service, tries } = this
     const { endpoint, status, kind } = attempt
-    this.engine.emit('retry', { service, endpoint: endpoint.address, tries, status, kind, delayMs, movedOn })
+    const flags = flagsOfTry(attempt)
+    this.engine.emit('retry', { service, endpoint: endpoint.address, tries, status, kind, flags, delayMs, movedOn })
   }
 
   protected countNotAgain({ why }: RetryDecision & { again: false }): void {
@@ -243,12 +245,12 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
 
   /** A gate said no: the error that the caller hears. */
   protected refusedBy({ gate, refusal }: { gate: Gate; refusal: Refusal }): Error {
-    const { code, reason, retryAfterMs } = refusal
+    const { code, reason, retryAfterMs, flags = flagsOf(code) } = refusal
     const from = refusal.from ?? this.plan.gateFrom(gate)
     // The failures that opened it had been tried again.
     if (code === 'MESH_CIRCUIT_OPEN') this.tellRetried()
-    this.engine.emit('refused', { service: this.service, gate: gate.name, code, reason })
-    return this.error(code, { reason, from, retryAfterMs })
+    this.engine.emit('refused', { service: this.service, gate: gate.name, code, flags, reason })
+    return this.error(code, { reason, from, retryAfterMs, flags })
   }
 
   protected countEnd({ verdict }: Outcome): void {

@@ -1,5 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import { MeshError, meshErrorWithoutStack } from '../core/errors.ts'
+import { flagsOf, MeshError, meshErrorWithoutStack } from '../core/errors.ts'
+import { flagsFrom } from '../core/response-flags.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
 import { followRedirects } from '../plan/redirect.ts'
 import { parseCallOptions } from './call-options.ts'
@@ -135,8 +136,9 @@ export class Outbound {
     const led = followRedirects(found.plan, method, path, (name) => targets.service(name))
     if (!('problem' in led)) return led.plan === found.plan ? found : targets.redirected(found, led.plan)
     const { code, problem: reason, by } = led
-    engine.emit('refused', { service, gate: 'policies', code, reason })
-    this.refuse(caller, meshErrorWithoutStack(code, { service, reason, from: by.from }))
+    const flags = code === 'MESH_UNKNOWN_SERVICE' ? flagsFrom('NC') : flagsOf(code)
+    engine.emit('refused', { service, gate: 'policies', code, flags, reason })
+    this.refuse(caller, meshErrorWithoutStack(code, { service, reason, from: by.from, flags }))
     return undefined
   }
 

@@ -1,5 +1,6 @@
 import { meshErrorWithoutStack } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
+import { flagsFrom, type ResponseFlag } from '../core/response-flags.ts'
 import type { AnswerSettings } from '../model/resources.ts'
 import type { HeaderEditSettings } from '../model/route-settings.ts'
 import type { PlannedRule, RoutePlan } from '../plan/route-plan.ts'
@@ -64,7 +65,7 @@ export class Router {
     if (target === undefined) {
       if (!settled) return 'unknown'
       rule.counters.calls++
-      return this.refuse(caller, 'MESH_UNKNOWN_SERVICE', `${rule.title} leads to ${backend.service}, which is no service`, rule.from)
+      return this.refuse(caller, 'MESH_UNKNOWN_SERVICE', `${rule.title} leads to ${backend.service}, which is no service`, rule.from, 'NC')
     }
     rule.counters.calls++
     return {
@@ -111,8 +112,15 @@ export class Router {
     new DirectAnswer(answer, { caller, method, body, edits, report: engine.report }).begin()
   }
 
-  private refuse(caller: Caller, code: 'MESH_UNKNOWN_SERVICE' | 'MESH_NO_ENDPOINT', reason: string, from: string | undefined): NoWay {
-    refuse(caller, meshErrorWithoutStack(code, { reason, from }), this.engine.report)
+  private refuse(
+    caller: Caller,
+    code: 'MESH_UNKNOWN_SERVICE' | 'MESH_NO_ENDPOINT',
+    reason: string,
+    from: string | undefined,
+    flag?: ResponseFlag,
+  ): NoWay {
+    const flags = flag === undefined ? undefined : flagsFrom(flag)
+    refuse(caller, meshErrorWithoutStack(code, { reason, from, flags }), this.engine.report)
     return 'ended'
   }
 }

@@ -64,6 +64,11 @@ export class EndpointChanges {
     if (this.running === undefined) this.next()
   }
 
+  /** Something newer is known than calls go by. */
+  get pending(): boolean {
+    return this.running !== undefined || this.wanted !== undefined
+  }
+
   /** Applies everything at once, for somebody who looks or because nothing may be chosen any more. */
   finish(): void {
     while (this.running !== undefined || this.wanted !== undefined) {

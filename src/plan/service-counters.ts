@@ -1,4 +1,5 @@
 import type { MeshErrorCode } from '../core/errors.ts'
+import { FlagCounter, type ResponseFlags } from '../core/response-flags.ts'
 import { SlidingWindow } from '../core/window.ts'
 import type { ServiceStats } from '../model/stats.ts'
 
@@ -19,14 +20,17 @@ export class ServiceCounters {
   delayed = 0
   aborted = 0
   readonly errors = new Map<MeshErrorCode, number>()
+  readonly flags = new FlagCounter()
   readonly latency: LatencyWindow
 
   constructor(now: number) {
     this.latency = new LatencyWindow(now)
   }
 
-  countError(code: MeshErrorCode): void {
+  /** A call ended with an error of the mesh, or would have, had not a fallback stood in for it. */
+  countError({ code, flags }: { readonly code: MeshErrorCode; readonly flags: ResponseFlags }): void {
     this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
+    this.flags.add(flags)
   }
 }
 

@@ -184,6 +184,11 @@ export class ServicePlan {
     return this.changes.known.values()
   }
 
+  /** Newer endpoints are known than calls choose among. */
+  get changing(): boolean {
+    return this.changes.pending
+  }
+
   /** Applies at once what is configured and was put off, for somebody who looks. */
   catchUp(): void {
     this.changes.finish()

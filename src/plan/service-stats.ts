@@ -26,6 +26,7 @@ export function serviceStats(
     retriesSpared: counters.retriesSpared,
     notReplayable,
     errors: Object.fromEntries(counters.errors),
+    flags: counters.flags.stats(),
     fallbacks,
     faults: { delayed, aborted },
     limits: {

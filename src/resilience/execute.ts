@@ -1,9 +1,10 @@
 import type { Call, Priority } from '../core/call.ts'
 import type { Clock, Timer } from '../core/clock.ts'
-import { isMeshError, MeshError } from '../core/errors.ts'
+import { flagsOf, isMeshError, MeshError } from '../core/errors.ts'
 import type { Gate, Permit } from '../core/gate.ts'
 import { IGNORED, type Outcome } from '../core/outcome.ts'
 import type { Random } from '../core/random.ts'
+import { NO_FLAGS } from '../core/response-flags.ts'
 import type { ScopeMember } from '../core/scope.ts'
 import { type CallSettings, NO_SETTINGS } from '../model/call-settings.ts'
 import { DEFAULT_POLICY } from '../model/defaults.ts'
@@ -192,7 +193,16 @@ class Execution<T> implements Call, ScopeMember {
     const delayMs = random() * Math.min(backoffBaseMs * 2 ** resends, backoffMaxMs)
     if (now + delayMs >= this.deadline || !this.budget.withdraw(now)) return false
     const { service, tries } = this
-    this.executor.emit('retry', { service, endpoint: undefined, tries, status: 0, kind: undefined, delayMs, movedOn: false })
+    this.executor.emit('retry', {
+      service,
+      endpoint: undefined,
+      tries,
+      status: 0,
+      kind: undefined,
+      flags: NO_FLAGS,
+      delayMs,
+      movedOn: false,
+    })
     let timer: Timer | undefined
     const slept = new Promise<void>((resolve) => {
       timer = clock.setTimer(resolve, delayMs)
@@ -324,9 +334,9 @@ export class Executor {
         permits.push(verdict)
         continue
       }
-      const { code, reason } = verdict
-      this.host.emit('refused', { service: execution.service, gate: gate.name, code, reason })
-      throw new MeshError(code, { service: execution.service, reason, from: `${execution.service}/${gate.name}` })
+      const { code, reason, flags = flagsOf(code) } = verdict
+      this.host.emit('refused', { service: execution.service, gate: gate.name, code, flags, reason })
+      throw new MeshError(code, { service: execution.service, reason, flags, from: `${execution.service}/${gate.name}` })
     }
   }
 

@@ -19,7 +19,7 @@ describe.each(DOORS)('through %s', (door) => {
     expect(answer).toMatchObject({ status: 203, body: '{"orders":[]}' })
     const headers = new Headers(answer.headers as Record<string, string>)
     expect([headers.get('x-from'), headers.get('content-length')]).toEqual(['cache', '13'])
-    expect(heard).toEqual([{ service: 'orders', code: 'MESH_NO_ENDPOINT', status: 0, answered: 203 }])
+    expect(heard).toEqual([{ service: 'orders', code: 'MESH_NO_ENDPOINT', flags: ['UH'], status: 0, answered: 203 }])
     expect(mesh.stats().services['orders']).toMatchObject({ fallbacks: 1, inflight: 0, errors: { MESH_NO_ENDPOINT: 1 } })
   })
 

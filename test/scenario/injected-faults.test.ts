@@ -68,7 +68,7 @@ describe('delay', () => {
     const startedAt = performance.now()
     expect((await mesh.fetch('http://orders/')).status).toBe(503)
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(29)
-    expect(heard).toEqual([{ service: 'orders', delayMs: 30, status: 503, code: undefined }])
+    expect(heard).toEqual([{ service: 'orders', delayMs: 30, flags: ['DI', 'FI'], status: 503, code: undefined }])
     const { breaker, faults, failures } = mesh.stats().services['orders'] ?? {}
     expect({ breaker: breaker?.state, faults, failures }).toEqual({ breaker: 'closed', faults: { delayed: 1, aborted: 1 }, failures: 0 })
   })

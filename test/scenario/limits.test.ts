@@ -61,7 +61,7 @@ describe('maxRequests', () => {
     const reason = 'limits.maxRequests of orders is reached: 1 calls in flight'
     expect(error).toMatchObject({ code: 'MESH_OVERLOADED', retryable: true, tries: 0, reason })
     expect(error.from).toBe('options/traffic-policy/default/orders#limits')
-    expect(heard).toEqual([{ service: 'orders', gate: 'limits', code: 'MESH_OVERLOADED', reason }])
+    expect(heard).toEqual([{ service: 'orders', gate: 'limits', code: 'MESH_OVERLOADED', flags: ['UO'], reason }])
     hold.open()
     expect((await first).status).toBe(200)
   })

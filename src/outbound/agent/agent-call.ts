@@ -3,9 +3,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { isUnavailableStatus } from '../../core/classifier.ts'
 import type { Endpoint } from '../../core/endpoint.ts'
-import type { MeshErrorCode } from '../../core/errors.ts'
+import type { MeshError, MeshErrorCode } from '../../core/errors.ts'
 import { IGNORED, NO_ENDPOINT, type Outcome, TIMED_OUT, type Verdict } from '../../core/outcome.ts'
+import { flagsFrom } from '../../core/response-flags.ts'
 import { parseRetryAfter } from '../../core/retry-after.ts'
+import { flagsOfTry } from '../../core/try-flags.ts'
 import { TryOutcome } from '../../core/try-outcome.ts'
 import { RETRIED_HEADER } from '../../model/request-context.ts'
 import type { Connections } from '../connections.ts'
@@ -103,7 +105,8 @@ export class AgentCall extends OutboundCall {
       this.unreachable(error, now)
       const next = moves ? this.choose(now) : undefined
       if (next === undefined) {
-        connected(this.error(codeOf(kindOf(error, true)), { reason: saidBy(error), cause: error }), null)
+        const kind = kindOf(error, true)
+        connected(this.error(codeOf(kind), { reason: saidBy(error), cause: error, flags: flagsOfTry({ kind }) }), null)
         return
       }
       this.moves++
@@ -127,7 +130,8 @@ export class AgentCall extends OutboundCall {
       attempt.unavailable = true
       attempt.latencyMs = now - attempt.startedAt
     }
-    this.fail(this.error('MESH_DEADLINE', { reason }), attempt === undefined ? TIMED_OUT : attempt, 'failure')
+    const flags = flagsFrom(streaming ? 'SI' : 'UT')
+    this.fail(this.error('MESH_DEADLINE', { reason, flags }), attempt === undefined ? TIMED_OUT : attempt, 'failure')
   }
 
   /** The mesh closes before the call has ended. */
@@ -192,6 +196,7 @@ export class AgentCall extends OutboundCall {
     if (!response.complete)
       attempt.kind = response.errored === null || isCallersOwn(response.errored, response.socket) ? 'aborted' : 'reset'
     this.endTry(attempt, attempt.kind === undefined ? attempt.verdict : this.engine.classifier.judgeFailure(attempt.kind))
+    this.plan.counters.flags.add(flagsOfTry(attempt))
     this.end(attempt)
   }
 
@@ -213,6 +218,7 @@ export class AgentCall extends OutboundCall {
       attempt.unavailable = verdict === 'failure'
       this.endTry(attempt, verdict)
     }
+    this.plan.counters.flags.add(flagsOfTry(attempt))
     this.end(attempt)
   }
 
@@ -224,6 +230,7 @@ export class AgentCall extends OutboundCall {
       attempt.kind ??= 'aborted'
       this.endTry(attempt, 'ignored')
     }
+    this.plan.counters.flags.add(flagsFrom('DC'))
     this.end(attempt ?? IGNORED)
   }
 
@@ -239,7 +246,7 @@ export class AgentCall extends OutboundCall {
     if (this.over) return
     // The code of a DOMException is a number.
     const code = (error as { code?: MeshErrorCode } | null)?.code
-    if (code?.startsWith?.('MESH_')) this.plan.counters.countError(code)
+    if (code?.startsWith?.('MESH_')) this.plan.counters.countError(error as MeshError)
     if (this.attempt !== undefined) this.endTry(this.attempt, verdict)
     this.end(outcome)
     failRequest(this.request, error)

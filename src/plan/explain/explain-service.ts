@@ -62,6 +62,7 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
     ...explainChoice(subject.choice, subject.call, colour, asked.now),
     ...subsetOf(plan),
     ...(way.gone ? {} : prioritiesOf(subject.part.set)),
+    ...(plan.changing ? { changing: 'newer endpoints are known, and taken over within 50ms; until then calls choose among these' } : {}),
     gates: explainedGates(subject),
     safeguards: explainedSafeguards(subject),
     timeouts: explainedTimeouts(subject),

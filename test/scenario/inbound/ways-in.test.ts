@@ -169,7 +169,7 @@ describe('what goes wrong', () => {
     const port = await listen(createServer(mesh.handler((_request, response) => void response.end())))
     expect((await get(port, '/')).status).toBe(500)
     expect(told.map(({ verdict }) => verdict)).toEqual(['ignored'])
-    expect(refused).toEqual([{ service: 'web', gate: 'broken', code: 'MESH_CONFIG', reason: 'a gate failed' }])
+    expect(refused).toEqual([{ service: 'web', gate: 'broken', code: 'MESH_CONFIG', flags: [], reason: 'a gate failed' }])
     expect(errors).toHaveLength(1)
     expect(mesh.stats().inbound.refused).toEqual({ broken: { MESH_CONFIG: 1 } })
   })

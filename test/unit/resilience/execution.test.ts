@@ -205,6 +205,8 @@ describe('gates around an execution', () => {
     const task = failing()
     expect(await run(task)).toMatchObject({ code: 'MESH_OVERLOADED', service: 'db', from: 'db/limit' })
     expect([task.runs, heard]).toEqual([0, ['a ignored']])
-    expect(events).toEqual([{ name: 'refused', payload: { service: 'db', gate: 'limit', code: 'MESH_OVERLOADED', reason: 'full' } }])
+    expect(events).toEqual([
+      { name: 'refused', payload: { service: 'db', gate: 'limit', code: 'MESH_OVERLOADED', flags: ['UO'], reason: 'full' } },
+    ])
   })
 })
