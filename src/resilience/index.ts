@@ -1,13 +1,17 @@
 export { Gcra } from '../core/gcra.ts'
 export { type RateMeter, TokenBucket, type TokenBucketSettings } from '../core/token-bucket.ts'
-export type {
-  EnvoyOutlierSettings,
-  EnvoyRuleSettings,
-  GrpcOutlierSettings,
-  GrpcRuleSettings,
-  LatencyRuleSettings,
-  OutlierDetectionSettings,
-  OutlierSettings,
+export {
+  DEFAULT_ENVOY_OUTLIERS,
+  DEFAULT_GRPC_FAILURE_PERCENTAGE,
+  DEFAULT_GRPC_OUTLIERS,
+  DEFAULT_GRPC_SUCCESS_RATE,
+  type EnvoyOutlierSettings,
+  type EnvoyRuleSettings,
+  type GrpcOutlierSettings,
+  type GrpcRuleSettings,
+  type LatencyRuleSettings,
+  type OutlierDetectionSettings,
+  type OutlierSettings,
 } from '../model/outlier-detection.ts'
 export type { BreakerListener, BreakerState } from './circuit-breaker.ts'
 export { CircuitBreaker } from './circuit-breaker.ts'
