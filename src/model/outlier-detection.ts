@@ -251,8 +251,9 @@ export const DEFAULT_GRPC_OUTLIERS = Object.freeze({
   probe: false,
 }) satisfies GrpcOutlierSettings
 
-/** What gRPC's two rules start from where they are written. */
+/** What gRPC's success rate starts from where it is written. */
 export const DEFAULT_GRPC_SUCCESS_RATE = Object.freeze({ stdevFactor: 1_900, enforcementPercent: 100, minimumHosts: 5, requestVolume: 100 })
+/** What gRPC's failure percentage starts from where it is written. */
 export const DEFAULT_GRPC_FAILURE_PERCENTAGE = Object.freeze({
   thresholdPercent: 85,
   enforcementPercent: 100,

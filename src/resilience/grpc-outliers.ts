@@ -75,11 +75,14 @@ export class GrpcOutliers extends SweptOutliers<GrpcOutlierSettings> {
       rated.map((endpoint) => this.table.of(endpoint).answers.rate),
       stdevFactor,
     )
+    let out = outOf(level)
     for (const endpoint of rated) {
-      if (this.isFull(level)) return
+      if (this.isFull(out, level)) return
       const { rate, formerTotal } = this.table.of(endpoint).answers
+      if (rate >= threshold) continue
       const bound = `the bound is ${percentText(threshold)} (successRate.stdevFactor: ${stdevFactor})`
-      if (rate < threshold) this.found(endpoint, `${percentText(rate)} of ${formerTotal} answers succeeded, ${bound}`, successRate, now)
+      const reason = `${percentText(rate)} of ${formerTotal} answers succeeded, ${bound}`
+      if (this.found(endpoint, reason, successRate, now)) out++
     }
   }
 
@@ -89,24 +92,32 @@ export class GrpcOutliers extends SweptOutliers<GrpcOutlierSettings> {
     const { thresholdPercent, minimumHosts, requestVolume } = failurePercentage
     const counted = this.table.withVolume(level, requestVolume)
     if (counted.length < minimumHosts) return
+    let out = outOf(level)
     for (const endpoint of counted) {
-      if (this.isFull(level)) return
+      if (this.isFull(out, level)) return
       const { rate, formerTotal } = this.table.of(endpoint).answers
+      if (100 - rate <= thresholdPercent || endpoint.ejected) continue
       const failed = `${percentText(100 - rate)} of ${formerTotal} answers failed`
       const reason = `${failed} (failurePercentage.thresholdPercent: ${thresholdPercent})`
-      if (100 - rate > thresholdPercent && !endpoint.ejected) this.found(endpoint, reason, failurePercentage, now)
+      if (this.found(endpoint, reason, failurePercentage, now)) out++
     }
   }
 
-  private isFull(level: readonly Endpoint[]): boolean {
-    return level.filter(({ ejected }) => ejected).length * 100 >= this.settings.maxEjectedPercent * level.length
+  private isFull(out: number, level: readonly Endpoint[]): boolean {
+    return out * 100 >= this.settings.maxEjectedPercent * level.length
   }
 
-  private found(endpoint: Endpoint, reason: string, { enforcementPercent }: GrpcRuleSettings, now: number): void {
+  /** Says whether `endpoint` is ejected for it. */
+  private found(endpoint: Endpoint, reason: string, { enforcementPercent }: GrpcRuleSettings, now: number): boolean {
     this.detected++
     this.ejections.found(endpoint, reason)
-    if (endpoint.ejected || !this.enforced(enforcementPercent)) return
+    if (endpoint.ejected || !this.enforced(enforcementPercent)) return false
     const { formerTotal, formerSuccess } = this.table.of(endpoint).answers
     this.eject(endpoint, reason, now, formerTotal - formerSuccess)
+    return true
   }
+}
+
+function outOf(level: readonly Endpoint[]): number {
+  return level.reduce((sum, { ejected }) => (ejected ? sum + 1 : sum), 0)
 }

@@ -4,14 +4,18 @@ export {
   type AdaptiveConcurrencySettings,
   DEFAULT_ADAPTIVE_CONCURRENCY,
 } from '../model/adaptive-concurrency.ts'
-export type {
-  EnvoyOutlierSettings,
-  EnvoyRuleSettings,
-  GrpcOutlierSettings,
-  GrpcRuleSettings,
-  LatencyRuleSettings,
-  OutlierDetectionSettings,
-  OutlierSettings,
+export {
+  DEFAULT_ENVOY_OUTLIERS,
+  DEFAULT_GRPC_FAILURE_PERCENTAGE,
+  DEFAULT_GRPC_OUTLIERS,
+  DEFAULT_GRPC_SUCCESS_RATE,
+  type EnvoyOutlierSettings,
+  type EnvoyRuleSettings,
+  type GrpcOutlierSettings,
+  type GrpcRuleSettings,
+  type LatencyRuleSettings,
+  type OutlierDetectionSettings,
+  type OutlierSettings,
 } from '../model/outlier-detection.ts'
 export { DEFAULT_THROTTLE, type ThrottleSettings } from '../model/throttle.ts'
 export { AdaptiveConcurrency, type AdaptiveConcurrencyParts } from './adaptive-concurrency.ts'

@@ -1,7 +1,7 @@
 import type { Endpoint } from '../core/endpoint.ts'
 
 /** Successes among the answers, or the tries, of the running interval and of the one before. */
-export class RateBuckets {
+class RateBuckets {
   total = 0
   success = 0
   formerTotal = 0
