@@ -30,6 +30,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
     line('gates', ...explanation.gates.map((gate) => `${gate.name}, ${gate.state}`))
     line('timeouts', ...timeoutTexts(explanation.timeouts))
     line('retry', ...retryTexts(explanation.retry))
+    if (explanation.hedge !== undefined) line('hedge', explanation.hedge.because)
     line('rewrites', ...explanation.rewrites)
     for (const other of explanation.alternatives ?? [])
       line(

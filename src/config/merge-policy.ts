@@ -1,4 +1,5 @@
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
+import { DEFAULT_HEDGE } from '../model/hedge.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
 
 /** One writer of policy sections, and who it is. */
@@ -12,6 +13,7 @@ const SECTIONS = [
   'subset',
   'timeouts',
   'retry',
+  'hedge',
   'circuitBreaker',
   'outlierDetection',
   'healthCheck',
@@ -48,6 +50,7 @@ export function mergePolicy(layers: readonly PolicyLayer[]): { policy: Policy; f
 /** What a section starts from when what is below has none. */
 const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
   ...DEFAULT_POLICY,
+  hedge: DEFAULT_HEDGE,
   healthCheck: DEFAULT_HEALTH_CHECK,
   lanes: DEFAULT_LANES,
   tls: DEFAULT_TLS,

@@ -31,6 +31,10 @@ export interface Outcome {
   readonly code: MeshErrorCode | undefined
   /** What the answer's `Retry-After` asks for, already clamped; undefined without one. */
   readonly retryAfterMs: number | undefined
+  /** gRPC's pushback: wait exactly so long before the next try; below 0: there is to be none. Undefined without one. */
+  readonly pushbackMs?: number | undefined
+  /** The answer comes from a rate limit (`x-envoy-ratelimited`), not from the service behind it. */
+  readonly rateLimited?: boolean
 }
 
 /** The outcome that gates hear when a call ended before it could say anything about the service. */
@@ -63,3 +67,6 @@ export const TIMED_OUT: Outcome = Object.freeze({
   code: 'MESH_DEADLINE',
   unavailable: true,
 })
+
+/** A try whose own time is over, and that may answer all the same. */
+export const OVERDUE: Outcome = Object.freeze({ ...IGNORED, verdict: 'failure', kind: 'timeout', unsent: false, code: 'MESH_DEADLINE' })

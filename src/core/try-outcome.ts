@@ -14,6 +14,8 @@ export class TryOutcome implements Outcome {
   unavailable = false
   code: MeshErrorCode | undefined = undefined
   retryAfterMs: number | undefined = undefined
+  pushbackMs: number | undefined = undefined
+  rateLimited = false
   /** Endpoint counters and outlier detection heard of it. */
   observed = false
 

@@ -1,7 +1,13 @@
+import type { HedgeSettings } from './hedge.ts'
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
-export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'timeouts' | 'retry' | 'tls' | 'from'> & { service: string }
+export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'timeouts' | 'retry' | 'hedge' | 'tls' | 'from'> & {
+  service: string
+}
+
+/** When another endpoint is asked too. `delayMs`: how long a try is waited for now; undefined when it is waited for as long as it takes. */
+export type ExplainedHedge = HedgeSettings & { delayMs: number | undefined; applies: boolean; because: string }
 
 /** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
 export interface Explanation {
@@ -24,6 +30,8 @@ export interface Explanation {
   gates: { name: string; state: string; from: string }[]
   timeouts: TimeoutSettings | undefined
   retry: (RetrySettings & { applies: boolean; because: string }) | undefined
+  /** Absent where hedging is off. */
+  hedge?: ExplainedHedge
   rewrites: string[]
   tls: string
   /** The resource behind each part. */

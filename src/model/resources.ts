@@ -3,6 +3,7 @@ import type { Secret } from '../core/secret.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
+import type { HedgeSettings } from './hedge.ts'
 import type { SanMatch } from './identity.ts'
 import type { HealthCheckType } from './names.ts'
 import type { PolicyAction } from './protection.ts'
@@ -186,6 +187,7 @@ export interface Policy {
   readonly subset: SubsetSettings
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
+  readonly hedge: HedgeSettings | false
   readonly circuitBreaker: BreakerSettings | false
   readonly outlierDetection: OutlierSettings | false
   readonly healthCheck: HealthCheckSettings | false
@@ -205,6 +207,7 @@ export interface PolicySections {
   readonly subset?: SubsetSettings
   readonly timeouts?: Partial<TimeoutSettings>
   readonly retry?: Partial<RetrySettings> | false
+  readonly hedge?: Partial<HedgeSettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false
   readonly outlierDetection?: Partial<OutlierSettings> | false
   readonly healthCheck?: Partial<HealthCheckSettings> | false

@@ -64,12 +64,13 @@ function explainBackends(
     ...(others.length === 0
       ? {}
       : {
-          alternatives: others.map(({ route, candidates, gates, timeouts, retry, tls, from: sources }) => ({
+          alternatives: others.map(({ route, candidates, gates, timeouts, retry, hedge, tls, from: sources }) => ({
             service: route.service ?? '',
             candidates,
             gates,
             timeouts,
             retry,
+            ...(hedge === undefined ? {} : { hedge }),
             tls,
             from: sources,
           })),
@@ -91,7 +92,7 @@ function explainBackend(plan: Plan, rule: PlannedRule, backend: CompiledBackend,
       ? [`${led.problem}: the call is refused (${led.by.from})`]
       : led.by.map(({ name, rule: by, from }) => `redirected to ${by.redirectTo} by the policy ${name} (${from})`)
   last.outlier.restoreDue(now)
-  const policy = last === service ? withRule(service.callPolicy, rule.policy, service.budget, plan.random) : last.callPolicy
+  const policy = last === service ? withRule(service.callPolicy, rule.policy, service, plan.random) : last.callPolicy
   const told = explainService(
     last,
     last.name,

@@ -5,6 +5,7 @@ import { isIdempotentMethod } from '../resilience/retry.ts'
 import { sanText } from '../security/spiffe/san-matcher.ts'
 import type { CallPolicy } from './call-policy.ts'
 import { endpointState } from './endpoint-state.ts'
+import { explainHedge } from './explain-hedge.ts'
 import type { HostMatch } from './host-table.ts'
 import type { Plan } from './plan.ts'
 import { followRedirects } from './redirect.ts'
@@ -71,6 +72,7 @@ export function explainService(
             ? `${request.method} is idempotent: broken tries and unavailable answers are repeated`
             : `${request.method} without Idempotency-Key: only what was never sent is repeated`,
     },
+    ...explainHedge(policy, request.method, idempotent, plan.now),
     rewrites: [...redirects, ...(lanes === undefined ? [] : [`${lanes.describe(colour)} (${from['lanes']})`])],
     tls: tlsOf(plan, request.secure),
     from,

@@ -13,6 +13,9 @@ export class ServiceCounters {
   movedOn = 0
   budgetExhausted = 0
   notReplayable = 0
+  hedges = 0
+  hedgesWon = 0
+  hedgesRefused = 0
   fallbacks = 0
   /** Calls that an injected fault delayed, and that it ended. */
   delayed = 0

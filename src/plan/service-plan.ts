@@ -20,6 +20,7 @@ import { RetryBudget } from '../resilience/retry-budget.ts'
 import { type CallPolicy, servicePolicy } from './call-policy.ts'
 import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
+import { Hedging } from './hedging.ts'
 import { type ServedName, servedNames } from './host.ts'
 import { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
@@ -58,6 +59,7 @@ export class ServicePlan {
   readonly counters: ServiceCounters
   readonly set: WatchedSet
   readonly budget: RetryBudget
+  readonly hedging: Hedging
   readonly outlier: OutlierDetector
   readonly health: ServiceHealth
   snapshot: ServiceSnapshot
@@ -88,6 +90,7 @@ export class ServicePlan {
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
     this.budget = new RetryBudget(policy.retry, time.now)
+    this.hedging = new Hedging(policy.hedge, this.budget, time.now)
     this.set = new WatchedSet(policy.panicPercent, random)
     const news = new EndpointNews(name, context)
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time)
@@ -115,6 +118,7 @@ export class ServicePlan {
       const repart = this.balancing.apply(policy)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
+      this.hedging.reconfigure(policy.hedge)
       this.set.reconfigure(policy.panicPercent)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
@@ -197,6 +201,11 @@ export class ServicePlan {
     return this.protections.from(gate, this.snapshot.from)
   }
 
+  /** Clock time as of late. */
+  get now(): number {
+    return this.context.time.now
+  }
+
   get breaker(): CircuitBreaker | undefined {
     return this.protections.breaker
   }
@@ -214,6 +223,14 @@ export class ServicePlan {
     if (picked === undefined || picked.inflight < endpointMax) return picked
     if (this.balancing.binds(call)) return undefined
     return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
+  }
+
+  /** Another endpoint for a try beside the one under way, of those that first tries go to; undefined when there is none with room. */
+  pickBeside(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    if (this.balancing.binds(call)) return undefined
+    const { set, balancer } = this.lanes === undefined ? this.balancing : this.lanes.laneFor(call, colour, now)
+    const picked = set.pickBeside(balancer, call, now)
+    return picked !== undefined && picked.inflight < this.protections.endpointMax ? picked : undefined
   }
 
   /** Those that a first try of `call` chooses among. */
@@ -255,9 +272,9 @@ export class ServicePlan {
   }
 
   private ownPolicy(): CallPolicy {
-    const { policy, budget, context, protections, snapshot } = this
+    const { policy, budget, hedging, context, protections, snapshot } = this
     const { fault, fallback } = protections
-    return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
+    return servicePolicy({ policy, from: snapshot.from, budget, hedging, random: context.random, fault, fallback })
   }
 
   private configureLanes(): void {

@@ -14,6 +14,7 @@ export function serviceStats(
   const { connections, requests, resends, refused } = protections
   const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable, fallbacks, delayed, aborted } =
     counters
+  const { hedges, hedgesWon, hedgesRefused } = counters
   return {
     calls,
     inflight,
@@ -23,6 +24,9 @@ export function serviceStats(
     retries,
     movedOn,
     budgetExhausted,
+    hedges,
+    hedgesWon,
+    hedgesRefused,
     notReplayable,
     errors: Object.fromEntries(counters.errors),
     fallbacks,

@@ -1,4 +1,5 @@
 import { SlidingWindow } from '../core/window.ts'
+import { BUDGET_WINDOW_MS, SentWindow } from './sent-window.ts'
 
 /** How much extra load re-sends may make. */
 export interface BudgetSettings {
@@ -13,20 +14,16 @@ export interface BudgetSettings {
  * keeps an outage from being multiplied by everybody's retries. No 10 s that end with a re-send hold more than that.
  */
 export class RetryBudget {
+  /** First tries ever sent. */
+  deposits = 0
   private settings: BudgetSettings
   private readonly firstTries: SlidingWindow
-  /**
-   * Re-sends by the second they were sent in. The running second is only partly past, so ten buckets would forget some after
-   * little more than 9 s, and two bursts could fall into one window: hence an eleventh.
-   */
-  private readonly resends = new Float64Array(RESEND_BUCKETS)
-  private resent = 0
-  private newest: number
+  private readonly resends: SentWindow
 
   constructor(settings: BudgetSettings, now: number) {
     this.settings = settings
-    this.firstTries = new SlidingWindow(WINDOW_MS, 1, now)
-    this.newest = Math.floor(now / BUCKET_MS)
+    this.firstTries = new SlidingWindow(BUDGET_WINDOW_MS, 1, now)
+    this.resends = new SentWindow(now)
   }
 
   /** Applies to the living state: what was sent stays counted. */
@@ -36,33 +33,21 @@ export class RetryBudget {
 
   /** A first try was sent. */
   deposit(now: number): void {
+    this.deposits++
     this.firstTries.add(0, now)
+  }
+
+  /** First tries of the last ten seconds. */
+  recent(now: number): number {
+    return this.firstTries.sum(0, now)
   }
 
   /** Takes leave for one re-send; false when the budget does not allow it. */
   withdraw(now: number): boolean {
-    this.forget(now)
     const { budgetPercent, budgetMinPerSecond } = this.settings
-    const allowed = Math.max((WINDOW_MS / 1_000) * budgetMinPerSecond, (budgetPercent / 100) * this.firstTries.sum(0, now))
-    if (this.resent + 1 > allowed) return false
-    this.resent++
-    const slot = this.newest % RESEND_BUCKETS
-    this.resends[slot] = (this.resends[slot] as number) + 1
+    const allowed = Math.max((BUDGET_WINDOW_MS / 1_000) * budgetMinPerSecond, (budgetPercent / 100) * this.recent(now))
+    if (this.resends.count(now) + 1 > allowed) return false
+    this.resends.add()
     return true
   }
-
-  private forget(now: number): void {
-    const bucket = Math.floor(now / BUCKET_MS)
-    const passed = Math.min(bucket - this.newest, RESEND_BUCKETS)
-    for (let step = 1; step <= passed; step++) {
-      const slot = (this.newest + step) % RESEND_BUCKETS
-      this.resent -= this.resends[slot] as number
-      this.resends[slot] = 0
-    }
-    if (passed > 0) this.newest = bucket
-  }
 }
-
-const WINDOW_MS = 10_000
-const BUCKET_MS = 1_000
-const RESEND_BUCKETS = WINDOW_MS / BUCKET_MS + 1

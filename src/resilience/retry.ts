@@ -7,7 +7,15 @@ import type { RetrySettings } from '../model/resources.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
 /** Why a call is not tried again. */
-export type NoRetryReason = 'not-retryable' | 'not-idempotent' | 'attempts' | 'limit' | 'budget' | 'deadline' | 'not-replayable'
+export type NoRetryReason =
+  | 'not-retryable'
+  | 'not-idempotent'
+  | 'attempts'
+  | 'limit'
+  | 'budget'
+  | 'deadline'
+  | 'not-replayable'
+  | 'pushback'
 
 /** Once more, or not, and `because` of what. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
 export type RetryDecision =
@@ -25,6 +33,8 @@ export interface RetryContext {
   readonly replayable: boolean
   /** A limit on re-sends at the same time allows one more. Default true. */
   readonly mayResend?: boolean
+  /** An answer of this call asked for no further try. Default false. */
+  readonly pushedBack?: boolean
 }
 
 /** Decides whether a call is tried again (RFC 9110 §9.2.2 for what may be). */
@@ -50,15 +60,45 @@ export class RetryPolicy {
     if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
     if (outcome.verdict === 'ignored') return NOT_RETRYABLE
     const resends = call.tries - 1 - call.moves
-    if (!this.isRetryable(outcome)) return NOT_RETRYABLE
+    if (!this.covers(outcome)) return NOT_RETRYABLE
+    if (context.pushedBack === true || (outcome.pushbackMs ?? 0) < 0) return PUSHBACK
     if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
     if (resends >= context.attempts) return ATTEMPTS
     if (!context.replayable) return NOT_REPLAYABLE
-    const delayMs = Math.max(this.backoff(resends), outcome.retryAfterMs ?? 0)
+    const delayMs = this.delay(outcome, resends)
     if (context.now + delayMs >= call.deadline) return DEADLINE
     if (context.mayResend === false) return LIMIT
     if (!this.budget.withdraw(context.now)) return BUDGET
     return { again: true, delayMs, movedOn: false, because: outcome.unsent ? UNSENT : REPEATABLE }
+  }
+
+  /** Whether such an end of a try is worth another one, if the call bears it and there is room. */
+  covers({ kind, status, unsent, rateLimited }: Outcome): boolean {
+    const { on } = this
+    // Who is sent away for asking too often must not ask more often for it.
+    if (rateLimited === true) return on.has('envoy-ratelimited')
+    const anyFailure = on.has('5xx')
+    switch (kind) {
+      case 'connect':
+      case 'tls':
+        return on.has('connect-failure') || anyFailure
+      case 'reset':
+        // A stream refused before it was processed (RFC 9113 §8.7) breaks as a reset of which nothing was executed.
+        return on.has('reset') || anyFailure || (unsent && on.has('refused-stream'))
+      case 'timeout':
+        return on.has('timeout') || anyFailure
+      case undefined:
+        return status >= 500 && (anyFailure || (on.has('gateway-error') && isUnavailableStatus(status)))
+      default:
+        return false
+    }
+  }
+
+  /** What the service asks for, or else the backoff. gRPC's pushback is exact; where limits are reset all must not come back at once. */
+  private delay({ pushbackMs, retryAfterMs }: Outcome, resends: number): number {
+    if (pushbackMs !== undefined) return pushbackMs
+    if (retryAfterMs !== undefined && this.settings.rateLimitedBackoff !== undefined) return retryAfterMs * (1 + this.random() / 2)
+    return Math.max(this.backoff(resends), retryAfterMs ?? 0)
   }
 
   /** Full jitter: anywhere between nothing and the grown bound, so that callers who failed together return apart. */
@@ -76,25 +116,6 @@ export class RetryPolicy {
     // Local ports run out per address that is dialled, and an address of a family that this machine lacks is no shortage at all.
     if (outcome.kind !== 'connect' && outcome.kind !== 'tls' && outcome.kind !== 'local') return false
     return call.moves < (outcome.latencyMs < QUICK_REFUSAL_MS ? MAX_QUICK_MOVES : MAX_SLOW_MOVES)
-  }
-
-  private isRetryable({ kind, status, unsent }: Outcome): boolean {
-    const { on } = this
-    const anyFailure = on.has('5xx')
-    switch (kind) {
-      case 'connect':
-      case 'tls':
-        return on.has('connect-failure') || anyFailure
-      case 'reset':
-        // A stream refused before it was processed (RFC 9113 §8.7) breaks as a reset of which nothing was executed.
-        return on.has('reset') || anyFailure || (unsent && on.has('refused-stream'))
-      case 'timeout':
-        return on.has('timeout') || anyFailure
-      case undefined:
-        return status >= 500 && (anyFailure || (on.has('gateway-error') && isUnavailableStatus(status)))
-      default:
-        return false
-    }
   }
 }
 
@@ -131,4 +152,5 @@ const ATTEMPTS = no('attempts', 'retry.attempts are used up')
 const LIMIT = no('limit', 'not retried: limits.maxRetries is reached')
 const BUDGET = no('budget', 'not retried: the retry budget is used up')
 const DEADLINE = no('deadline', 'not retried: the deadline comes first')
+const PUSHBACK = no('pushback', 'not retried: the service asked for no further try')
 const NOT_REPLAYABLE = no('not-replayable', 'not retried: more of the body was sent than is kept for a re-send')

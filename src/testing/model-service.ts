@@ -7,9 +7,12 @@ import { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Policy } from '../model/resources.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
+import { HedgePolicy } from '../resilience/hedge.ts'
+import { HedgeBudget } from '../resilience/hedge-budget.ts'
 import { OutlierDetector, type OutlierListener } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
+import { TryTimes } from '../resilience/try-times.ts'
 import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
 import type { ModelServer, ServedRequest } from './model-server.ts'
 
@@ -42,6 +45,8 @@ export class ModelService implements CalledService, ModelServer {
   readonly breaker: CircuitBreaker | undefined
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
+  /** Undefined where the policy does not hedge. */
+  readonly hedge: HedgePolicy | undefined
   calls = 0
   tries = 0
   private readonly servers: ReadonlyMap<Endpoint, ModelServer>
@@ -66,6 +71,9 @@ export class ModelService implements CalledService, ModelServer {
     this.breaker = policy.circuitBreaker === false ? undefined : new CircuitBreaker(name, policy.circuitBreaker, time, DEAF)
     this.budget = new RetryBudget(policy.retry, now)
     this.retry = new RetryPolicy(policy.retry, this.budget, random)
+    const { hedge } = policy
+    this.hedge =
+      hedge === false ? undefined : new HedgePolicy(hedge, new TryTimes(), new HedgeBudget(hedge.extraLoadPercent, this.budget, now))
   }
 
   /** One logical call; `done` hears how it ended, in virtual time. */

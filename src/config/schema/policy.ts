@@ -1,12 +1,15 @@
 import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
+import type { RateLimitedBackoff } from '../../model/call-policy-settings.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { balancing, subset } from './balancing.ts'
 import { compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
+import { hedge } from './hedge.ts'
 import { lanes } from './lanes.ts'
-import { fallback, fault, limits, rateLimit } from './protection.ts'
+import { some } from './outbound-policies.ts'
+import { fallback, fault, headerName, limits, rateLimit } from './protection.ts'
 import { tls } from './tls.ts'
 
 /** What a retry policy may name. */
@@ -17,7 +20,17 @@ const CONDITIONS = [
   'connect-failure',
   'refused-stream',
   'timeout',
+  'envoy-ratelimited',
 ] as const satisfies readonly RetryCondition[]
+
+/** Envoy's `rate_limited_retry_back_off`. */
+const rateLimitedBackoff = v.pipe(
+  record({
+    headers: some('headers', record({ name: headerName, format: oneOf(['seconds', 'unix']) })),
+    max: v.optional(duration(), 300_000),
+  }),
+  v.transform(({ headers, max }): RateLimitedBackoff => Object.freeze({ headers: Object.freeze(headers), maxMs: max })),
+)
 
 export const retry = v.pipe(
   record({
@@ -30,15 +43,17 @@ export const retry = v.pipe(
           report(['max'], `expected at least backoff.base (${formatDuration(base)}), got ${formatDuration(max)}`)
       }),
     ),
+    rateLimitedBackoff: v.optional(rateLimitedBackoff),
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
   }),
-  v.transform(({ attempts, on, perTryTimeout, backoff, budget }) =>
+  v.transform(({ attempts, on, perTryTimeout, backoff, rateLimitedBackoff: limited, budget }) =>
     compact({
       attempts,
       on,
       perTryTimeoutMs: perTryTimeout,
       backoffBaseMs: backoff?.base,
       backoffMaxMs: backoff?.max,
+      rateLimitedBackoff: limited,
       budgetPercent: budget?.percent,
       budgetMinPerSecond: budget?.minPerSecond,
     }),
@@ -82,7 +97,7 @@ const outlierDetection = v.pipe(
 )
 
 /** What a later version adds to a policy. */
-export const LATER_POLICY_KEYS = ['hedge', 'maxDuration'] as const
+export const LATER_POLICY_KEYS = ['maxDuration'] as const
 
 /** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
@@ -92,6 +107,7 @@ export const policyEntries = {
   connectTimeout: v.optional(duration()),
   idleTimeout: v.optional(duration()),
   retry: v.optional(orOff(retry)),
+  hedge: v.optional(orOff(hedge)),
   circuitBreaker: v.optional(orOff(circuitBreaker)),
   outlierDetection: v.optional(orOff(outlierDetection)),
   healthCheck: v.optional(orOff(healthCheck)),
@@ -126,6 +142,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     subset: parsed.subset,
     timeouts: Object.keys(timeouts).length === 0 ? undefined : timeouts,
     retry: parsed.retry,
+    hedge: parsed.hedge,
     circuitBreaker: parsed.circuitBreaker,
     outlierDetection: parsed.outlierDetection,
     healthCheck: parsed.healthCheck,
