@@ -12,6 +12,7 @@ import {
   DEFAULT_SLOW_START,
   DEFAULT_SUBSET_SIZE,
 } from '../src/model/defaults.ts'
+import { DEFAULT_HEDGE } from '../src/model/hedge.ts'
 import { DEFAULT_RATE_LIMIT_HEADERS, DEFAULT_SHEDDING } from '../src/model/inbound-limits.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
 import { ROOT } from './support/child-script.ts'
@@ -72,6 +73,7 @@ describe('docs/defaults.md', () => {
     const sections = {
       healthCheck: { ...check, expectedStatuses: 200, serviceName: undefined },
       slowStart: DEFAULT_SLOW_START,
+      hedge: DEFAULT_HEDGE,
       lanes: DEFAULT_LANES,
       shedding: DEFAULT_SHEDDING,
       rateLimitHeaders: DEFAULT_RATE_LIMIT_HEADERS,
