@@ -120,11 +120,12 @@ export class Exchange extends TryingCall {
     attempt.kind = undefined
     if (status === 429 || status >= 500) readPushback(attempt, raw, this.policy.retrySettings.rateLimitedBackoff, engine.clock.wallTime())
     const verdict = this.judge(attempt, status, raw, now)
-    if (verdict === 'failure' || attempt.rateLimited) {
+    const tooMany = attempt.rateLimited || (status === 429 && this.isRacing)
+    if (verdict === 'failure' || tooMany) {
       attempt.unavailable = isUnavailableStatus(status)
       this.observe(attempt, verdict)
       if (this.over) return
-      if (this.policy.retry.covers(attempt) && this.goesOnWithout(attempt)) {
+      if ((tooMany || this.policy.retry.covers(attempt)) && this.goesOnWithout(attempt)) {
         attempt.drain(engine.clock)
         return
       }

@@ -87,12 +87,14 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
     const { race } = this
     if (race === undefined) return false
     race.disarm()
-    const { pushbackMs } = attempt
-    if (pushbackMs !== undefined && pushbackMs < 0) race.pushedBack = true
+    const waitMs = attempt.pushbackMs ?? attempt.retryAfterMs
+    if (waitMs !== undefined && waitMs < 0) race.pushedBack = true
     if (!race.on) return false
+    // Who is told that he asks too often must not ask more often for it.
+    if (attempt.rateLimited || attempt.status === 429) race.pushedBack = true
     this.attempt = race.leave(attempt, this.attempt as Attempt)
-    if (pushbackMs === undefined) this.hedge(race, this.engine.time.now)
-    else if (pushbackMs >= 0) this.armHedge(race, this.attempt, pushbackMs)
+    if (waitMs === undefined) this.hedge(race, this.engine.time.now)
+    else this.armHedge(race, this.attempt, waitMs)
     return true
   }
 
@@ -176,7 +178,7 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
   }
 
   private armHedge(race: Race, attempt: Attempt, delayMs: number | undefined): void {
-    if (delayMs === undefined || race.hedges >= race.policy.settings.max) return
+    if (delayMs === undefined || race.pushedBack || race.hedges >= race.policy.settings.max) return
     const { engine } = this
     if (engine.time.now + delayMs >= this.deadline) return
     race.arm(engine.clock, delayMs, () => {

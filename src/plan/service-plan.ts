@@ -227,7 +227,7 @@ export class ServicePlan {
 
   /** Another endpoint for a try beside the one under way, of those that first tries go to; undefined when there is none with room. */
   pickBeside(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
-    if (this.balancing.binds(call)) return undefined
+    if (this.balancing.binds(call) || this.balancing.inSession(call)) return undefined
     const { set, balancer } = this.lanes === undefined ? this.balancing : this.lanes.laneFor(call, colour, now)
     const picked = set.pickBeside(balancer, call, now)
     return picked !== undefined && picked.inflight < this.protections.endpointMax ? picked : undefined

@@ -76,6 +76,7 @@ export class ModelCall implements Call {
   /** The tries under way, the oldest first. */
   private alive: ModelTry[] = []
   private hedges = 0
+  private pushedBack = false
   private hedgeTimer: Timer | undefined = undefined
 
   constructor(owner: CalledService, { idempotent = true, deadline, hashKey }: ModelCallOptions, done: (end: CallEnd) => void) {
@@ -167,7 +168,14 @@ export class ModelCall implements Call {
     const { owner } = this
     const now = owner.clock.now()
     const endpoint = this.another(now)
-    const context = { now, hedges: this.hedges, pushedBack: false, replayable: true, hasEndpoint: endpoint !== undefined, mayResend: true }
+    const context = {
+      now,
+      hedges: this.hedges,
+      pushedBack: this.pushedBack,
+      replayable: true,
+      hasEndpoint: endpoint !== undefined,
+      mayResend: true,
+    }
     if (owner.hedge?.refusal(this, context) !== undefined || endpoint === undefined) return
     this.hedges++
     this.send(endpoint, now)
@@ -223,7 +231,8 @@ export class ModelCall implements Call {
     if (attempt.verdict === 'success') owner.outlier.answered(endpoint, attempt.startedAt, now)
     this.observe(attempt, now)
     if (attempt.verdict === 'success' && attempt.tryNumber === 1) owner.hedge?.took(attempt.latencyMs, now)
-    if (attempt.verdict === 'success' || !this.goesOn(attempt, now)) this.end(status, attempt.code, attempt)
+    const tooMany = status === 429 && this.alive.length > 0
+    if ((attempt.verdict === 'success' && !tooMany) || !this.goesOn(attempt, now)) this.end(status, attempt.code, attempt)
   }
 
   private observe(attempt: ModelTry, now: number): void {
@@ -249,16 +258,25 @@ export class ModelCall implements Call {
   private decide(outcome: Outcome, now: number): RetryDecision {
     const { owner } = this
     const { attempts } = owner.policy.retry
-    return owner.retry.next(this, outcome, { now, attempts, hasUntried: owner.set.hasUntried(this), replayable: true })
+    return owner.retry.next(this, outcome, {
+      now,
+      attempts,
+      hasUntried: owner.set.hasUntried(this),
+      replayable: true,
+      pushedBack: this.pushedBack,
+    })
   }
 
   private goesOn(attempt: ModelTry, now: number): boolean {
     const { owner } = this
     if (this.alive.length > 0) {
       // An answer that no retry would follow is the call's; else it waits for the others, and may ask one more at once.
-      if (attempt.kind === undefined && !owner.retry.covers(attempt)) return false
+      const tooMany = attempt.status === 429
+      if (attempt.kind === undefined && !tooMany && !owner.retry.covers(attempt)) return false
       this.hedgeTimer?.cancel()
-      this.sendHedge()
+      this.pushedBack ||= tooMany
+      if (attempt.retryAfterMs === undefined) this.sendHedge()
+      else this.armHedge(attempt.retryAfterMs)
       return true
     }
     const decision = this.decide(attempt, now)

@@ -120,8 +120,8 @@ describe('a slow try', () => {
       ['ok', 'silent'],
       ['ok', replies(200)],
     ])
-    // Each first try pays for one.
-    for (let call = 0; call < 3; call++) await (await mesh.fetch(url)).text()
+    // Each first try pays for one, and a POST sends none.
+    for (let call = 0; call < 3; call++) await (await mesh.fetch(url, { method: 'POST' })).text()
     expect((await mesh.fetch(url)).status).toBe(200)
     expect([seen(), stats().hedges]).toEqual([[2, 2, 2], 2])
   })
@@ -152,6 +152,15 @@ describe('what is not raced', () => {
     expect([seen(), hedges]).toEqual([[1, 0], []])
   })
 
+  it('a call of a session, which stays where it is known', async () => {
+    const { mesh, seen } = await setup({ after: 20 }, [['ok', replies(80)], ['ok']], {
+      balancing: { policy: 'round-robin', session: { cookie: { name: 'where' } } },
+    })
+    const [cookie = ''] = (await mesh.fetch(url, { method: 'POST' })).headers.getSetCookie()
+    expect((await mesh.fetch(url, { headers: { cookie: cookie.split(';')[0] as string } })).status).toBe(200)
+    expect(seen()).toEqual([2, 0])
+  })
+
   it('an upgrade', async () => {
     const { mesh, seen } = await setup({ after: 10 }, [
       [({ write }) => void setTimeout(() => write('HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n'), 60)],
@@ -172,7 +181,7 @@ describe('what is not raced', () => {
     const { mesh, seen, stats } = await setup({ after: 20 }, [['ok', replies(80)], [500]], {
       outlierDetection: { consecutiveFailures: 1 },
     })
-    for (let call = 0; call < 2; call++) await mesh.fetch(url)
+    for (let call = 0; call < 2; call++) await mesh.fetch(url, { method: 'POST' })
     expect(stats().endpoints.map(({ state }) => state)).toEqual(['healthy', 'ejected'])
     expect((await mesh.fetch(url)).status).toBe(200)
     expect([seen(), stats().hedges]).toEqual([[2, 1], 0])
@@ -217,6 +226,18 @@ describe('tries that fail while another is under way', () => {
     expect([seen(), hedgesWon, retries, failures]).toEqual([[1, 1], 0, 0, 0])
   })
 
+  it('so is one that a rate limit answers; no further hedge follows it', async () => {
+    const { mesh, seen } = await setup({ after: 20, max: 2 }, [[replies(120)], [429], ['ok']])
+    expect((await mesh.fetch(url)).status).toBe(200)
+    expect(seen()).toEqual([1, 1, 0])
+  })
+
+  it('a hedge that asks for time gets it', async () => {
+    const { mesh, seen, stats } = await setup({ after: 20, max: 2 }, [[replies(150)], [replies(0, 503, ['retry-after: 1'])], ['ok']])
+    expect((await mesh.fetch(url)).status).toBe(200)
+    expect([seen(), stats().hedges]).toEqual([[1, 1, 0], 1])
+  })
+
   it('a first try that breaks lets the next hedge go at once', async () => {
     const broken: Step = ({ socket }) => void setTimeout(() => socket.resetAndDestroy(), 60)
     const { mesh, seen, stats } = await setup({ after: 40, max: 2 }, [
@@ -224,7 +245,7 @@ describe('tries that fail while another is under way', () => {
       ['ok', 'silent'],
       ['ok', 'ok'],
     ])
-    for (let call = 0; call < 3; call++) await (await mesh.fetch(url)).text()
+    for (let call = 0; call < 3; call++) await (await mesh.fetch(url, { method: 'POST' })).text()
     const started = performance.now()
     expect((await mesh.fetch(url)).status).toBe(200)
     expect(performance.now() - started).toBeLessThan(1_000)
