@@ -13,6 +13,7 @@ import {
   DEFAULT_SLOW_START,
   DEFAULT_SUBSET_SIZE,
 } from '../src/model/defaults.ts'
+import { DEFAULT_HEDGE } from '../src/model/hedge.ts'
 import { DEFAULT_RATE_LIMIT_HEADERS, DEFAULT_SHEDDING } from '../src/model/inbound-limits.ts'
 import { DEFAULT_THROTTLE } from '../src/model/throttle.ts'
 import { REPLAY_LIMIT, ReplayMemory } from '../src/outbound/replay-body.ts'
@@ -76,6 +77,7 @@ describe('docs/defaults.md', () => {
       slowStart: DEFAULT_SLOW_START,
       adaptiveConcurrency: DEFAULT_ADAPTIVE_CONCURRENCY,
       throttle: DEFAULT_THROTTLE,
+      hedge: DEFAULT_HEDGE,
       lanes: DEFAULT_LANES,
       shedding: DEFAULT_SHEDDING,
       rateLimitHeaders: DEFAULT_RATE_LIMIT_HEADERS,

@@ -183,6 +183,18 @@ export class EndpointSet implements EndpointGroup {
     return picked
   }
 
+  /**
+   * The endpoint for a try beside one under way: the balancer's own choice if that was not tried yet, else any that is in use. There is none
+   * where only doubtful ones are left: the try under way is worth more.
+   */
+  pickBeside(balancer: Balancer, call: Call, now: number): Endpoint | undefined {
+    if (this.stale) this.refresh()
+    const chosen = this.pickFirst(balancer, call)
+    const untried = chosen !== undefined && !call.hasTried(chosen)
+    const picked = untried ? chosen : pickUntried(this.all, this.divided, call, now, this.random)
+    return picked === undefined || picked.out || refusedLately(picked, now) ? undefined : picked
+  }
+
   /** Whether `call` could go on to an endpoint that it did not try. */
   hasUntried(call: Call): boolean {
     for (const endpoint of this.all) if (!call.hasTried(endpoint)) return true

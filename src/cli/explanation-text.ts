@@ -27,6 +27,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
     line('guards', ...explanation.safeguards.map(gateText))
     line('timeouts', ...timeoutTexts(explanation.timeouts))
     line('retry', ...retryTexts(explanation.retry))
+    if (explanation.hedge !== undefined) line('hedge', explanation.hedge.because)
     line('rewrites', ...explanation.rewrites)
     for (const other of explanation.alternatives ?? [])
       line(

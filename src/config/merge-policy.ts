@@ -1,5 +1,6 @@
 import { DEFAULT_ADAPTIVE_CONCURRENCY } from '../model/adaptive-concurrency.ts'
 import { DEFAULT_HEALTH_CHECK, DEFAULT_LANES, DEFAULT_POLICY, DEFAULT_TLS } from '../model/defaults.ts'
+import { DEFAULT_HEDGE } from '../model/hedge.ts'
 import { DEFAULT_ENVOY_OUTLIERS, DEFAULT_GRPC_OUTLIERS, type OutlierSections } from '../model/outlier-detection.ts'
 import type { Policy, PolicySections, Provenance } from '../model/resources.ts'
 import { DEFAULT_THROTTLE } from '../model/throttle.ts'
@@ -15,6 +16,7 @@ const SECTIONS = [
   'subset',
   'timeouts',
   'retry',
+  'hedge',
   'circuitBreaker',
   'outlierDetection',
   'healthCheck',
@@ -78,6 +80,7 @@ const BUILT_IN: Readonly<Record<(typeof SECTIONS)[number], unknown>> = {
   ...DEFAULT_POLICY,
   adaptiveConcurrency: DEFAULT_ADAPTIVE_CONCURRENCY,
   throttle: DEFAULT_THROTTLE,
+  hedge: DEFAULT_HEDGE,
   healthCheck: DEFAULT_HEALTH_CHECK,
   lanes: DEFAULT_LANES,
   tls: DEFAULT_TLS,

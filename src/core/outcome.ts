@@ -33,6 +33,10 @@ export interface Outcome {
   readonly retryAfterMs: number | undefined
   /** The service says that what failed beneath it was tried again there already. */
   readonly retried?: boolean
+  /** gRPC's pushback: wait exactly so long before the next try; below 0: there is to be none. Undefined without one. */
+  readonly pushbackMs?: number | undefined
+  /** The answer comes from a rate limit (`x-envoy-ratelimited`), not from the service behind it. */
+  readonly rateLimited?: boolean
 }
 
 /** The outcome that gates hear when a call ended before it could say anything about the service. */
@@ -68,3 +72,6 @@ export const TIMED_OUT: Outcome = Object.freeze({
   code: 'MESH_DEADLINE',
   unavailable: true,
 })
+
+/** A try whose own time is over, and that may answer all the same. */
+export const OVERDUE: Outcome = Object.freeze({ ...IGNORED, verdict: 'failure', kind: 'timeout', unsent: false, code: 'MESH_DEADLINE' })

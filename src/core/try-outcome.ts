@@ -18,6 +18,8 @@ export class TryOutcome implements Outcome {
   code: MeshErrorCode | undefined = undefined
   retryAfterMs: number | undefined = undefined
   retried = false
+  pushbackMs: number | undefined = undefined
+  rateLimited = false
   /** Endpoint counters and outlier detection heard of it. */
   observed = false
 

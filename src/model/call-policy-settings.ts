@@ -2,6 +2,12 @@ import type { MeshErrorCode } from '../core/errors.ts'
 import type { RetryCondition } from './names.ts'
 import type { FallbackCondition, FallbackFunction } from './protection.ts'
 
+/** How a service says when its limits are reset. Names are lower case. */
+export interface RateLimitedBackoff {
+  readonly headers: readonly { readonly name: string; readonly format: 'seconds' | 'unix' }[]
+  readonly maxMs: number
+}
+
 /** When, how often and how far apart a broken try is sent again. */
 export interface RetrySettings {
   readonly attempts: number
@@ -10,6 +16,8 @@ export interface RetrySettings {
   readonly perTryTimeoutMs: number | undefined
   readonly backoffBaseMs: number
   readonly backoffMaxMs: number
+  /** Undefined: by `Retry-After` alone. */
+  readonly rateLimitedBackoff: RateLimitedBackoff | undefined
   readonly budgetPercent: number
   readonly budgetMinPerSecond: number
   /** From so many tries on a further one prefers priorities of which none was tried; `false`: never. */

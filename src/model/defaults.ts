@@ -29,11 +29,13 @@ export const DEFAULT_POLICY = Object.freeze({
     perTryTimeoutMs: undefined,
     backoffBaseMs: 25,
     backoffMaxMs: 250,
+    rateLimitedBackoff: undefined,
     budgetPercent: 20,
     budgetMinPerSecond: 10,
     otherPrioritiesAfter: false,
     repeatRetried: false,
   }),
+  hedge: false,
   circuitBreaker: Object.freeze({ failurePercent: 50, windowMs: 10_000, minRequests: 20, openForMs: 5_000 }),
   outlierDetection: Object.freeze({
     algorithm: 'inmesh',

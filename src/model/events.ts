@@ -28,6 +28,8 @@ export interface MeshEvents {
     delayMs: number
     movedOn: boolean
   }
+  /** Another endpoint is asked too: `endpoint` has not answered for `afterMs`, or another try of the call failed meanwhile. `tries`: those sent before. */
+  hedge: { service: string; endpoint: string; tries: number; afterMs: number }
   /** A caller got the configured answer. `code`: of the error it stands in for; `status`: of the answer it stands in for, or 0. */
   fallback: { service: string; code: string | undefined; flags: ResponseFlags; status: number; answered: number }
   /** A fault was put in the way of a call; `delayMs` is 0 without a delay, `status` 0 without an answer. */

@@ -1,10 +1,11 @@
+import type { HedgeSettings } from './hedge.ts'
 import type { LevelShare } from './locality.ts'
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
 export type ExplainedBackend = Pick<
   Explanation,
-  'candidates' | 'selection' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'tls' | 'from'
+  'candidates' | 'selection' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'hedge' | 'tls' | 'from'
 > & {
   service: string
 }
@@ -48,6 +49,9 @@ export interface ExplainedRetry {
   because: string
 }
 
+/** When another endpoint is asked too. `delayMs`: how long a try is waited for now; undefined when it is waited for as long as it takes. */
+export type ExplainedHedge = HedgeSettings & { delayMs: number | undefined; applies: boolean; because: string }
+
 /** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
 export interface Explanation {
   /** `service` when the mesh serves the host, `answer` when a rule answers itself, else where the request would go. */
@@ -81,6 +85,8 @@ export interface Explanation {
   safeguards: ExplainedGate[]
   timeouts: ExplainedTimeouts | undefined
   retry: (RetrySettings & { applies: boolean; idempotent: boolean; because: string; cases: ExplainedRetry[] }) | undefined
+  /** Absent where hedging is off. */
+  hedge?: ExplainedHedge
   /** What is changed on the way, and what is added. */
   rewrites: string[]
   tls: string

@@ -9,6 +9,7 @@ import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingOptions, SubsetOptions } from './balancing.ts'
 import type { ContextOptions } from './context-options.ts'
 import type { HealthReporter } from './health.ts'
+import type { HedgeOptions } from './hedge.ts'
 import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { LocalityOptions, PriorityOptions } from './locality.ts'
@@ -121,6 +122,8 @@ export interface PolicyOptions {
   /** Longest silence between two pieces of a body. Default 60s. */
   idleTimeout?: Duration
   retry?: RetryOptions | false
+  /** Another endpoint is asked too when one is slow. Default off. */
+  hedge?: HedgeOptions | false
   circuitBreaker?: CircuitBreakerOptions | false
   outlierDetection?: OutlierDetectionOptions | false
   /** Default: none. */

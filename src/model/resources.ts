@@ -4,6 +4,7 @@ import type { AdaptiveConcurrencySettings } from './adaptive-concurrency.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
+import type { HedgeSettings } from './hedge.ts'
 import type { SanMatch } from './identity.ts'
 import type { LocalitySettings, PrioritySettings } from './locality.ts'
 import type { HealthCheckType } from './names.ts'
@@ -178,6 +179,7 @@ export interface Policy {
   readonly subset: SubsetSettings
   readonly timeouts: TimeoutSettings
   readonly retry: RetrySettings
+  readonly hedge: HedgeSettings | false
   readonly circuitBreaker: BreakerSettings | false
   readonly outlierDetection: OutlierDetectionSettings | false
   readonly healthCheck: HealthCheckSettings | false
@@ -203,6 +205,7 @@ export interface PolicySections {
   readonly subset?: SubsetSettings
   readonly timeouts?: Partial<TimeoutSettings>
   readonly retry?: Partial<RetrySettings> | false
+  readonly hedge?: Partial<HedgeSettings> | false
   readonly circuitBreaker?: Partial<BreakerSettings> | false
   readonly outlierDetection?: OutlierSections | false
   readonly healthCheck?: Partial<HealthCheckSettings> | false

@@ -11,6 +11,11 @@ export interface RetryOptions {
   perTryTimeout?: Duration
   /** Full jitter between 0 and min(base × 2^n, max). Default 25ms, 250ms. */
   backoff?: { base?: Duration; max?: Duration }
+  /**
+   * Headers in which the service says when its limits are reset, in the order in which they are looked for: `seconds` from now, or `unix` time.
+   * What is beyond `max` does not count. The wait is that time to one and a half times that. Default: `Retry-After`. Default of `max` 300s.
+   */
+  rateLimitedBackoff?: { headers: { name: string; format: 'seconds' | 'unix' }[]; max?: Duration }
   /** Re-sends and hedges ≤ max(10 × minPerSecond, percent of first tries) in 10 s. Default 20, 10. */
   budget?: { percent?: number; minPerSecond?: number }
   /** A further try prefers priorities of which none was tried; with `after` from so many tries on, 1–10. `true`: 1. Default false. */

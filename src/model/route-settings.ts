@@ -1,4 +1,5 @@
 import type { AnswerSettings, FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
+import type { HedgeSettings } from './hedge.ts'
 import type { SelectionSettings } from './subsets.ts'
 
 /** Exactly one way is written. Patterns are checked, and text here: the rules compile them. */
@@ -99,6 +100,7 @@ export interface RuleSettings {
   readonly timeoutMs?: number
   readonly idleTimeoutMs?: number
   readonly retry?: Partial<RetrySettings> | false
+  readonly hedge?: Partial<HedgeSettings> | false
   readonly fault?: FaultSettings | false
   readonly fallback?: FallbackSettings | false
   readonly hash: readonly HashSettings[]

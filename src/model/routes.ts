@@ -1,4 +1,5 @@
 import type { Duration } from '../core/duration.ts'
+import type { HedgeOptions } from './hedge.ts'
 import type { FallbackOptions, FaultOptions, OwnAnswer } from './protection.ts'
 import type { RetryOptions } from './retry-options.ts'
 import type { SelectionOptions } from './subsets.ts'
@@ -146,6 +147,7 @@ export interface RuleOptions<Name extends string = string> {
   idleTimeout?: Duration
   /** Field by field over the service's. */
   retry?: Omit<RetryOptions, 'budget'> | false
+  hedge?: Omit<HedgeOptions, 'extraLoadPercent'> | false
   fault?: FaultOptions | false
   fallback?: FallbackOptions | false
   hash?: HashOptions[]

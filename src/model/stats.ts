@@ -53,6 +53,10 @@ export interface ServiceStats {
   budgetExhausted: number
   /** Failures that were not tried again because the service had tried again itself. */
   retriesSpared: number
+  /** Tries sent beside a slow one, those of them whose answer the caller got, and those that a budget did not allow. */
+  hedges: number
+  hedgesWon: number
+  hedgesRefused: number
   /** Bodies that were too large, or too consumed, to send again. */
   notReplayable: number
   /** Calls that ended with each code. */

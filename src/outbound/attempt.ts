@@ -29,6 +29,12 @@ type State = 'queued' | 'sent' | 'answered' | 'draining' | 'over'
 export abstract class Attempt extends TryOutcome {
   readonly pool: Pool
   paused = false
+  /** Clock time at which its own time is over. */
+  dueAt = 0
+  /** Which try of its call it is, from 1. */
+  tryNumber = 1
+  /** It was sent because another one was slow. */
+  isHedge = false
   /** What counts the connection in use; hears once that it is used no more. */
   uses: ConnectionLimit | undefined = undefined
   private readonly owner: AttemptOwner

@@ -1,31 +1,26 @@
 import type { Socket } from 'node:net'
 import { isUnavailableStatus } from '../core/classifier.ts'
-import type { Endpoint } from '../core/endpoint.ts'
-import { IGNORED, type Outcome, TIMED_OUT } from '../core/outcome.ts'
+import { IGNORED, TIMED_OUT } from '../core/outcome.ts'
 import { flagsFrom, type ResponseFlags, withFlag } from '../core/response-flags.ts'
-import { parseRetryAfter } from '../core/retry-after.ts'
 import { flagsOfTry } from '../core/try-flags.ts'
-import type { RetryDecision } from '../resilience/retry.ts'
-import { AdmittedCall } from './admitted-call.ts'
 import type { Phase } from './answering-call.ts'
-import { type Attempt, type AttemptOwner, newAttempt } from './attempt.ts'
+import type { Attempt } from './attempt.ts'
 import type { Caller } from './caller.ts'
 import type { CallSettings, Engine, Target } from './engine.ts'
-import { flagsOfEnd, isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
+import { flagsOfEnd, saidBy } from './failure.ts'
 import type { DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { editRawHeaders } from './header-edits.ts'
 import { rawHeader, withRawHeaders } from './headers.ts'
 import { answerError } from './own-answer.ts'
-import { optionsForTry } from './try-options.ts'
+import { readPushback } from './pushback.ts'
+import { TryingCall } from './trying-call.ts'
 
 /**
  * One logical call: what the caller sees as the controller of its request, and what gates, balancers and the retry
- * policy see as the {@link Call}. It owns the deadline, the permits, the tries and the body. First try and re-send
- * are the same method; after the head of an answer was handed on nothing is tried again.
+ * policy see as the {@link Call}. It owns the deadline, the permits, the tries and the body. After the
+ * head of an answer was handed on nothing is tried again.
  */
-export class Exchange extends AdmittedCall implements AttemptOwner {
-  private attempt: Attempt | undefined = undefined
-  private tryDeadline = 0
+export class Exchange extends TryingCall {
   private lastByteAt = 0
   /** The trailers of an answer that came to its end while a fallback was asked. */
   private heldEnd: RawHeaders | undefined = undefined
@@ -38,6 +33,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
   pause(): void {
     this.paused = true
     if (this.attempt !== undefined) this.attempt.paused = true
+    if (this.race !== undefined) for (const other of this.race.beside) other.paused = true
   }
 
   resume(): void {
@@ -45,7 +41,12 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     this.paused = false
     this.lastByteAt = this.engine.time.now
     if (this.phase === 'answering') this.resumeAnswer()
-    else this.attempt?.resume()
+    else this.resumeTries()
+  }
+
+  private resumeTries(): void {
+    this.attempt?.resume()
+    if (this.race !== undefined) for (const other of this.race.beside) other.resume()
   }
 
   /** The caller leaves. A reason named `TimeoutError` counts against an endpoint that kept it waiting. */
@@ -53,22 +54,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     if (this.phase === 'done' || this.aborted) return
     this.aborted = true
     this.reason = reason ?? this.engine.undici?.abortError() ?? new DOMException('This operation was aborted', 'AbortError')
-    this.finishWithError(this.reason, this.attempt === undefined ? IGNORED : this.abandon(this.attempt))
-  }
-
-  /** Tears the last try down because the caller left, and says how the call ended for those who judge it. */
-  private abandon(attempt: Attempt): Outcome {
-    const tooLong = (this.reason as { name?: unknown } | null)?.name === 'TimeoutError' && this.phase !== 'streaming'
-    // An answer that was judged already stays what it was; a wait for the next try that nobody waits for proves nothing.
-    const outcome = attempt.observed && (this.phase === 'backoff' || this.phase === 'queued') && !tooLong ? IGNORED : attempt
-    if (!attempt.observed) {
-      attempt.kind = tooLong ? 'timeout' : 'aborted'
-      attempt.unavailable = tooLong
-      if (!attempt.answered) attempt.latencyMs = this.engine.time.read() - attempt.startedAt
-      this.observe(attempt, tooLong ? 'failure' : 'ignored')
-    }
-    attempt.cancel(this.reason)
-    return outcome
+    this.finishWithError(this.reason, this.abandonAll())
   }
 
   override onTime(now: number): void {
@@ -79,10 +65,10 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
       this.onAnswerTime(now)
     } else if (now >= this.deadline) {
       this.outOfTime(now)
-    } else if (this.phase === 'trying' && now >= this.tryDeadline) {
-      this.tryOutOfTime(now)
+    } else if (this.phase === 'trying') {
+      this.onTryTime(now)
     } else {
-      this.engine.time.set(this, this.phase === 'trying' ? Math.min(this.deadline, this.tryDeadline) : this.deadline)
+      this.engine.time.set(this, this.deadline)
     }
   }
 
@@ -104,98 +90,12 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const held = HELD_BY[this.phase]
     const flags = why === undefined ? FLAGS_OUT_OF_TIME[this.phase] : flagsFrom('SI')
     const error = this.error('MESH_DEADLINE', { reason, flags, ...(held === undefined ? {} : { from: this.policy.from(held) }) })
-    if (attempt !== undefined && !attempt.over) {
-      attempt.timedOut(now)
-      this.observe(attempt, 'failure')
-      attempt.cancel(error)
-    }
+    this.allOutOfTime(now, error)
     // Whom we held back ourselves, the service cannot be blamed for.
     this.finishWithError(error, attempt ?? (held === undefined ? TIMED_OUT : IGNORED))
   }
 
-  private tryOutOfTime(now: number): void {
-    const attempt = this.attempt as Attempt
-    attempt.timedOut(now)
-    const error = tryTimedOut(this.service, attempt.endpoint.address, attempt.latencyMs)
-    attempt.cancel(error)
-    // The sockets beside one that swallowed a request may be just as dead.
-    this.engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
-    this.afterFailedTry(attempt, error)
-  }
-
-  protected override get lastOutcome(): Outcome {
-    return this.attempt ?? IGNORED
-  }
-
-  protected override sendTo(endpoint: Endpoint, now: number): void {
-    const { engine } = this
-    const { connections: limit } = this.plan.protections
-    const { undici, connections } = engine
-    if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
-    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, limit, now), now)
-    this.attempt = attempt
-    this.phase = 'trying'
-    attempt.paused = this.paused
-    attempt.uses = limit
-    this.countTry(endpoint)
-    this.tryDeadline = now + this.tryTimeout(now)
-    const until = Math.min(this.deadline, this.tryDeadline)
-    engine.time.set(this, until)
-    attempt.send(optionsForTry(this.options, this.body, this.told(until - now)))
-  }
-
-  private afterFailedTry(attempt: Attempt, error: unknown): void {
-    if (this.body?.sourceFailed === true || isCallersMistake(error)) {
-      this.observe(attempt, 'ignored')
-      this.finishWithError(error, IGNORED)
-      return
-    }
-    if (attempt.unsent && attempt.kind === 'connect') this.plan.unreachable(attempt.endpoint, this.engine.time.now)
-    const verdict = this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
-    attempt.unavailable = verdict === 'failure' && attempt.kind !== 'protocol'
-    this.observe(attempt, verdict)
-    if (this.over) return
-    const decision = this.decide(attempt)
-    if (decision.again) this.again(attempt, decision)
-    else this.giveUp(attempt, error, decision)
-  }
-
-  private decide(attempt: Attempt): RetryDecision {
-    return this.policy.retry.next(this, attempt, {
-      now: this.engine.time.read(),
-      attempts: this.retries,
-      hasUntried: this.choice.hasUntried(this, this.colour),
-      replayable: this.body === undefined || this.body.replayable,
-      mayResend: this.mayResend,
-    })
-  }
-
-  private again(attempt: Attempt, decision: RetryDecision & { again: true }): void {
-    this.countAgain(attempt, decision)
-    if (this.over) {
-      attempt.cancel(this.reason)
-      return
-    }
-    if (decision.delayMs <= 0) {
-      this.launch(this.engine.time.now)
-      return
-    }
-    this.phase = 'backoff'
-    this.engine.time.set(this, this.deadline)
-    this.pausing = this.engine.clock.setTimer(() => {
-      this.pausing = undefined
-      if (this.phase === 'backoff') this.launch(this.engine.time.read())
-    }, decision.delayMs)
-  }
-
-  private giveUp(attempt: Attempt, error: unknown, decision: RetryDecision & { again: false }): void {
-    this.countNotAgain(decision)
-    const code = decision.why === 'not-replayable' ? 'MESH_NOT_REPLAYABLE' : (attempt.code ?? 'MESH_RESET')
-    const reason = `${saidBy(error)} (${decision.because})`
-    this.finishWithError(this.error(code, { reason, cause: error, flags: flagsOfEnd(attempt, decision, this.retries) }), attempt)
-  }
-
-  attemptWrote(chunk: unknown): void {
+  override attemptWrote(chunk: unknown): void {
     try {
       if (chunk === undefined) this.caller.requestSent()
       else this.caller.bodySent(chunk)
@@ -204,8 +104,8 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     }
   }
 
-  attemptInfo(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
-    if (attempt !== this.attempt) return
+  override attemptInfo(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+    if (attempt !== this.attempt || this.isRacing) return
     this.rawHeaders = raw
     try {
       this.caller.head(this, status, raw, parsed, statusText)
@@ -214,17 +114,24 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     }
   }
 
-  attemptHead(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+  override attemptHead(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
     const { engine } = this
     const now = engine.time.read()
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt
-    if (status === 429 || status >= 500) attempt.retryAfterMs = parseRetryAfter(rawHeader(raw, 'retry-after'), engine.clock.wallTime())
+    // It may have come after its own time.
+    attempt.kind = undefined
+    if (status === 429 || status >= 500) readPushback(attempt, raw, this.policy.retrySettings.rateLimitedBackoff, engine.clock.wallTime())
     const verdict = this.judge(attempt, status, raw, now)
-    if (verdict === 'failure') {
+    const tooMany = attempt.rateLimited || (status === 429 && this.isRacing)
+    if (verdict === 'failure' || tooMany) {
       attempt.unavailable = isUnavailableStatus(status)
       this.observe(attempt, verdict)
       if (this.over) return
+      if ((tooMany || this.policy.retry.covers(attempt)) && this.goesOnWithout(attempt)) {
+        attempt.drain(engine.clock)
+        return
+      }
       const decision = this.decide(attempt)
       if (decision.again) {
         attempt.drain(this.engine.clock)
@@ -233,7 +140,10 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
       }
       this.countNotAgain(decision)
       this.counters.flags.add(flagsOfEnd(attempt, decision, this.retries))
+      this.choose(attempt, now)
       if (this.answeredInstead(attempt, status, raw, parsed, statusText)) return
+    } else {
+      this.choose(attempt, now)
     }
     this.handOn(attempt, status, raw, parsed, statusText, now)
   }
@@ -262,7 +172,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     return this.standIn({ error, code: undefined, status, outcome: attempt, instead, otherwise })
   }
 
-  attemptData(_: Attempt, chunk: Buffer): void {
+  override attemptData(_: Attempt, chunk: Buffer): void {
     this.lastByteAt = this.engine.time.now
     try {
       this.caller.data(this, chunk)
@@ -271,7 +181,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     }
   }
 
-  attemptEnd(attempt: Attempt, rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
+  override attemptEnd(attempt: Attempt, rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
     if (this.phase === 'answering') {
       // An answer without a body ends at once, also while it is held back.
       this.heldEnd = rawTrailers
@@ -290,7 +200,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     }
   }
 
-  attemptFailed(attempt: Attempt, error: unknown): void {
+  override attemptFailed(attempt: Attempt, error: unknown): void {
     const { engine } = this
     const now = engine.time.read()
     if (attempt.kind === 'reset') engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
@@ -303,7 +213,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     this.afterFailedTry(attempt, error)
   }
 
-  attemptUpgraded(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void {
+  override attemptUpgraded(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void {
     const now = this.engine.time.read()
     attempt.status = status
     attempt.latencyMs = now - attempt.startedAt

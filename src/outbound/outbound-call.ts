@@ -13,12 +13,14 @@ import type { CallPolicy } from '../plan/call-policy.ts'
 import type { Choice } from '../plan/choice.ts'
 import type { ServiceCounters } from '../plan/service-counters.ts'
 import type { ServicePlan } from '../plan/service-plan.ts'
+import type { HedgePolicy, NoHedgeReason } from '../resilience/hedge.ts'
 import { isIdempotentMethod, type RetryDecision } from '../resilience/retry.ts'
 import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Ruled, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
 import { hasRequestHeader, rawHeader, requestHeader, requestHeaderValues } from './headers.ts'
 import { settlePermits } from './permits.ts'
+import { Race } from './race.ts'
 import { toldHeaders } from './told-headers.ts'
 
 /**
@@ -56,6 +58,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   protected readonly permits: Permit[] = []
   /** Re-sends allowed after the first try. */
   protected readonly retries: number
+  /** Undefined for a call that is never hedged. */
+  protected readonly race: Race | undefined
   protected lastEndpoint: Endpoint | undefined = undefined
   /** The deadline holds to the last byte; otherwise only to the head. An event stream has no last byte to wait for. */
   protected boundToEnd: boolean
@@ -92,6 +96,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     this.hashKey = settings.hashKey
     this.retries = settings.retries ?? policy.retrySettings.attempts
     this.idempotent = settings.idempotent ?? (isIdempotentMethod(options.method) || hasRequestHeader(options.headers, 'idempotency-key'))
+    this.race = policy.hedge === undefined || shadow !== undefined ? undefined : this.raceOf(policy.hedge, options, settings)
     this.startedAt = engine.time.read()
     const bound = settings.timeoutMs ?? policy.timeouts.timeoutMs
     this.boundToEnd = bound !== undefined
@@ -218,6 +223,19 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     this.engine.emit('retry', { service, endpoint: endpoint.address, tries, status, kind, flags, delayMs, movedOn })
   }
 
+  /** Another endpoint is asked too, after `attempt` was waited for. */
+  protected countHedge({ endpoint }: Attempt, afterMs: number): void {
+    this.counters.hedges++
+    if (!this.resending) this.plan.protections.resends.inflight++
+    this.resending = true
+    this.engine.emit('hedge', { service: this.service, endpoint: endpoint.address, tries: this.tries, afterMs })
+  }
+
+  protected countNoHedge(why: NoHedgeReason): void {
+    if (why === 'budget') this.counters.hedgesRefused++
+    else if (why === 'limit') this.plan.protections.resends.refusals++
+  }
+
   protected countNotAgain({ why }: RetryDecision & { again: false }): void {
     if (why === 'budget') this.counters.budgetExhausted++
     else if (why === 'limit') this.plan.protections.resends.refusals++
@@ -278,6 +296,11 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   /** The deadline was inherited from a request that nobody waits for any more. */
   protected noTimeLeft(): Error {
     return this.error('MESH_DEADLINE', { reason: 'no time was left when the call began', from: undefined })
+  }
+
+  /** What cannot be asked twice at once, and what its caller wants sent once, is not hedged. */
+  private raceOf(hedge: HedgePolicy, { method, upgrade }: DispatchOptions, { retries }: CallSettings): Race | undefined {
+    return !this.idempotent || retries === 0 || method === 'CONNECT' || upgrade != null ? undefined : new Race(hedge)
   }
 
   /** What the next hop is told of a try that may take `withinMs`; undefined where nobody wrote a bound, and nothing came in. */

@@ -2,8 +2,13 @@ import { platformResponse } from './platform.ts'
 
 /** What a request body turned into: what each try sends, and whether a further try can send it again. */
 export interface Body {
-  /** The value for undici; called once per try. */
-  forTry(): unknown
+  /**
+   * The value for undici; called once per try.
+   * @param beside another try may still be sending it, and goes on: only for a body that is {@link Body.whole}
+   */
+  forTry(beside?: boolean): unknown
+  /** All of it is here, so that several tries can send it at once. */
+  readonly whole: boolean
   /** False once bytes were read that were not kept. */
   readonly replayable: boolean
   /** The caller's own stream broke: no endpoint is to blame and no further try can help. */
@@ -54,6 +59,7 @@ export function replayBody(body: unknown, memory: ReplayMemory): Body | undefine
 
 class ConstantBody implements Body {
   readonly replayable = true
+  readonly whole = true
   readonly sourceFailed = false
   readonly headers = NO_HEADERS
   private readonly body: unknown
@@ -71,6 +77,7 @@ class ConstantBody implements Body {
 
 class BlobBody implements Body {
   readonly replayable = true
+  readonly whole = true
   readonly sourceFailed = false
   readonly headers: readonly (readonly [string, string])[]
   private readonly blob: Blob
@@ -130,7 +137,13 @@ class StreamBody implements Body {
     if (typeof on === 'function') on.call(source, 'error', () => {})
   }
 
-  forTry(): unknown {
+  /** Read to its end, and kept. */
+  get whole(): boolean {
+    return this.ended && !this.sourceFailed && this.replayable && !this.released
+  }
+
+  forTry(beside = false): unknown {
+    if (beside) return this.joined()
     const turn = ++this.current
     let position = 0
     const next = async (): Promise<IteratorResult<unknown>> => {
@@ -204,10 +217,14 @@ class StreamBody implements Body {
 
   /** Once it is known whether there can be copies: all was read and is kept, or not. */
   private giveCopies(over = false): void {
-    const whole = this.ended && !this.sourceFailed && this.replayable && !this.released
+    const { whole } = this
     if (this.copies.length === 0 || !(whole || over || this.ended || !this.replayable)) return
-    const body = whole ? Buffer.concat(this.kept.map(bytesOf)) : undefined
+    const body = whole ? this.joined() : undefined
     for (const then of this.copies.splice(0)) then(body)
+  }
+
+  private joined(): Buffer {
+    return Buffer.concat(this.kept.map(bytesOf))
   }
 
   /** Beyond the cap pieces are kept all the same until the present try took them: it may still be repeating the beginning. */

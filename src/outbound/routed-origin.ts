@@ -49,7 +49,7 @@ export class RoutedOrigin {
     const { origin, ground } = this
     const ruled: Ruled = {
       rule,
-      policy: withRule(plan.callPolicy, rule.policy, plan.budget, ground.random),
+      policy: withRule(plan.callPolicy, rule.policy, plan, ground.random),
       request: backend.request,
       response: backend.response,
       mirror: this.mirrorOf(rule),

@@ -5,14 +5,20 @@ import type { Body } from './replay-body.ts'
 /**
  * What one try hands to undici: the caller's own object where nothing differs, else one copy. The origin is the
  * pool's; a `dispatcher` among the options would be refused by undici 8.
+ * @param beside another try of the call may still be sending the body
  * @param told what the next hop is told besides, as name, value, name, value
  */
-export function optionsForTry(options: DispatchOptions, body: Body | undefined, told: readonly string[] | undefined): DispatchOptions {
+export function optionsForTry(
+  options: DispatchOptions,
+  body: Body | undefined,
+  told: readonly string[] | undefined,
+  beside = false,
+): DispatchOptions {
   if (body === undefined && told === undefined) return options.dispatcher === undefined ? options : { ...options, dispatcher: undefined }
   const forTry: DispatchOptions = { ...options, dispatcher: undefined }
   let added = told ?? NONE
   if (body !== undefined) {
-    forTry.body = body.forTry()
+    forTry.body = body.forTry(beside)
     for (const [name, value] of body.headers) if (!hasRequestHeader(options.headers, name)) added = [...added, name, value]
   }
   if (added.length > 0) forTry.headers = withHeaders(options.headers, added)

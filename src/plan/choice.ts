@@ -135,6 +135,15 @@ export class Choice {
     return balancing.binds(call) ? undefined : pickWithRoom(chosen.set.usable, call, endpointMax, random)
   }
 
+  /** Another endpoint for a try beside the one under way, of those that first tries go to; undefined when there is none with room. */
+  pickBeside(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
+    const { balancing, protections } = this.ground
+    if (balancing.binds(call) || balancing.inSession(call)) return undefined
+    const { set, balancer } = this.choosable(call, colour, now)
+    const picked = set.pickBeside(balancer, call, now)
+    return picked !== undefined && picked.inflight < protections.endpointMax ? picked : undefined
+  }
+
   /** Those that a first try of `call` chooses among. */
   usable(call: Call, colour: string | undefined): readonly Endpoint[] {
     return this.choosable(call, colour, call.startedAt).set.usable

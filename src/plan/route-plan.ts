@@ -18,7 +18,7 @@ export class PlannedRule extends CompiledRule {
 
   constructor(settings: RuleSettings, route: RouteSnapshot, counters: RuleCounters, random: Random) {
     super(settings, route.name)
-    const { timeoutMs, idleTimeoutMs, retry, fault, fallback } = settings
+    const { timeoutMs, idleTimeoutMs, retry, hedge, fault, fallback } = settings
     this.from = formatProvenance({ ...route.from, section: settings.name })
     this.counters = counters
     const timeouts = {
@@ -27,8 +27,10 @@ export class PlannedRule extends CompiledRule {
     }
     this.policy = {
       from: this.from,
+      identity: counters,
       timeouts: Object.keys(timeouts).length === 0 ? undefined : timeouts,
       retry,
+      hedge,
       fault: fault === false ? null : fault && new FaultInjector(fault, random),
       fallback: fallback === false ? null : fallback && new Fallback(fallback),
     }

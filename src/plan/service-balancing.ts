@@ -118,6 +118,11 @@ export class ServiceBalancing {
     return this.session?.binds(call) === true
   }
 
+  /** Whether the call belongs to a session, whose endpoint may know what the others do not. */
+  inSession(call: Call): boolean {
+    return this.session?.pick(call) !== undefined
+  }
+
   /** Whether the call's session is bound to an endpoint that is gone or out of use. */
   strands(call: Call): boolean {
     return this.session?.binds(call) === true && this.session.pick(call) === undefined

@@ -15,6 +15,9 @@ export class ServiceCounters {
   budgetExhausted = 0
   retriesSpared = 0
   notReplayable = 0
+  hedges = 0
+  hedgesWon = 0
+  hedgesRefused = 0
   fallbacks = 0
   /** Calls that an injected fault delayed, and that it ended. */
   delayed = 0

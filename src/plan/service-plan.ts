@@ -24,6 +24,7 @@ import { whyNobody } from './choice-words.ts'
 import { Choices } from './choices.ts'
 import { EndpointChanges, type EndpointsOwner } from './endpoint-changes.ts'
 import { EndpointNews, type NewsDesk } from './endpoint-news.ts'
+import { Hedging } from './hedging.ts'
 import { type ServedName, servedNames } from './host.ts'
 import type { Lanes } from './lanes.ts'
 import { NamedEndpoints } from './named-endpoints.ts'
@@ -64,6 +65,7 @@ export class ServicePlan {
   readonly counters: ServiceCounters
   readonly set: WatchedSet
   readonly budget: RetryBudget
+  readonly hedging: Hedging
   readonly outlier: OutlierDetector
   readonly health: ServiceHealth
   snapshot: ServiceSnapshot
@@ -94,6 +96,7 @@ export class ServicePlan {
     this.policy = policy
     this.counters = new ServiceCounters(time.now)
     this.budget = new RetryBudget(policy.retry, time.now)
+    this.hedging = new Hedging(policy.hedge, this.budget, time.now)
     this.set = new WatchedSet(policy, random, context.ground)
     const news = new EndpointNews(name, context)
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, news, time, random)
@@ -122,6 +125,7 @@ export class ServicePlan {
       const repart = this.balancing.apply(policy)
       this.policy = policy
       this.budget.reconfigure(policy.retry)
+      this.hedging.reconfigure(policy.hedge)
       this.outlier.reconfigure(policy.outlierDetection, this.context.time.now)
       this.health.reconfigure(policy.healthCheck)
       this.protections.apply(policy)
@@ -210,6 +214,11 @@ export class ServicePlan {
     return this.protections.from(gate, this.snapshot.from)
   }
 
+  /** Clock time as of late. */
+  get now(): number {
+    return this.context.time.now
+  }
+
   get breaker(): CircuitBreaker | undefined {
     return this.protections.breaker
   }
@@ -228,9 +237,9 @@ export class ServicePlan {
   }
 
   private ownPolicy(): CallPolicy {
-    const { policy, budget, context, protections, snapshot } = this
+    const { policy, budget, hedging, context, protections, snapshot } = this
     const { fault, fallback } = protections
-    return servicePolicy({ policy, from: snapshot.from, budget, random: context.random, fault, fallback })
+    return servicePolicy({ policy, from: snapshot.from, budget, hedging, random: context.random, fault, fallback })
   }
 
   private rememberNames(snapshot: ServiceSnapshot): void {

@@ -14,6 +14,7 @@ export function serviceStats(
   const { connections, requests, resends, refused } = protections
   const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable, fallbacks, delayed, aborted } =
     counters
+  const { hedges, hedgesWon, hedgesRefused } = counters
   return {
     calls,
     inflight,
@@ -24,6 +25,9 @@ export function serviceStats(
     movedOn,
     budgetExhausted,
     retriesSpared: counters.retriesSpared,
+    hedges,
+    hedgesWon,
+    hedgesRefused,
     notReplayable,
     errors: Object.fromEntries(counters.errors),
     flags: counters.flags.stats(),

@@ -7,7 +7,16 @@ import type { RetrySettings } from '../model/resources.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
 /** Why a call is not tried again. */
-export type NoRetryReason = 'not-retryable' | 'retried' | 'not-idempotent' | 'attempts' | 'limit' | 'budget' | 'deadline' | 'not-replayable'
+export type NoRetryReason =
+  | 'not-retryable'
+  | 'retried'
+  | 'not-idempotent'
+  | 'attempts'
+  | 'limit'
+  | 'budget'
+  | 'deadline'
+  | 'not-replayable'
+  | 'pushback'
 
 /** Once more, or not, and `because` of what. `movedOn`: the try before never got a connection, so this one cost neither budget nor backoff. */
 export type RetryDecision =
@@ -25,6 +34,8 @@ export interface RetryContext {
   readonly replayable: boolean
   /** A limit on re-sends at the same time allows one more. Default true. */
   readonly mayResend?: boolean
+  /** An answer of this call asked for no further try. Default false. */
+  readonly pushedBack?: boolean
 }
 
 /** Decides whether a call is tried again (RFC 9110 §9.2.2 for what may be). */
@@ -49,7 +60,7 @@ export class RetryPolicy {
   next(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
     const judged = this.judge(call, outcome, context)
     if (!judged.again || judged.movedOn) return judged
-    const delayMs = Math.max(this.backoff(call.tries - 1 - call.moves), outcome.retryAfterMs ?? 0)
+    const delayMs = this.delay(outcome, call.tries - 1 - call.moves)
     if (context.now + delayMs >= call.deadline) return DEADLINE
     if (context.mayResend === false) return LIMIT
     if (!this.budget.withdraw(context.now)) return BUDGET
@@ -60,7 +71,8 @@ export class RetryPolicy {
   judge(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
     if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
     if (outcome.verdict === 'ignored') return NOT_RETRYABLE
-    if (!this.isRetryable(outcome)) return NOT_RETRYABLE
+    if (!this.covers(outcome)) return NOT_RETRYABLE
+    if (context.pushedBack === true || (outcome.pushbackMs ?? 0) < 0) return PUSHBACK
     if (!call.idempotent && !outcome.unsent) return NOT_IDEMPOTENT
     if (call.tries - 1 - call.moves >= context.attempts) return ATTEMPTS
     if (outcome.retried === true && !this.settings.repeatRetried) return RETRIED
@@ -73,6 +85,35 @@ export class RetryPolicy {
     const { perTryTimeoutMs } = this.settings
     if (perTryTimeoutMs !== undefined) return Math.min(perTryTimeoutMs, remainingMs)
     return idempotent && this.coversTimeouts ? remainingMs / (resendsLeft + 1) : remainingMs
+  }
+
+  /** Whether such an end of a try is worth another one, if the call bears it and there is room. */
+  covers({ kind, status, unsent, rateLimited }: Outcome): boolean {
+    const { on } = this
+    // Who is sent away for asking too often must not ask more often for it.
+    if (rateLimited === true) return on.has('envoy-ratelimited')
+    const anyFailure = on.has('5xx')
+    switch (kind) {
+      case 'connect':
+      case 'tls':
+        return on.has('connect-failure') || anyFailure
+      case 'reset':
+        // A stream refused before it was processed (RFC 9113 §8.7) breaks as a reset of which nothing was executed.
+        return on.has('reset') || anyFailure || (unsent && on.has('refused-stream'))
+      case 'timeout':
+        return on.has('timeout') || anyFailure
+      case undefined:
+        return status >= 500 && (anyFailure || (on.has('gateway-error') && isUnavailableStatus(status)))
+      default:
+        return false
+    }
+  }
+
+  /** What the service asks for, or else the backoff. gRPC's pushback is exact; where limits are reset all must not come back at once. */
+  private delay({ pushbackMs, retryAfterMs }: Outcome, resends: number): number {
+    if (pushbackMs !== undefined) return pushbackMs
+    if (retryAfterMs !== undefined && this.settings.rateLimitedBackoff !== undefined) return retryAfterMs * (1 + this.random() / 2)
+    return Math.max(this.backoff(resends), retryAfterMs ?? 0)
   }
 
   /** Full jitter: anywhere between nothing and the grown bound, so that callers who failed together return apart. */
@@ -90,25 +131,6 @@ export class RetryPolicy {
     // Local ports run out per address that is dialled, and an address of a family that this machine lacks is no shortage at all.
     if (outcome.kind !== 'connect' && outcome.kind !== 'tls' && outcome.kind !== 'local') return false
     return call.moves < (outcome.latencyMs < QUICK_REFUSAL_MS ? MAX_QUICK_MOVES : MAX_SLOW_MOVES)
-  }
-
-  private isRetryable({ kind, status, unsent }: Outcome): boolean {
-    const { on } = this
-    const anyFailure = on.has('5xx')
-    switch (kind) {
-      case 'connect':
-      case 'tls':
-        return on.has('connect-failure') || anyFailure
-      case 'reset':
-        // A stream refused before it was processed (RFC 9113 §8.7) breaks as a reset of which nothing was executed.
-        return on.has('reset') || anyFailure || (unsent && on.has('refused-stream'))
-      case 'timeout':
-        return on.has('timeout') || anyFailure
-      case undefined:
-        return status >= 500 && (anyFailure || (on.has('gateway-error') && isUnavailableStatus(status)))
-      default:
-        return false
-    }
   }
 }
 
@@ -150,4 +172,5 @@ const ATTEMPTS = no('attempts', 'retry.attempts are used up')
 const LIMIT = no('limit', 'not retried: limits.maxRetries is reached')
 const BUDGET = no('budget', 'not retried: the retry budget is used up')
 const DEADLINE = no('deadline', 'not retried: the deadline comes first')
+const PUSHBACK = no('pushback', 'not retried: the service asked for no further try')
 const NOT_REPLAYABLE = no('not-replayable', 'not retried: more of the body was sent than is kept for a re-send')

@@ -6,13 +6,14 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { MeshErrorCode } from '../core/errors.ts'
 import type { Gate, Permit } from '../core/gate.ts'
-import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome } from '../core/outcome.ts'
-import { TryOutcome } from '../core/try-outcome.ts'
+import { type FailureKind, IGNORED, NO_ENDPOINT, type Outcome, OVERDUE } from '../core/outcome.ts'
 import type { Policy } from '../model/resources.ts'
+import type { HedgePolicy } from '../resilience/hedge.ts'
 import type { OutlierDetector } from '../resilience/outlier-detection.ts'
-import type { RetryPolicy } from '../resilience/retry.ts'
+import type { RetryDecision, RetryPolicy } from '../resilience/retry.ts'
 import type { RetryBudget } from '../resilience/retry-budget.ts'
 import type { ModelServer } from './model-server.ts'
+import { ModelTry } from './model-try.ts'
 import type { Reply } from './profiles.ts'
 
 /** What a modelled call asks and tells: the policies of the service that it calls. */
@@ -27,6 +28,7 @@ export interface CalledService {
   readonly gates: readonly Gate[]
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
+  readonly hedge: HedgePolicy | undefined
   /** Tries sent so far, of all calls. */
   tries: number
   serverOf(endpoint: Endpoint): ModelServer
@@ -73,9 +75,12 @@ export class ModelCall implements Call {
   private readonly done: (end: CallEnd) => void
   private readonly tried: Endpoint[] = []
   private readonly permits: Permit[] = []
-  private current: TryOutcome | undefined = undefined
-  private timer: Timer | undefined = undefined
   private noMore = false
+  /** The tries under way, the oldest first. */
+  private alive: ModelTry[] = []
+  private hedges = 0
+  private pushedBack = false
+  private hedgeTimer: Timer | undefined = undefined
 
   constructor(owner: CalledService, { idempotent = true, deadline, hashKey }: ModelCallOptions, done: (end: CallEnd) => void) {
     const { timeoutMs, headTimeoutMs } = owner.policy.timeouts
@@ -130,17 +135,23 @@ export class ModelCall implements Call {
       this.end(0, 'MESH_NO_ENDPOINT', NO_ENDPOINT)
       return
     }
+    this.send(endpoint, now)
+  }
+
+  private send(endpoint: Endpoint, now: number): void {
+    const { owner } = this
     this.tried.push(endpoint)
     this.tries++
     owner.tries++
     endpoint.tries++
     endpoint.inflight++
-    const attempt = new TryOutcome(endpoint, now)
+    const attempt = new ModelTry(endpoint, now, this.tries)
     // A model has sent it as soon as it begins.
     attempt.unsent = false
-    this.current = attempt
+    this.alive.push(attempt)
     const until = Math.min(this.deadline, now + this.tryTimeout(now))
-    this.timer = owner.clock.setTimer(() => this.outOfTime(attempt), until - now)
+    attempt.timer = owner.clock.setTimer(() => this.outOfTime(attempt, until < this.deadline), until - now)
+    if (this.idempotent) this.armHedge(owner.hedge?.delayMs(now))
     const request = { deadline: until, idempotent: this.idempotent }
     owner.serverOf(endpoint).serve(request, (reply) => this.answered(attempt, reply))
   }
@@ -152,9 +163,40 @@ export class ModelCall implements Call {
     return retry.tryTimeoutMs(this.deadline - now, this.idempotent, resendsLeft)
   }
 
-  private answered(attempt: TryOutcome, { status = 200, kind, retryAfterMs, retried = false }: Omit<Reply, 'latencyMs'>): void {
-    if (attempt !== this.current) return
-    this.timer?.cancel()
+  private armHedge(delayMs: number | undefined): void {
+    const { owner } = this
+    this.hedgeTimer?.cancel()
+    const max = owner.hedge?.settings.max ?? 0
+    this.hedgeTimer = delayMs === undefined || this.hedges >= max ? undefined : owner.clock.setTimer(() => this.sendHedge(), delayMs)
+  }
+
+  /** Asks another endpoint too, if the policy and its budgets allow it. */
+  private sendHedge(): void {
+    const { owner } = this
+    const now = owner.clock.now()
+    const endpoint = this.another(now)
+    const context = {
+      now,
+      hedges: this.hedges,
+      pushedBack: this.pushedBack,
+      replayable: true,
+      hasEndpoint: endpoint !== undefined,
+      mayResend: true,
+    }
+    if (owner.hedge?.refusal(this, context) !== undefined || endpoint === undefined) return
+    this.hedges++
+    this.send(endpoint, now)
+  }
+
+  private another(now: number): Endpoint | undefined {
+    const { owner } = this
+    owner.outlier.restoreDue(now)
+    return owner.set.pickBeside(owner.balancer, this, now)
+  }
+
+  private answered(attempt: ModelTry, { status = 200, kind, retryAfterMs, retried = false }: Omit<Reply, 'latencyMs'>): void {
+    if (!this.alive.includes(attempt)) return
+    attempt.timer?.cancel()
     attempt.latencyMs = this.owner.clock.now() - attempt.startedAt
     attempt.kind = kind
     attempt.status = kind === undefined ? status : 0
@@ -164,39 +206,88 @@ export class ModelCall implements Call {
     this.judge(attempt)
   }
 
-  private outOfTime(attempt: TryOutcome): void {
-    const now = this.owner.clock.now()
+  /** @param goesOn the whole call has time left */
+  private outOfTime(attempt: ModelTry, goesOn: boolean): void {
+    const { owner } = this
+    const now = owner.clock.now()
+    if (goesOn && this.idempotent && owner.hedge?.settings.onTryTimeout === true) {
+      this.goOnPastTimeout(attempt, now)
+      return
+    }
     attempt.kind = 'timeout'
     attempt.latencyMs = now - attempt.startedAt
     this.judge(attempt)
   }
 
-  private judge(attempt: TryOutcome): void {
+  /** As the engine has it: the try may answer all the same, and the call is sent again beside it. */
+  private goOnPastTimeout(attempt: ModelTry, now: number): void {
+    attempt.late = true
+    attempt.timer = this.owner.clock.setTimer(() => this.outOfTime(attempt, false), this.deadline - now)
+    const endpoint = this.another(now)
+    if (endpoint !== undefined && this.decide(OVERDUE, now).again) this.send(endpoint, now)
+  }
+
+  private judge(attempt: ModelTry): void {
     const { owner } = this
     const { endpoint, kind, status } = attempt
     const now = owner.clock.now()
-    this.current = undefined
+    this.alive = this.alive.filter((each) => each !== attempt)
     attempt.verdict = kind === undefined ? defaultClassifier.judgeStatus(status) : defaultClassifier.judgeFailure(kind)
     attempt.unavailable = kind === undefined ? isUnavailableStatus(status) : kind !== 'protocol'
     attempt.code = kind === undefined ? undefined : CODES[kind]
     if (kind === 'connect') endpoint.connectFailedAt = now
     if (attempt.verdict === 'success') owner.outlier.answered(endpoint, attempt.startedAt, now)
-    endpoint.inflight--
-    if (attempt.verdict === 'success') endpoint.successes++
-    else endpoint.failures++
-    owner.outlier.observe(endpoint, attempt, now, attempt.startedAt)
-    owner.balancer.observe?.(endpoint, attempt, now)
-    if (attempt.verdict === 'success' || !this.goesOn(attempt, now)) this.end(status, attempt.code, attempt)
+    this.observe(attempt, now)
+    if (attempt.verdict === 'success' && attempt.tryNumber === 1) owner.hedge?.took(attempt.latencyMs, now)
+    const tooMany = status === 429 && this.alive.length > 0
+    if ((attempt.verdict === 'success' && !tooMany) || !this.goesOn(attempt, now)) this.end(status, attempt.code, attempt)
   }
 
-  private goesOn(attempt: TryOutcome, now: number): boolean {
+  private observe(attempt: ModelTry, now: number): void {
     const { owner } = this
-    const decision = owner.retry.next(this, attempt, {
+    const { endpoint, verdict } = attempt
+    endpoint.inflight--
+    if (verdict === 'success') endpoint.successes++
+    else if (verdict === 'failure') endpoint.failures++
+    owner.outlier.observe(endpoint, attempt, now, attempt.startedAt)
+    owner.balancer.observe?.(endpoint, attempt, now)
+  }
+
+  /** Another one answered first, or the call ended. How long this one was waited for is the least that it takes. */
+  private lose(attempt: ModelTry, now: number): void {
+    attempt.timer?.cancel()
+    attempt.latencyMs = now - attempt.startedAt
+    if (attempt.tryNumber === 1) this.owner.hedge?.took(attempt.latencyMs, now)
+    attempt.verdict = attempt.late ? 'failure' : 'ignored'
+    attempt.kind = attempt.late ? 'timeout' : 'aborted'
+    this.observe(attempt, now)
+  }
+
+  private decide(outcome: Outcome, now: number): RetryDecision {
+    const { owner } = this
+    const { attempts } = owner.policy.retry
+    return owner.retry.next(this, outcome, {
       now,
-      attempts: owner.policy.retry.attempts,
+      attempts,
       hasUntried: owner.set.hasUntried(this),
       replayable: true,
+      pushedBack: this.pushedBack,
     })
+  }
+
+  private goesOn(attempt: ModelTry, now: number): boolean {
+    const { owner } = this
+    if (this.alive.length > 0) {
+      // An answer that no retry would follow is the call's; else it waits for the others, and may ask one more at once.
+      const tooMany = attempt.status === 429
+      if (attempt.kind === undefined && !tooMany && !owner.retry.covers(attempt)) return false
+      this.hedgeTimer?.cancel()
+      this.pushedBack ||= tooMany
+      if (attempt.retryAfterMs === undefined) this.sendHedge()
+      else this.armHedge(attempt.retryAfterMs)
+      return true
+    }
+    const decision = this.decide(attempt, now)
     if (!decision.again) {
       this.noMore = decision.why === 'budget'
       return false
@@ -208,9 +299,12 @@ export class ModelCall implements Call {
   }
 
   private end(status: number, code: MeshErrorCode | undefined, outcome: Outcome): void {
+    const now = this.owner.clock.now()
+    this.hedgeTimer?.cancel()
+    for (const attempt of this.alive.splice(0)) this.lose(attempt, now)
     for (const permit of this.permits.reverse()) permit.settle(outcome)
     const retried = this.noMore || outcome.retried === true || (outcome.verdict === 'failure' && this.tries - this.moves > 1)
-    this.done({ status, code, latencyMs: this.owner.clock.now() - this.startedAt, tries: this.tries, retried })
+    this.done({ status, code, latencyMs: now - this.startedAt, tries: this.tries, retried })
   }
 }
 

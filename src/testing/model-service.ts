@@ -11,10 +11,13 @@ import type { Policy } from '../model/resources.ts'
 import { AdaptiveConcurrency } from '../resilience/adaptive-concurrency.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierListener } from '../resilience/ejections.ts'
+import { HedgePolicy } from '../resilience/hedge.ts'
+import { HedgeBudget } from '../resilience/hedge-budget.ts'
 import { OutlierDetector } from '../resilience/outlier-detection.ts'
 import { RetryPolicy } from '../resilience/retry.ts'
 import { RetryBudget } from '../resilience/retry-budget.ts'
 import { Throttle } from '../resilience/throttle.ts'
+import { TryTimes } from '../resilience/try-times.ts'
 import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
 import type { ModelServer, ServedRequest } from './model-server.ts'
 
@@ -64,6 +67,8 @@ export class ModelService implements CalledService, ModelServer {
   readonly gates: readonly Gate[]
   readonly budget: RetryBudget
   readonly retry: RetryPolicy
+  /** Undefined where the policy does not hedge. */
+  readonly hedge: HedgePolicy | undefined
   calls = 0
   tries = 0
   private readonly servers: ReadonlyMap<Endpoint, ModelServer>
@@ -94,6 +99,9 @@ export class ModelService implements CalledService, ModelServer {
     this.gates = [this.breaker, this.throttle, this.adaptive].filter((gate) => gate !== undefined)
     this.budget = new RetryBudget(policy.retry, now)
     this.retry = new RetryPolicy(policy.retry, this.budget, random)
+    const { hedge } = policy
+    this.hedge =
+      hedge === false ? undefined : new HedgePolicy(hedge, new TryTimes(), new HedgeBudget(hedge.extraLoadPercent, this.budget, now))
   }
 
   /** One logical call; `done` hears how it ended, in virtual time. */

@@ -14,6 +14,10 @@ const pieces: Step = ({ write, bodyRead }) =>
     setTimeout(() => write('4\r\nfive\r\n0\r\n\r\n'), 2)
   })
 const large: Step = ({ answer, bodyRead }) => void bodyRead.then(() => answer(200, 'x'.repeat(300_000)))
+const late =
+  (status: number, body: string): Step =>
+  ({ answer, bodyRead }) =>
+    void bodyRead.then(() => setTimeout(() => answer(status, body), 6))
 const notModified: Step = ({ write }) => write('HTTP/1.1 304 Not Modified\r\netag: "a"\r\n\r\n')
 
 /** Name, step, and the body when all of it arrives. */
@@ -24,6 +28,8 @@ const STEPS: Record<string, { step: Step; body?: string }> = {
   missing: { step: 404, body: 'status 404' },
   busy: { step: 503, body: 'status 503' },
   broken: { step: 500, body: 'status 500' },
+  late: { step: late(200, 'late'), body: 'late' },
+  lateBusy: { step: late(503, 'late 503'), body: 'late 503' },
   pieces: { step: pieces, body: 'onetwothreefourfive' },
   large: { step: large, body: 'x'.repeat(300_000) },
   hints: { step: 'early-hints', body: 'ok' },
@@ -37,6 +43,9 @@ const STEPS: Record<string, { step: Step; body?: string }> = {
   stall: { step: 'head-then-stall' },
   upgrade: { step: 'upgrade-echo' },
 }
+
+/** What makes tries race is asked for more often. */
+const LATE = ['late', 'late', 'late', 'lateBusy', 'lateBusy', 'silent', 'silent']
 
 const REASON = new Error('the caller left')
 const THROWN = new Error('the hook broke')
@@ -217,6 +226,22 @@ function legacy(trace: Trace): object {
   }
 }
 
+/** Makes the call, and checks what holds of every call. */
+async function carryOut(mesh: Mesh, service: string, { dialect, method, script, actions }: Run): Promise<{ trace: Trace; hangs: boolean }> {
+  const trace = new Trace(actions)
+  const upgrade = method === 'UPGRADE' ? { method: 'GET', upgrade: 'echo' } : { method }
+  const body = method === 'POST' ? { body: 'order' } : {}
+  const hangs = script.some((name) => name === 'silent' || name === 'stall')
+  const options = { origin: `http://${service}`, path: '/', ...upgrade, ...body, mesh: { timeout: hangs ? 60 : 5_000 } }
+  mesh.dispatcher.dispatch(options, (dialect === 'legacy' ? legacy : modern)(trace))
+  await trace.done
+  // What belongs to the past must not speak any more.
+  await new Promise((resolve) => setTimeout(resolve, 2))
+  expect(trace.breaches).toEqual([])
+  if (trace.left !== undefined) expect([trace.told.at(-1), trace.error]).toEqual(['error', trace.left])
+  return { trace, hangs }
+}
+
 /** undici 7 told to speak the dialect of undici 8, which it understands too. */
 const asUndici8 = { ...undici, Dispatcher1Wrapper: class {} }
 
@@ -226,11 +251,13 @@ describe.each([
 ])('whatever a caller does in its hooks, above an undici of %s', (_, module) => {
   let mesh: Mesh
   let server: FaultServer
+  let racers: FaultServer[]
   let admitted = 0
   let settled = 0
 
   beforeAll(async () => {
     server = await FaultServer.start()
+    racers = await Promise.all([FaultServer.start(), FaultServer.start(), FaultServer.start()])
     mesh = createMesh({
       undici: module,
       gates: [
@@ -255,13 +282,20 @@ describe.each([
           outlierDetection: false,
           retry: { backoff: { base: 1, max: 2 }, budget: { minPerSecond: 1_000 } },
         },
+        raced: {
+          endpoints: racers.map(({ address }) => address),
+          circuitBreaker: false,
+          outlierDetection: false,
+          retry: { backoff: { base: 1, max: 2 }, budget: { minPerSecond: 1_000 } },
+          hedge: { after: 2, max: 2, extraLoadPercent: 100 },
+        },
       },
     })
     await mesh.ready()
   })
   afterAll(async () => {
     await mesh.close({ timeout: 0 })
-    await server.close()
+    await Promise.all([server, ...racers].map((each) => each.close()))
   })
 
   it('it hears one start, one end of one kind, no byte while paused or after it left, and all of the answer', async () => {
@@ -269,17 +303,7 @@ describe.each([
       fc.asyncProperty(run, async ({ dialect, method, script, actions }) => {
         server.behave(...script.map((name) => (STEPS[name] as { step: Step }).step))
         const seenBefore = server.requests.length
-        const trace = new Trace(actions)
-        const upgrade = method === 'UPGRADE' ? { method: 'GET', upgrade: 'echo' } : { method }
-        const body = method === 'POST' ? { body: 'order' } : {}
-        const hangs = script.some((name) => name === 'silent' || name === 'stall')
-        const options = { origin: 'http://orders', path: '/', ...upgrade, ...body, mesh: { timeout: hangs ? 60 : 5_000 } }
-        mesh.dispatcher.dispatch(options, (dialect === 'legacy' ? legacy : modern)(trace))
-        await trace.done
-        // What belongs to the past must not speak any more.
-        await new Promise((resolve) => setTimeout(resolve, 2))
-        expect(trace.breaches).toEqual([])
-        if (trace.left !== undefined) expect([trace.told.at(-1), trace.error]).toEqual(['error', trace.left])
+        const { trace, hangs } = await carryOut(mesh, 'orders', { dialect, method, script, actions })
         const sent = server.requests.length - seenBefore
         if (method === 'POST') expect(sent).toBeLessThanOrEqual(1)
         const last = STEPS[script[Math.min(sent, script.length) - 1] as string]
@@ -293,5 +317,33 @@ describe.each([
     // What was drained or torn down meanwhile is over too.
     const service = (): unknown => mesh.stats().services['orders']?.endpoints.map(({ inflight }) => inflight)
     await expect.poll(service).toEqual([0])
+  })
+
+  it('so it does when its tries race, and what it gets is one answer whole', async () => {
+    const scripts = fc.array(fc.array(fc.constantFrom(...Object.keys(STEPS), ...LATE), { minLength: 1, maxLength: 2 }), {
+      minLength: 3,
+      maxLength: 3,
+    })
+    await fc.assert(
+      fc.asyncProperty(run, scripts, async ({ dialect, method, actions }, scripted) => {
+        for (const [index, script] of scripted.entries())
+          racers[index]?.behave(...script.map((name) => (STEPS[name] as { step: Step }).step))
+        const seen = (): number => racers.reduce((sum, { requests }) => sum + requests.length, 0)
+        const seenBefore = seen()
+        const { trace } = await carryOut(mesh, 'raced', { dialect, method, script: scripted.flat(), actions })
+        if (method === 'POST' || method === 'UPGRADE') expect(seen() - seenBefore).toBeLessThanOrEqual(method === 'POST' ? 1 : 3)
+        if (trace.told.at(-1) === 'end' && method !== 'UPGRADE') {
+          const whole = method === 'HEAD' ? [''] : scripted.flat().map((name) => STEPS[name]?.body)
+          expect(whole).toContain(trace.body)
+        }
+        const stats = mesh.stats()
+        expect([stats.inflight, admitted, settled]).toEqual([0, admitted, admitted])
+      }),
+      { numRuns: 80 },
+    )
+    const service = () => mesh.stats().services['raced']
+    expect(service()?.hedges).toBeGreaterThan(5)
+    await expect.poll(() => service()?.endpoints.map(({ inflight }) => inflight)).toEqual([0, 0, 0])
+    expect([service()?.limits.retries, service()?.limits.pending]).toEqual([0, 0])
   })
 })

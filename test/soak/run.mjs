@@ -19,6 +19,7 @@ const CHECKS = {
   rolling: () => import('./checks/rolling.mjs'),
   'rolling-guarded': () => import('./checks/rolling-guarded.mjs'),
   rotation: () => import('./checks/rotation.mjs'),
+  hedges: () => import('./checks/hedges.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
   overload: () => import('./checks/overload.mjs'),

@@ -30,7 +30,12 @@ const server = createServer((request, response) => {
     request.resume().on('end', () => {
       // A service that hangs never comes back to what it swallowed.
       if (behaviour === 'hang') return
-      response.writeHead(behaviour === 'ok' ? 200 : 503, { 'content-type': 'application/json' })
+      // Four of a hundred answers are late, as in a process that pauses now and then.
+      if (behaviour === 'late' && requests % 25 === 0) {
+        setTimeout(() => response.end('{"order":42}'), 1_200)
+        return
+      }
+      response.writeHead(behaviour === 'ok' || behaviour === 'late' ? 200 : 503, { 'content-type': 'application/json' })
       response.end('{"order":42}')
     })
 })

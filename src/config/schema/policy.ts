@@ -1,15 +1,18 @@
 import * as v from 'valibot'
 import { formatDuration } from '../../core/duration.ts'
+import type { RateLimitedBackoff } from '../../model/call-policy-settings.ts'
 import type { RetryCondition } from '../../model/names.ts'
 import type { PolicySections } from '../../model/resources.ts'
 import { adaptiveConcurrency } from './adaptive-concurrency.ts'
 import { balancing, subset } from './balancing.ts'
 import { checked, compact, duration, integer, listOf, oneOf, orOff, percent, type Report, record } from './blocks.ts'
 import { healthCheck } from './health-check.ts'
+import { hedge } from './hedge.ts'
 import { lanes } from './lanes.ts'
 import { locality, otherPriorities, priorities } from './locality.ts'
+import { some } from './outbound-policies.ts'
 import { outlierDetection } from './outlier-detection.ts'
-import { fallback, fault, limits, rateLimit } from './protection.ts'
+import { fallback, fault, headerName, limits, rateLimit } from './protection.ts'
 import { subsets } from './subsets.ts'
 import { throttle } from './throttle.ts'
 import { tls } from './tls.ts'
@@ -22,9 +25,19 @@ const CONDITIONS = [
   'connect-failure',
   'refused-stream',
   'timeout',
+  'envoy-ratelimited',
 ] as const satisfies readonly RetryCondition[]
 
 const flag = checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))
+
+/** Envoy's `rate_limited_retry_back_off`. */
+const rateLimitedBackoff = v.pipe(
+  record({
+    headers: some('headers', record({ name: headerName, format: oneOf(['seconds', 'unix']) })),
+    max: v.optional(duration(), 300_000),
+  }),
+  v.transform(({ headers, max }): RateLimitedBackoff => Object.freeze({ headers: Object.freeze(headers), maxMs: max })),
+)
 
 export const retry = v.pipe(
   record({
@@ -37,11 +50,12 @@ export const retry = v.pipe(
           report(['max'], `expected at least backoff.base (${formatDuration(base)}), got ${formatDuration(max)}`)
       }),
     ),
+    rateLimitedBackoff: v.optional(rateLimitedBackoff),
     budget: v.optional(record({ percent: v.optional(percent()), minPerSecond: v.optional(integer(0, 1_000_000)) })),
     otherPriorities: v.optional(otherPriorities),
     repeatRetried: v.optional(flag),
   }),
-  v.transform(({ attempts, on, perTryTimeout, backoff, budget, otherPriorities: others, repeatRetried }) =>
+  v.transform(({ attempts, on, perTryTimeout, backoff, rateLimitedBackoff: limited, budget, otherPriorities: others, repeatRetried }) =>
     compact({
       attempts,
       on,
@@ -49,6 +63,7 @@ export const retry = v.pipe(
       perTryTimeoutMs: perTryTimeout,
       backoffBaseMs: backoff?.base,
       backoffMaxMs: backoff?.max,
+      rateLimitedBackoff: limited,
       budgetPercent: budget?.percent,
       budgetMinPerSecond: budget?.minPerSecond,
       otherPrioritiesAfter: others,
@@ -69,7 +84,7 @@ const circuitBreaker = v.pipe(
 )
 
 /** What a later version adds to a policy. */
-export const LATER_POLICY_KEYS = ['hedge', 'maxDuration'] as const
+export const LATER_POLICY_KEYS = ['maxDuration'] as const
 
 /** The policy keys of a service and of `defaults`. */
 export const policyEntries = {
@@ -79,6 +94,7 @@ export const policyEntries = {
   connectTimeout: v.optional(duration()),
   idleTimeout: v.optional(duration()),
   retry: v.optional(orOff(retry)),
+  hedge: v.optional(orOff(hedge)),
   circuitBreaker: v.optional(orOff(circuitBreaker)),
   outlierDetection: v.optional(orOff(outlierDetection)),
   healthCheck: v.optional(orOff(healthCheck)),
@@ -118,6 +134,7 @@ export function toSections(parsed: ParsedPolicy): PolicySections {
     subset: parsed.subset,
     timeouts: Object.keys(timeouts).length === 0 ? undefined : timeouts,
     retry: parsed.retry,
+    hedge: parsed.hedge,
     circuitBreaker: parsed.circuitBreaker,
     outlierDetection: parsed.outlierDetection,
     healthCheck: parsed.healthCheck,

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { splitHost } from '../../core/host.ts'
 import type { RuleSettings } from '../../model/route-settings.ts'
 import { checked, compact, duration, exactlyOne, type Fields, listOf, orOff, print, type Report, record, text } from './blocks.ts'
+import { ruleHedge } from './hedge.ts'
 import { some } from './outbound-policies.ts'
 import { retry } from './policy.ts'
 import { answer, fallback, fault } from './protection.ts'
@@ -48,6 +49,7 @@ const entries = {
   timeout: v.optional(duration()),
   idleTimeout: v.optional(duration()),
   retry: v.optional(orOff(ruleRetry as v.GenericSchema<unknown, v.InferOutput<typeof retry>>)),
+  hedge: v.optional(orOff(ruleHedge)),
   fault: v.optional(orOff(fault)),
   fallback: v.optional(orOff(fallback)),
   hash: v.optional(hash),
@@ -56,7 +58,7 @@ const entries = {
 type ParsedRule = Fields<typeof entries>
 
 /** What only concerns calls that go to a service. */
-const OF_BACKENDS = ['rewrite', 'mirror', 'timeout', 'idleTimeout', 'retry', 'fault', 'fallback', 'hash'] as const
+const OF_BACKENDS = ['rewrite', 'mirror', 'timeout', 'idleTimeout', 'retry', 'hedge', 'fault', 'fallback', 'hash'] as const
 
 function acrossRule(written: Partial<ParsedRule>, report: Report, given: Readonly<Record<string, unknown>>): void {
   exactlyOne(['backends', 'redirect', 'respond'], given, report)

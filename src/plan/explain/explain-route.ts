@@ -54,9 +54,9 @@ function explainBackends(plan: Plan, found: FoundRule<PlannedRule>, view: Routed
     Explanation,
     ...Explanation[],
   ]
-  const alternatives = others.map(({ route, candidates, selection, gates, safeguards, timeouts, retry, tls, from: sources }) => {
-    const selected = selection === undefined ? {} : { selection }
-    return { service: route.service ?? '', candidates, ...selected, gates, safeguards, timeouts, retry, tls, from: sources }
+  const alternatives = others.map(({ route, candidates, selection, gates, safeguards, timeouts, retry, hedge, tls, from: sources }) => {
+    const some = { ...(selection === undefined ? {} : { selection }), ...(hedge === undefined ? {} : { hedge }) }
+    return { service: route.service ?? '', candidates, ...some, gates, safeguards, timeouts, retry, tls, from: sources }
   })
   return {
     ...first,
@@ -82,7 +82,7 @@ function explainBackend(plan: Plan, rule: PlannedRule, backend: CompiledBackend,
     return outline({ host, service: backend.service, match: said, decision: 'refuse' }, told)
   }
   const led = followRedirects(service, method, path, (name) => plan.service(name))
-  const policy = withRule(service.callPolicy, rule.policy, service.budget, plan.random)
+  const policy = withRule(service.callPolicy, rule.policy, service, plan.random)
   const sent = { ...asked, headers: editedHeaders(asked.headers, backend) }
   return explainLed(led, service, sent, {
     match: service.name,

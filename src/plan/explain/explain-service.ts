@@ -13,6 +13,7 @@ import { type Asked, callOf, headerIn } from './asked.ts'
 import { explainedCandidates } from './candidates.ts'
 import { explainedDial, explainedTls } from './dial.ts'
 import { explainedGates } from './gates.ts'
+import { explainedHedge } from './hedges.ts'
 import { outline } from './outline.ts'
 import { explainedRetry } from './retries.ts'
 import { explainedSafeguards } from './safeguards.ts'
@@ -67,6 +68,7 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
     safeguards: explainedSafeguards(subject),
     timeouts: explainedTimeouts(subject),
     retry: explainedRetry(subject),
+    ...explainedHedge(subject),
     rewrites: [...said, ...lane, ...addedOnTheWay(subject)],
     tls: explainedTls(subject),
     dial: explainedDial(subject),

@@ -85,7 +85,25 @@ describe('bad options', () => {
     [orders({ panicPercent: -1 }), ['services.orders.panicPercent: expected a percentage from 0 to 100, got -1']],
     [orders({ timeuot: '1s' }), ['services.orders.timeuot: unknown key, did you mean "timeout"?']],
     [orders({ colour: 'red' }), ['services.orders.colour: unknown key']],
-    [orders({ hedge: { after: 'p95' } }), ['services.orders.hedge: not available in this version']],
+    [
+      orders({ hedge: { after: 'p49', extraLoadPercent: 0.05, max: 5, onTryTimeout: 'yes', on: [] } }),
+      [
+        'services.orders.hedge.on: unknown key',
+        'services.orders.hedge.after: expected a duration above 0 such as \'200ms\', a percentile from p50 to p99.9, or false, got "p49"',
+        'services.orders.hedge.max: expected an integer from 1 to 4, got 5',
+        'services.orders.hedge.onTryTimeout: expected a boolean, got "yes"',
+        'services.orders.hedge.extraLoadPercent: expected a percentage from 0 to 100, got 0.05; did you mean 5?',
+      ],
+    ],
+    [
+      orders({ retry: { rateLimitedBackoff: { headers: [{ name: 'x reset', format: 'ms' }], max: 0 } } }),
+      [
+        'services.orders.retry.rateLimitedBackoff.headers[0].name: expected the name of a header, got "x reset"',
+        'services.orders.retry.rateLimitedBackoff.headers[0].format: expected seconds, unix, got "ms"',
+        "services.orders.retry.rateLimitedBackoff.max: expected a duration above 0 such as 250, '250ms' or '2s', at most 24 days, got 0",
+      ],
+    ],
+    [orders({ maxDuration: '1m' }), ['services.orders.maxDuration: not available in this version']],
     [
       orders({ balancing: { policy: 'best' } }),
       [

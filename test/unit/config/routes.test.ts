@@ -131,6 +131,11 @@ describe('bad routes', () => {
       ['routes[0].rules[0].retry: the budget belongs to the service: what bounds its load is one for all rules'],
     ],
     [
+      route({ ...TO_ORDERS, hedge: { after: 'p95', extraLoadPercent: 1 } }),
+      ['routes[0].rules[0].hedge: extraLoadPercent belongs to the service: what bounds its load is one for all rules'],
+    ],
+    [route({ respond: { status: 200 }, hedge: {} }), ['routes[0].rules[0].hedge: goes with backends, not with respond']],
+    [
       route({ ...TO_ORDERS, timeout: '1s', retry: { perTryTimeout: '2s' } }),
       ['routes[0].rules[0].retry.perTryTimeout: expected at most timeout: the whole call ends before such a try could'],
     ],
