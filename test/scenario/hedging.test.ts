@@ -276,7 +276,7 @@ describe('tries that fail while another is under way', () => {
   })
 
   it('the deadline ends them all, and counts against all', async () => {
-    const { mesh, stats } = await setup({ after: 20 }, [['silent'], ['silent']], { timeout: 120, retry: { attempts: 0 } })
+    const { mesh, stats } = await setup({ after: 20 }, [['silent'], ['silent']], { timeout: 600, retry: { attempts: 0 } })
     const error = await failure(mesh.fetch(url))
     expect([error.code, error.tries]).toEqual(['MESH_DEADLINE', 2])
     expect(stats().endpoints.map(({ inflight, failures }) => [inflight, failures])).toEqual([

@@ -25,6 +25,7 @@ export const right: MeshOptions = {
       connectTimeout: '1s',
       idleTimeout: 60_000,
       retry: { attempts: 2, on: ['5xx', 'reset'], perTryTimeout: '500ms', backoff: { base: 25, max: '250ms' }, budget: { percent: 20 } },
+      hedge: { after: 'p95', extraLoadPercent: 5, max: 2, onTryTimeout: true },
       circuitBreaker: { failurePercent: 50, window: '10s', minRequests: 20, openFor: '5s' },
       outlierDetection: {
         consecutiveFailures: 5,
@@ -126,6 +127,8 @@ export function wrong(): void {
   createMesh({ services: { orders: { balancing: { policy: 'best' } } } })
   // @ts-expect-error a number
   createMesh({ services: { orders: { retry: { attempts: '2' } } } })
+  // @ts-expect-error a number
+  createMesh({ services: { orders: { hedge: { afterMs: 200 } } } })
   // @ts-expect-error no such option of retry
   createMesh({ services: { orders: { retry: { attempts: 2, perTryTimeOut: '1s' } } } })
   // @ts-expect-error no such limit
