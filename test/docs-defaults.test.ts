@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../src/config/mesh-options.ts'
 import { parseDuration } from '../src/core/duration.ts'
-import { ERRORS } from '../src/core/errors.ts'
+import { ERRORS, flagsOf, type MeshErrorCode } from '../src/core/errors.ts'
+import { RESPONSE_FLAGS } from '../src/core/response-flags.ts'
 import { DEFAULT_ADAPTIVE_CONCURRENCY } from '../src/model/adaptive-concurrency.ts'
 import {
   DEFAULT_HEALTH_CHECK,
@@ -125,4 +126,22 @@ describe('docs/errors.md', () => {
       ),
     ).toEqual(ERRORS)
   })
+
+  it('has every response flag once, and beside it the codes that have it', () => {
+    const documented = new Map(
+      rows('docs/errors.md', ['flag', 'in Envoy', 'here']).flatMap(([flags = '', , here = '']) =>
+        flags.split(', ').map((flag) => [flag, here]),
+      ),
+    )
+    expect([...documented.keys()].sort()).toEqual(Object.keys(RESPONSE_FLAGS).sort())
+    for (const code of Object.keys(ERRORS) as MeshErrorCode[]) {
+      const [flag] = flagsOf(code)
+      // A fault may have any code.
+      if (flag !== undefined && flag !== 'FI' && code !== 'MESH_NOT_REPLAYABLE')
+        expect([flag, documented.get(flag)]).toEqual([flag, expect.stringMatching(SAID_OF[code] ?? code)])
+    }
+  })
 })
+
+/** Codes that the table of flags has in other words. */
+const SAID_OF: Partial<Record<MeshErrorCode, string>> = { MESH_CIRCUIT_OPEN: 'an open breaker', MESH_OVERLOADED: 'limits' }

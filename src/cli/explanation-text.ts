@@ -72,8 +72,8 @@ function gateText({ name, state, because, admits }: Explanation['gates'][number]
 
 function dialTexts(dial: Explanation['dial']): string[] {
   if (dial === undefined) return []
-  const { method, path, authority, protocol, serverName, sans } = dial
-  const tls = serverName === undefined ? [] : [`to whoever proves to be ${sans?.join(' or ') ?? serverName}`]
+  const { method, path, authority, protocol, serverName } = dial
+  const tls = serverName === undefined ? [] : [`under TLS, which asks for ${serverName}`]
   return [`${method} ${path}, with Host ${authority}, over ${protocol}`, ...tls]
 }
 

@@ -1,37 +1,25 @@
 import { flagsFrom, type ResponseFlag, type ResponseFlags } from './response-flags.ts'
 
-interface ErrorKind {
-  readonly status: number
-  readonly retryable: boolean
-  /** In Envoy's word; undefined where it has none. */
-  readonly flag: ResponseFlag | undefined
-  /** The word for a request that came in, where that is another one. */
-  readonly inboundFlag?: ResponseFlag
-}
-
-/**
- * What can go wrong, in one table: the code, the HTTP status an inbound answer would carry, whether a later try may help, and Envoy's
- * response flag where nothing is known but the code.
- */
+/** What can go wrong, in one table: the code, the HTTP status an inbound answer would carry, whether a later try may help. */
 export const ERRORS = {
-  MESH_NO_ENDPOINT: { status: 503, retryable: true, flag: 'UH' },
-  MESH_UNKNOWN_SERVICE: { status: 503, retryable: false, flag: 'NR' },
-  MESH_CIRCUIT_OPEN: { status: 503, retryable: true, flag: 'UO' },
-  MESH_OVERLOADED: { status: 503, retryable: true, flag: 'UO', inboundFlag: 'OM' },
-  MESH_DEADLINE: { status: 504, retryable: true, flag: 'UT', inboundFlag: 'DT' },
-  MESH_CONNECT: { status: 503, retryable: true, flag: 'UF' },
-  MESH_RESET: { status: 502, retryable: true, flag: 'UC' },
-  MESH_PROTOCOL: { status: 502, retryable: false, flag: 'UPE', inboundFlag: 'DPE' },
-  MESH_TLS: { status: 502, retryable: false, flag: 'UF' },
-  MESH_NOT_REPLAYABLE: { status: 502, retryable: false, flag: 'UC' },
-  MESH_FAULT: { status: 503, retryable: true, flag: 'FI' },
-  MESH_UNAUTHENTICATED: { status: 401, retryable: false, flag: 'UAEX' },
-  MESH_FORBIDDEN: { status: 403, retryable: false, flag: 'UAEX' },
-  MESH_RATE_LIMITED: { status: 429, retryable: true, flag: 'RL' },
-  MESH_CONFIG: { status: 500, retryable: false, flag: undefined },
-  MESH_NOT_READY: { status: 503, retryable: true, flag: 'NFCF' },
-  MESH_CLOSED: { status: 503, retryable: false, flag: 'LR' },
-} as const satisfies Record<string, ErrorKind>
+  MESH_NO_ENDPOINT: { status: 503, retryable: true },
+  MESH_UNKNOWN_SERVICE: { status: 503, retryable: false },
+  MESH_CIRCUIT_OPEN: { status: 503, retryable: true },
+  MESH_OVERLOADED: { status: 503, retryable: true },
+  MESH_DEADLINE: { status: 504, retryable: true },
+  MESH_CONNECT: { status: 503, retryable: true },
+  MESH_RESET: { status: 502, retryable: true },
+  MESH_PROTOCOL: { status: 502, retryable: false },
+  MESH_TLS: { status: 502, retryable: false },
+  MESH_NOT_REPLAYABLE: { status: 502, retryable: false },
+  MESH_FAULT: { status: 503, retryable: true },
+  MESH_UNAUTHENTICATED: { status: 401, retryable: false },
+  MESH_FORBIDDEN: { status: 403, retryable: false },
+  MESH_RATE_LIMITED: { status: 429, retryable: true },
+  MESH_CONFIG: { status: 500, retryable: false },
+  MESH_NOT_READY: { status: 503, retryable: true },
+  MESH_CLOSED: { status: 503, retryable: false },
+} as const satisfies Record<string, { status: number; retryable: boolean }>
 
 /** Every code a {@link MeshError} may carry. */
 export type MeshErrorCode = keyof typeof ERRORS
@@ -55,15 +43,42 @@ export interface MeshErrorDetails {
   flags?: ResponseFlags | undefined
 }
 
+/** Envoy's word for each code, where nothing more is known; undefined where it has none. */
+const FLAGS: Readonly<Record<MeshErrorCode, ResponseFlag | undefined>> = {
+  MESH_NO_ENDPOINT: 'UH',
+  MESH_UNKNOWN_SERVICE: 'NR',
+  MESH_CIRCUIT_OPEN: 'UO',
+  MESH_OVERLOADED: 'UO',
+  MESH_DEADLINE: 'UT',
+  MESH_CONNECT: 'UF',
+  MESH_RESET: 'UC',
+  MESH_PROTOCOL: 'UPE',
+  MESH_TLS: 'UF',
+  MESH_NOT_REPLAYABLE: 'UC',
+  MESH_FAULT: 'FI',
+  MESH_UNAUTHENTICATED: 'UAEX',
+  MESH_FORBIDDEN: 'UAEX',
+  MESH_RATE_LIMITED: 'RL',
+  MESH_CONFIG: undefined,
+  MESH_NOT_READY: 'NFCF',
+  MESH_CLOSED: 'LR',
+}
+
+/** The words for requests that came in, where those are others. */
+const INBOUND_FLAGS: Partial<Record<MeshErrorCode, ResponseFlag>> = {
+  MESH_OVERLOADED: 'OM',
+  MESH_DEADLINE: 'DT',
+  MESH_PROTOCOL: 'DPE',
+}
+
 /** The flags of an error of which nothing is known but its code. A gate of somebody else may give one that is not in the table. */
 export function flagsOf(code: MeshErrorCode): ResponseFlags {
-  return flagsFrom((ERRORS as Partial<Record<MeshErrorCode, ErrorKind>>)[code]?.flag)
+  return flagsFrom(FLAGS[code])
 }
 
 /** The flags of a request that came in and was refused with this code. */
 export function inboundFlagsOf(code: MeshErrorCode): ResponseFlags {
-  const kind = (ERRORS as Partial<Record<MeshErrorCode, ErrorKind>>)[code]
-  return flagsFrom(kind?.inboundFlag ?? kind?.flag)
+  return flagsFrom(INBOUND_FLAGS[code] ?? FLAGS[code])
 }
 
 const BRAND = Symbol.for('inmesh.error')

@@ -43,9 +43,9 @@ const ALONE = Object.freeze(
 /** No flag: an answer came, or Envoy has no word for it. */
 export const NO_FLAGS: ResponseFlags = Object.freeze([])
 
-/** One flag, without an allocation; none for undefined. */
+/** One flag, without an allocation; none for undefined, nor for what somebody else made up. */
 export function flagsFrom(flag: ResponseFlag | undefined): ResponseFlags {
-  return flag === undefined ? NO_FLAGS : ALONE[flag]
+  return flag === undefined ? NO_FLAGS : ((ALONE as Partial<typeof ALONE>)[flag] ?? NO_FLAGS)
 }
 
 /** `flags` and one more. It allocates, and only failures need it. */

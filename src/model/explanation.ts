@@ -99,7 +99,7 @@ export interface Explanation {
     path: string
     /** The `Host` of the request. */
     authority: string
-    /** Asked for in the TLS handshake, and what the certificate is checked against; absent in clear text. */
+    /** Asked for in the TLS handshake; absent in clear text. How the certificate is checked is in `tls`. */
     serverName?: string
     sans?: string[]
   }

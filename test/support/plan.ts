@@ -1,5 +1,6 @@
 import { parseMeshOptions } from '../../src/config/mesh-options.ts'
 import { ConfigStore } from '../../src/config/store.ts'
+import { splitHost } from '../../src/core/host.ts'
 import type { Random } from '../../src/core/random.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import { TimerWheel } from '../../src/core/timer-wheel.ts'
@@ -52,7 +53,8 @@ export function planOf(options: MeshOptions, { random = seededRandom(1) }: { ran
     service: (name = 'orders') => plan.service(name) as ServicePlan,
     explain: (change: Partial<Asked> = {}): Explanation => {
       const asked = { host: 'orders', method: 'GET', path: '/', headers: {}, secure: false, now: time.read(), tells: true, ...change }
-      return explain(plan, plan.find(asked.host, asked.secure ? 443 : 80), asked, 'pass')
+      const { host, port = asked.secure ? 443 : 80 } = splitHost(asked.host)
+      return explain(plan, plan.find(host, port), asked, 'pass')
     },
     /** What a service hashes with is loaded. */
     ready: (name = 'orders') => new Promise<void>((resolve) => (plan.service(name) as ServicePlan).whenResolved(resolve)),
