@@ -70,10 +70,13 @@ export class EndpointSet implements EndpointGroup {
     return this.pickFirst(balancer, call)
   }
 
-  /** What each priority gets of the calls now, and why. */
-  get shares(): LevelShare[] {
+  /**
+   * What each priority gets of the calls now, and why.
+   * @param keyed whether calls go by a key, and zones do not count for them
+   */
+  shares(keyed = false): LevelShare[] {
     if (this.stale) this.refresh()
-    return this.state === undefined ? [] : levelShares(this.state, this.settings)
+    return this.state === undefined ? [] : levelShares(this.state, this.settings, keyed)
   }
 
   /** Picks of `balancer`, or of those like it that choose in parts of the set, are not yet as they will be, and it matters. */

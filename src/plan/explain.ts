@@ -60,7 +60,7 @@ export function explainService(
     // A name that only was one of the service once leads to nobody.
     candidates: request.gone ? [] : candidates(plan, request, colour),
     ...subsetOf(plan),
-    ...(request.gone ? {} : prioritiesOf(plan.setFor(explainedCall(plan.name, request), colour))),
+    ...(request.gone ? {} : prioritiesOf(plan, plan.setFor(explainedCall(plan.name, request), colour))),
     gates: plan.protections.explain((section) => from[section] ?? '', request, policy.fault),
     timeouts,
     retry: {
@@ -125,7 +125,8 @@ function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> 
 }
 
 /** Nothing where all endpoints are alike and in order: then there is nothing to say. */
-function prioritiesOf({ shares }: EndpointSet): Pick<Explanation, 'priorities'> {
+function prioritiesOf({ balancer }: ServicePlan, set: EndpointSet): Pick<Explanation, 'priorities'> {
+  const shares = set.shares(balancer.keyed)
   const [only, second] = shares
   const plain = only === undefined || (second === undefined && only.where === undefined && only.healthy === only.endpoints)
   return plain ? {} : { priorities: shares }

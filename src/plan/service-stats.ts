@@ -37,7 +37,7 @@ export function serviceStats(
     breaker: { state: breaker?.state ?? 'off', opened: breaker?.opened ?? 0 },
     latency: counters.latency.quantiles(now),
     panic: set.panic,
-    priorities: set.shares,
+    priorities: set.shares(plan.balancer.keyed),
     endpoints: Array.from(plan.endpoints(), (endpoint) => endpointStats(endpoint, now, sockets(endpoint))),
   }
 }

@@ -146,7 +146,7 @@ describe('an endpoint set', () => {
             const tried = endpoints.slice(0, endpoints.length - 1)
             expect(set.pick(balancer, callOf({ tries: tried.length }, tried), 0)).toBe(tried.length === 0 ? picked : endpoints.at(-1))
           }
-          expect(set.shares.reduce((sum, { sharePercent }) => sum + sharePercent, 0)).toBe(100)
+          expect(set.shares().reduce((sum, { sharePercent }) => sum + sharePercent, 0)).toBe(100)
         },
       ),
     )

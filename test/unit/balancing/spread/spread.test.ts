@@ -76,7 +76,7 @@ describe('priorities', () => {
       percents(({ degraded }) => (degraded ? 'degraded' : 'healthy')),
       { healthy: 35, degraded: 65 },
     )
-    expect(set.shares.map(({ sharePercent, degradedSharePercent }) => [sharePercent, degradedSharePercent])).toEqual([
+    expect(set.shares().map(({ sharePercent, degradedSharePercent }) => [sharePercent, degradedSharePercent])).toEqual([
       [100, 65],
       [0, 0],
     ])
@@ -201,7 +201,7 @@ describe('zone-aware', () => {
   ])('%s', (_, made, expected, where) => {
     const { percents, set } = make({ specs: six, own, ...made })
     near(percents(zoneOf), expected)
-    expect(set.shares[0]?.where).toEqual(where)
+    expect(set.shares()[0]?.where).toEqual(where)
   })
 
   it('what our zone loses others take, and none where our zone has nobody', () => {
@@ -212,7 +212,7 @@ describe('zone-aware', () => {
     near(percents(zoneOf), { a: 60, b: 20, c: 20 })
     for (const endpoint of endpoints.slice(1, 4)) set.setEjected(endpoint, true)
     near(percents(zoneOf), { b: 50, c: 50 })
-    expect(set.shares[0]?.where).toContain('no endpoint of our zone (eu/a) is healthy')
+    expect(set.shares()[0]?.where).toContain('no endpoint of our zone (eu/a) is healthy')
   })
 
   it('priorities behind the first, and panic, know no zones', () => {
@@ -227,7 +227,7 @@ describe('zone-aware', () => {
     const panic = make({ specs: six, own })
     for (const index of [1, 2, 3, 4]) panic.set.setEjected(panic.endpoints[index] as Endpoint, true)
     near(panic.percents(zoneOf), { a: 33, b: 33, c: 33 })
-    expect(panic.set.shares[0]).toMatchObject({ panic: true, where: 'places do not count in panic' })
+    expect(panic.set.shares()[0]).toMatchObject({ panic: true, where: 'places do not count in panic' })
   })
 
   it('keys know no zones: every zone leads the same key to the same endpoint', async () => {
@@ -238,17 +238,30 @@ describe('zone-aware', () => {
       return Array.from({ length: 40 }, (_, key) => set.pick(maglev, callOf({ tries: 0, hashKey: `${key}` }), 0)?.address)
     }
     expect(leads('a')).toEqual(leads('b'))
+    const [level] = make({ specs: six, own: { region: 'eu', zone: 'a' } }).set.shares(true)
+    expect([level?.where, level?.places]).toEqual(['zones do not count: calls go by their keys', undefined])
     expect(new Set(leads('a')).size).toBe(6)
+  })
+
+  it('a source that says nothing of localities, not even that there is none, breaks nothing', () => {
+    for (const mode of ['zone-aware', 'weighted', 'failover'] as const) {
+      const { set, percents } = make({
+        specs: many(6, { locality: undefined as never }),
+        own,
+        locality: { mode, weights: [{ place: 'eu', weight: 1 }] },
+      })
+      expect([set.usable.length, percents(({ spec }) => `${spec.priority}`)]).toEqual([6, { 0: 100 }])
+    }
   })
 
   it('what is told of the callers counts from the next pick on', () => {
     let callers = callersIn({ a: 1, b: 1, c: 1 })
     const set = new EndpointSet(DEFAULT_POLICY, seededRandom(1), { own, callers: () => callers })
     set.replace(six.map((spec, index) => new Endpoint('orders', specOf(index + 1, spec))))
-    expect(set.shares[0]?.places?.map(({ sharePercent }) => sharePercent)).toEqual([100, 0, 0])
+    expect(set.shares()[0]?.places?.map(({ sharePercent }) => sharePercent)).toEqual([100, 0, 0])
     callers = callersIn({ a: 2, b: 1, c: 1 })
     set.callersChanged()
-    expect(set.shares[0]?.places?.map(({ sharePercent }) => sharePercent)).toEqual([66.66, 16.67, 16.67])
+    expect(set.shares()[0]?.places?.map(({ sharePercent }) => sharePercent)).toEqual([66.66, 16.67, 16.67])
   })
 })
 
@@ -334,7 +347,7 @@ describe('failover', () => {
   it('the nearest first, and the others behind them', () => {
     const { set, endpoints, percents } = make({ specs, own, locality })
     const seen = ['same place', 'same zone', 'same region', 'next region', 'elsewhere']
-    expect(set.shares.map(({ nearness }) => nearness)).toEqual(seen)
+    expect(set.shares().map(({ nearness }) => nearness)).toEqual(seen)
     for (const index of [4, 3, 2, 0, 1]) {
       expect(percents(({ id }) => id)).toEqual({ [(endpoints[index] as Endpoint).id]: 100 })
       set.setEjected(endpoints[index] as Endpoint, true)
@@ -343,18 +356,22 @@ describe('failover', () => {
 
   it('what was written as a priority goes before nearness; without a locality of our own nothing is near', () => {
     const { set } = make({ specs: [{ ...specs[4], priority: 1 }, specs[0] ?? {}], own, locality })
-    expect(set.shares.map(({ priority, nearness }) => [priority, nearness])).toEqual([
+    expect(set.shares().map(({ priority, nearness }) => [priority, nearness])).toEqual([
       [0, 'next region'],
       [1, 'same place'],
     ])
-    expect(make({ specs, locality }).set.shares.map(({ sharePercent }) => sharePercent)).toEqual([100])
+    expect(
+      make({ specs, locality })
+        .set.shares()
+        .map(({ sharePercent }) => sharePercent),
+    ).toEqual([100])
   })
 })
 
 describe('in words', () => {
   it('what each priority gets, and why', () => {
     const { set, endpoints } = make({ specs: [...many(10), ...many(10, { priority: 1 }), ...many(2, { priority: 2 })] })
-    const lines = () => set.shares.map(({ priority, sharePercent, because }) => `${priority}, ${sharePercent} %: ${because}`)
+    const lines = () => set.shares().map(({ priority, sharePercent, because }) => `${priority}, ${sharePercent} %: ${because}`)
     expect(lines()).toEqual([
       '0, 100 %: 10 of 10 healthy: they carry everything',
       '1, 0 %: 10 of 10 healthy: the others carry everything',
@@ -370,7 +387,7 @@ describe('in words', () => {
     expect(lines()[0]).toBe('0, 46 %: 0 of 10 healthy: panic below 50 %, all of its endpoints are used')
   })
 
-  it('nothing of nobody', () => expect(new EndpointSet(50, Math.random).shares).toEqual([]))
+  it('nothing of nobody', () => expect(new EndpointSet(50, Math.random).shares()).toEqual([]))
 })
 
 function callersIn(zones: Record<string, number>): readonly CallerZone[] {
