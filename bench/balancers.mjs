@@ -8,6 +8,14 @@ const { PeakEwma, ReportedRoundRobin, RingHash, subsetOf, WeightedRoundRobin } =
 const REPORTS = { blackoutMs: 0, expiryMs: 180_000, updateMs: 1e9, errorPenalty: 1, metrics: [] }
 const ANSWERED = { verdict: 'success', status: 200, kind: undefined, retryAfterMs: undefined }
 
+const ZONES = { mode: 'zone-aware', minEndpoints: 6, forceLocalZone: false, weights: undefined, failover: undefined }
+const SPREAD = { panicPercent: 50, priorities: { overprovisioningPercent: 140, failTrafficOnPanic: false }, locality: false }
+const SPREADS = {
+  'all alike': { settings: {} },
+  'between two priorities': { settings: {}, priorities: true },
+  'between two zones': { settings: { locality: ZONES } },
+}
+
 function specOf(index, weight) {
   const address = `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}:80`
   return { id: address, address, host: address, port: 80, weight, priority: 0, locality: {}, metadata: {} }
@@ -66,6 +74,16 @@ export async function balancers(price) {
       let turn = 0
       figures[`pick ${name} of ${count}`] = await price(() => do_not_optimize(set.pick(balancer, calls[turn++ % 1_000], 0)))
     }
+  }
+  // Two steps more: the place of a call is drawn before its endpoint is.
+  for (const [name, spread] of Object.entries(SPREADS)) {
+    const set = new EndpointSet({ ...SPREAD, ...spread.settings }, Math.random, { own: { zone: 'a' }, callers: () => undefined })
+    const place = (index) => ({ priority: spread.priorities ? index % 2 : 0, locality: { zone: index % 6 < 1 ? 'a' : 'b' } })
+    set.replace(Array.from({ length: 12 }, (_, index) => new Endpoint('orders', { ...specOf(index, 1), ...place(index) })))
+    if (spread.priorities) for (const endpoint of set.all.slice(0, 6)) set.setEjected(endpoint, true)
+    const balancer = new LeastRequest(Math.random)
+    const call = callOf(undefined)
+    figures[`pick least-request of 12, ${name}`] = await price(() => do_not_optimize(set.pick(balancer, call, 0)))
   }
   const keyed = new Maglev(partsOf())
   const few = endpointsOf(10)

@@ -93,10 +93,13 @@ export class EndpointSet implements EndpointGroup {
     return [...this.awaiting, ...ended].findLast((endpoint) => isProbedBy(endpoint, call, now))
   }
 
-  /** What each priority gets of the calls now, and why. */
-  get levels(): LevelShare[] {
+  /**
+   * What each priority gets of the calls now, and why.
+   * @param keyed whether calls go by a key, and zones do not count for them
+   */
+  levels(keyed = false): LevelShare[] {
     if (this.stale) this.refresh()
-    return this.state === undefined ? [] : levelShares(this.state, this.spreading)
+    return this.state === undefined ? [] : levelShares(this.state, this.spreading, keyed)
   }
 
   /** Picks of `balancer`, or of those like it that choose in parts of the set, are not yet as they will be, and it matters. */

@@ -1,4 +1,4 @@
-import { placeText } from '../balancing/spread/places.ts'
+import { localityOf, placeText } from '../balancing/spread/places.ts'
 import type { SpreadGround } from '../balancing/spread/spread.ts'
 import type { CallerZone } from '../balancing/spread/zone-routing.ts'
 import type { Locality } from '../core/endpoint.ts'
@@ -43,9 +43,10 @@ function count({ all }: WatchedSet): readonly CallerZone[] | undefined {
   const found = new Map<string, { locality: Locality; count: number }>()
   for (const { out, spec } of all) {
     if (out) continue
-    const text = placeText(spec.locality)
+    const locality = localityOf(spec)
+    const text = placeText(locality)
     const zone = found.get(text)
-    if (zone === undefined) found.set(text, { locality: spec.locality, count: 1 })
+    if (zone === undefined) found.set(text, { locality, count: 1 })
     else zone.count++
   }
   return found.size === 0 ? undefined : [...found.values()]

@@ -44,7 +44,7 @@ export function serviceStats(
     breaker: { state: breaker?.state ?? 'off', opened: breaker?.opened ?? 0 },
     latency: counters.latency.quantiles(now),
     panic: set.panic,
-    priorities: set.levels,
+    priorities: set.levels(plan.balancer.keyed),
     ...subsetsOf(plan),
     endpoints: Array.from(plan.endpoints(), (endpoint) => endpointStats(endpoint, now, sockets(endpoint))),
   }

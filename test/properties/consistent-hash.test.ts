@@ -122,9 +122,20 @@ describe('priorities', () => {
       const first = places()
       // The same as a service that has the first priority only.
       expect(first).toEqual(KEYS.slice(0, 50).map((call) => balancerOf(name).pick(endpoints.slice(0, 5), call)))
+      const behind = KEYS.slice(0, 50).map((call) => balancerOf(name).pick(endpoints.slice(5), call))
       for (const endpoint of endpoints.slice(0, 3)) set.setEjected(endpoint, true)
-      expect(places()).toEqual(KEYS.slice(0, 50).map((call) => balancerOf(name).pick(endpoints.slice(5), call)))
-      for (const endpoint of endpoints.slice(0, 3)) set.setEjected(endpoint, false)
+      // Two of five carry 56 %: a key stays where it was, or walks on there, or has its place in the second priority.
+      const divided = places()
+      for (const [index, place] of divided.entries()) {
+        if (place?.spec.priority === 1) expect(place).toBe(behind[index])
+        else expect(place).toBe(first[index]?.ejected === false ? first[index] : endpoints.find((each) => each === place && !each.ejected))
+      }
+      expect(places()).toEqual(divided)
+      const stayed = divided.filter((place) => place?.spec.priority === 0).length
+      expect([stayed > 15, stayed < 42]).toEqual([true, true])
+      for (const endpoint of endpoints.slice(3, 5)) set.setEjected(endpoint, true)
+      expect(places()).toEqual(behind)
+      for (const endpoint of endpoints.slice(0, 5)) set.setEjected(endpoint, false)
       expect(places()).toEqual(first)
     }
   })

@@ -167,17 +167,18 @@ describe('active health checks over real sockets', () => {
   it('degraded endpoints are a reserve', async () => {
     const degraded = await server({ probe: answers(200, '', ['x-envoy-degraded: true']), call: 200 })
     const script = { probe: 200 as Step, call: 200 as Step }
-    const good = await server(script)
-    const { mesh, states } = meshOver([degraded.address, good.address], {})
+    const good = [await server(script), await server({ probe: 200, call: 200 }), await server({ probe: 200, call: 200 })]
+    const { mesh, states } = meshOver([degraded.address, ...good.map(({ address }) => address)], {})
     await mesh.ready()
     await until(() => states()[0] === 'degraded')
-    const calls = (one: FaultServer): number => one.requests.filter(({ path }) => path === '/').length
-    for (let call = 0; call < 10; call++) await mesh.fetch('http://orders/').then((answer) => answer.text())
-    expect([calls(degraded), calls(good)]).toEqual([0, 10])
+    const calls = (): number => degraded.requests.filter(({ path }) => path === '/').length
+    // Three of four are enough for all calls; two carry 70 % of them.
+    for (let call = 0; call < 20; call++) await mesh.fetch('http://orders/').then((answer) => answer.text())
+    expect(calls()).toBe(0)
     script.probe = 503
     await until(() => states()[1] === 'unhealthy')
-    for (let call = 0; call < 10; call++) await mesh.fetch('http://orders/').then((answer) => answer.text())
-    expect(calls(degraded)).toBeGreaterThan(0)
+    for (let call = 0; call < 60; call++) await mesh.fetch('http://orders/').then((answer) => answer.text())
+    expect([calls() > 4, calls() < 34]).toEqual([true, true])
   })
 
   it('an answer to a call may ask to be taken out; the next check that passes heals', async () => {

@@ -40,6 +40,8 @@ export const right: MeshOptions = {
       },
       healthCheck: { type: 'grpc', serviceName: 'shop.Orders', interval: '30s', expectedStatuses: [200, [204, 299], '300-399'] },
       panicPercent: 0,
+      priorities: { overprovisioningPercent: 140, failTrafficOnPanic: false },
+      locality: { mode: 'zone-aware', minEndpoints: 6, forceLocalZone: { minEndpoints: 2 } },
       limits: { maxConnections: 100, maxPending: 200, maxRequests: 500, maxRetries: 20, perEndpoint: { maxConnections: 10 } },
       adaptiveConcurrency: {
         algorithm: 'vegas',
@@ -55,6 +57,8 @@ export const right: MeshOptions = {
       tls: { mode: 'simple', ca: 'pem', serverName: 'orders', sans: ['orders.internal'], minVersion: 'TLSv1.3' },
     },
     billing: {
+      locality: { mode: 'failover', failover: [{ from: 'eu', to: 'us' }] },
+      retry: { otherPriorities: { after: 2 } },
       tls: { mode: 'mutual', sans: ['spiffe://example.org/*'] },
       outlierDetection: {
         algorithm: 'envoy',

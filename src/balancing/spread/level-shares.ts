@@ -3,9 +3,12 @@ import type { LevelState, Spread, SpreadSettings } from './spread.ts'
 import { placeShareList } from './zone-routing.ts'
 
 /** What each level gets of the calls, and why, for people. */
-export function levelShares({ levels }: Spread, settings: SpreadSettings): LevelShare[] {
+export function levelShares({ levels }: Spread, settings: SpreadSettings, keyed: boolean): LevelShare[] {
+  const zones = settings.locality !== false && settings.locality.mode === 'zone-aware'
   return levels.map((state, index) => {
-    const { level, load, shares } = state
+    const { level, load } = state
+    const shares = keyed && zones ? undefined : state.shares
+    const where = keyed && zones && state.where !== undefined ? 'zones do not count: calls go by their keys' : state.where
     return {
       priority: level.priority,
       ...(level.nearness === undefined ? {} : { nearness: level.nearness }),
@@ -17,7 +20,7 @@ export function levelShares({ levels }: Spread, settings: SpreadSettings): Level
       panic: load.panic,
       ...(shares === undefined || level.places === undefined ? {} : { places: placeShareList(level.places, shares) }),
       because: because(state, index === 0, settings),
-      ...(state.where === undefined ? {} : { where: state.where }),
+      ...(where === undefined ? {} : { where }),
     }
   })
 }

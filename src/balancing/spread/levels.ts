@@ -1,7 +1,7 @@
 import type { Endpoint, Locality } from '../../core/endpoint.ts'
 import type { LocalitySettings, Nearness } from '../../model/locality.ts'
 import { Level, Place } from './level.ts'
-import { NEARNESS, nearness, placeText, sameZone, weightOf } from './places.ts'
+import { localityOf, NEARNESS, nearness, placeText, sameZone, weightOf } from './places.ts'
 
 /** What endpoints are divided by. */
 export interface Division {
@@ -25,7 +25,7 @@ export function levelsOf(all: readonly Endpoint[], { locality, own }: Division, 
   const found = new Map<number, { priority: number; nearness: Nearness | undefined; members: Endpoint[] }>()
   for (const endpoint of all) {
     const { priority } = endpoint.spec
-    const how = failover ? nearness(endpoint.spec.locality, own, near) : undefined
+    const how = failover ? nearness(localityOf(endpoint.spec), own, near) : undefined
     const rank = priority * NEARNESS.length + (how === undefined ? 0 : NEARNESS.indexOf(how))
     const level = found.get(rank)
     if (level === undefined) found.set(rank, { priority, nearness: how, members: [endpoint] })
@@ -51,7 +51,7 @@ function placesOf(
   if (weights === undefined && (index > 0 || own.zone === undefined)) return undefined
   const found = new Map<string, { text: string; weight: number; own: boolean; members: Endpoint[] }>()
   for (const endpoint of members) {
-    const where = endpoint.spec.locality
+    const where = localityOf(endpoint.spec)
     const ours = weights === undefined && sameZone(where, own)
     const weighed = weights && weightOf(where, weights)
     const text = ours ? placeText({ ...own, subZone: undefined }) : placeOf(where, weights !== undefined, weighed?.place)

@@ -1,5 +1,10 @@
-import type { Locality } from '../../core/endpoint.ts'
+import type { EndpointSpec, Locality } from '../../core/endpoint.ts'
 import type { LocalitySettings, Nearness, PlaceWeight } from '../../model/locality.ts'
+
+/** Where an endpoint is. A source of somebody else may have left it out. */
+export function localityOf({ locality }: EndpointSpec): Locality {
+  return (locality as Locality | null | undefined) ?? NOWHERE
+}
 
 /** A locality in words, from the large to the small: `eu/eu-1/rack-7`. Empty where nothing is known. */
 export function placeText({ region, zone, subZone }: Locality): string {
@@ -30,3 +35,5 @@ export function nearness(locality: Locality, own: Locality, failover: LocalitySe
 
 /** From near to far. */
 export const NEARNESS = ['same place', 'same zone', 'same region', 'next region', 'elsewhere'] as const satisfies readonly Nearness[]
+
+const NOWHERE: Locality = Object.freeze({})

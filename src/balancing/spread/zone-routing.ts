@@ -1,7 +1,7 @@
-import type { Locality } from '../../core/endpoint.ts'
+import type { Endpoint, Locality } from '../../core/endpoint.ts'
 import type { LocalitySettings } from '../../model/locality.ts'
 import type { Level, Place } from './level.ts'
-import { sameZone } from './places.ts'
+import { localityOf, sameZone } from './places.ts'
 import { zoneShares } from './zone-shares.ts'
 
 /** So many processes of our own service run there. */
@@ -36,7 +36,7 @@ export function routeByZone(
   }
   if (ours.healthy === 0) return off(`no endpoint of our zone (${ours.text}) is healthy`)
   if (healthy < minEndpoints) return off(`${healthy} healthy endpoints, fewer than locality.minEndpoints (${minEndpoints})`)
-  const counted = callers && places.map(({ members }) => callersNear(members[0]?.spec.locality, callers))
+  const counted = callers && places.map(({ members }) => callersNear(members[0] as Endpoint, callers))
   const known = counted !== undefined && (counted[own] as number) > 0
   if (known && counted.filter((count) => count > 0).length < 2) return off('our own service runs in one zone only')
   const zones = places.map((place, index) => ({
@@ -52,8 +52,9 @@ function off(why: string): ZoneRouting {
   return { shares: undefined, because: `zones do not count: ${why}` }
 }
 
-function callersNear(zone: Locality | undefined, callers: readonly CallerZone[]): number {
-  return zone === undefined ? 0 : callers.reduce((sum, { locality, count }) => (sameZone(locality, zone) ? sum + count : sum), 0)
+function callersNear({ spec }: Endpoint, callers: readonly CallerZone[]): number {
+  const zone = localityOf(spec)
+  return callers.reduce((sum, { locality, count }) => (sameZone(locality, zone) ? sum + count : sum), 0)
 }
 
 /** The places of a level with their shares in percent, for whoever looks. */

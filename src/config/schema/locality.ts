@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import type { LocalitySettings, PlaceWeight, PrioritySettings } from '../../model/locality.ts'
-import { checked, compact, integer, isPlainObject, listOf, mapOf, oneOf, record, text } from './blocks.ts'
+import { checked, compact, integer, isPlainObject, listOf, mapOf, oneOf, print, record, text } from './blocks.ts'
 
 const boolean = checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))
 
@@ -64,8 +64,14 @@ export const locality: v.GenericSchema<unknown, Partial<LocalitySettings>> = v.p
 export const priorities: v.GenericSchema<unknown, Partial<PrioritySettings>> = v.pipe(
   record({
     overprovisioningPercent: v.optional(
-      checked('a percentage from 100 to 1000', (input) =>
-        typeof input === 'number' && input >= 100 && input <= 1_000 ? input : undefined,
+      checked(
+        'a percentage from 100 to 1000',
+        (input) => (typeof input === 'number' && input >= 100 && input <= 1_000 ? input : undefined),
+        // Envoy writes it as a factor.
+        (input) =>
+          typeof input === 'number' && input >= 1 && input <= 10
+            ? `${input}; did you mean ${Number((input * 100).toPrecision(6))}?`
+            : print(input),
       ),
     ),
     failTrafficOnPanic: v.optional(boolean),

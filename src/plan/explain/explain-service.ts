@@ -62,7 +62,7 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
     candidates,
     ...explainChoice(subject.choice, subject.call, colour, asked.now),
     ...subsetOf(plan),
-    ...(way.gone ? {} : prioritiesOf(subject.part.set)),
+    ...(way.gone ? {} : prioritiesOf(subject.part.set, subject.part.balancer.keyed)),
     ...(plan.changing ? { changing: 'newer endpoints are known, and taken over within 50ms; until then calls choose among these' } : {}),
     gates: explainedGates(subject),
     safeguards: explainedSafeguards(subject),
@@ -97,7 +97,8 @@ function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> 
 }
 
 /** Nothing where all endpoints are alike and in order: then there is nothing to say. */
-function prioritiesOf({ levels }: EndpointSet): Pick<Explanation, 'priorities'> {
+function prioritiesOf(set: EndpointSet, keyed: boolean | undefined): Pick<Explanation, 'priorities'> {
+  const levels = set.levels(keyed)
   const [only, second] = levels
   const plain = only === undefined || (second === undefined && only.where === undefined && only.healthy === only.endpoints)
   return plain ? {} : { priorities: levels }

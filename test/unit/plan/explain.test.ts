@@ -39,7 +39,7 @@ describe('the share of an endpoint', () => {
     const told = shares(made.explain())
     const counts = new Map<string, number>()
     for (let call = 0; call < 20_000; call++) {
-      const { address } = made.service().pick(callOf({ tries: 0 }), undefined, 0) as Endpoint
+      const { address } = made.service().choices.whole.pick(callOf({ tries: 0 }), undefined, 0) as Endpoint
       counts.set(address, (counts.get(address) ?? 0) + 1)
     }
     for (const [index, share] of told.entries())
@@ -54,7 +54,7 @@ describe('the share of an endpoint', () => {
     const at = shares(told).indexOf(1)
     expect([...shares(told)].sort()).toEqual([0, 0, 1])
     expect(because(told)[at]).toBe('this request goes here, by its key: chosen among the usable by maglev')
-    expect(made.service().pick(callOf({ tries: 0, header: (name) => headers[name] }), undefined, 0)?.address).toBe(THREE[at])
+    expect(made.service().choices.whole.pick(callOf({ tries: 0, header: (name) => headers[name] }), undefined, 0)?.address).toBe(THREE[at])
     expect(shares(made.explain())).toEqual([undefined, undefined, undefined])
   })
 

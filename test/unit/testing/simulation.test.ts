@@ -30,6 +30,26 @@ describe('the simulator', () => {
     expect(run(7)).not.toEqual(run(8))
   })
 
+  it('priorities and zones: who fails hands his calls on, and zones of all sizes get what they carry', () => {
+    const zoneOf = (zone: string, count: number): SimulatedEndpoint[] => new Array(count).fill({ ...good, locality: { zone } })
+    const localities = ['a', 'b', 'c'].map((zone) => ({ zone }))
+    const endpoints = [...zoneOf('a', 2), ...zoneOf('b', 3), ...zoneOf('c', 5)]
+    const even = simulate({ endpoints, clients: 3, localities, perSecond: 300, forMs: 60_000 })
+    expect(Math.max(...even.requests) / Math.min(...even.requests)).toBeLessThan(1.15)
+    // Nobody in zone c calls: by evenness its part would lie idle, by knowledge it does not.
+    const here = { endpoints, clients: 4, localities: localities.slice(0, 2), perSecond: 300, forMs: 60_000 }
+    const per = ({ requests }: { requests: readonly number[] }) => (requests[9] as number) / (requests[0] as number)
+    expect(per(simulate(here))).toBeLessThan(0.8)
+    expect(per(simulate({ ...here, knowEachOther: true }))).toBeGreaterThan(0.9)
+    const dead = { profile: failing(1, exponential(10)), bad: true }
+    const levels = [dead, dead, good, good, ...[1, 1, 1, 1].map((priority) => ({ ...good, priority }))]
+    const { requests, successPercent } = simulate({ endpoints: levels, perSecond: 200, forMs: 60_000 })
+    const behind = requests.slice(4).reduce((sum, count) => sum + count, 0)
+    // Two of four carry 70 %.
+    expect(Math.abs(behind / requests.reduce((sum, count) => sum + count, 0) - 0.3)).toBeLessThan(0.02)
+    expect(successPercent).toBeGreaterThan(99.9)
+  })
+
   it('every call ends, also at endpoints that never answer', () => {
     const found = simulate({
       endpoints: [{ profile: hanging() }],
