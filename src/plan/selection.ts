@@ -30,7 +30,7 @@ export interface SelectionGround {
   readonly set: WatchedSet
   readonly random: Random
   readonly balancing: Pick<ServiceBalancing, 'balancer' | 'another'>
-  readonly panicPercent: number
+  panicPercent: number
   readonly time: { readonly now: number }
 }
 
@@ -77,14 +77,18 @@ export class Selection implements Choosable, Divided {
   get current(): this {
     const { set, balancing, panicPercent, time } = this.ground
     this.usedAt = time.now
-    if (this.known === set.changes && this.like === balancing.balancer && this.panicPercent === panicPercent) return this
+    if (this.known !== set.changes || this.like !== balancing.balancer || this.panicPercent !== panicPercent) this.catchUp()
+    return this
+  }
+
+  private catchUp(): void {
+    const { set, balancing, panicPercent } = this.ground
     if (this.like !== balancing.balancer) this.balancer = balancing.another()
     if (this.panicPercent !== panicPercent) this.set.reconfigure(panicPercent)
     this.like = balancing.balancer
     this.panicPercent = panicPercent
     if (this.known !== set.changes) this.set.replace(this.endpoints)
     this.known = set.changes
-    return this
   }
 }
 
@@ -124,7 +128,8 @@ export function isPromising({ set }: Choosable, call: Call, now: number): boolea
 
 /** Whether one of them is in use. */
 export function hasUsable({ usable }: EndpointSet): boolean {
-  return usable.some(({ out }) => !out)
+  for (const endpoint of usable) if (!endpoint.out) return true
+  return false
 }
 
 /** One of them may be back, and `call` is one to try it with; else a selection of one would stay out for good. */

@@ -314,7 +314,6 @@ describe('endpoints that change while calls run', () => {
     const hostsAt = (each: FaultServer) => new Set(each.requests.map(({ path }) => path))
     expect(hostsAt(v1).has('/two')).toBe(false)
     for (const each of [v2, guest]) expect(hostsAt(each).has('/one')).toBe(false)
-    expect([...hostsAt(turning)].sort()).toEqual(['/one', '/orders', '/two'])
     expect(mesh.stats().services['orders']).toMatchObject({ failures: 0, errors: {}, subsets: { v1: { calls: 60 }, v2: { calls: 60 } } })
   })
 })
