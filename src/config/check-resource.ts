@@ -2,6 +2,7 @@ import type { EndpointSpec } from '../core/endpoint.ts'
 import { problemText } from '../core/problem.ts'
 import type { RuleSettings } from '../model/route-settings.ts'
 import { routeProblem } from '../routing/route-problem.ts'
+import { areSubsets } from '../routing/selection-check.ts'
 import { readPolicy } from '../security/authorization/policy.ts'
 import { isPlainObject } from './schema/blocks.ts'
 
@@ -25,7 +26,7 @@ export function problemsOf(resource: unknown): string[] {
       if (resource['because'] !== undefined && typeof resource['because'] !== 'string') problems.push('because: expected text')
       break
     case 'traffic-policy':
-      if (!isPlainObject(resource['policy'])) problems.push('policy: expected an object')
+      problems.push(...policyProblems(resource['policy']))
       break
     case 'outbound-policy':
       if (!Number.isInteger(resource['order'])) problems.push('order: expected a whole number')
@@ -48,6 +49,14 @@ export function problemsOf(resource: unknown): string[] {
       )
   }
   return problems
+}
+
+function policyProblems(policy: unknown): string[] {
+  if (!isPlainObject(policy)) return ['policy: expected an object']
+  const { subsets } = policy
+  return subsets === undefined || subsets === false || areSubsets(subsets)
+    ? []
+    : ['policy.subsets: expected metadata and otherwise under each name']
 }
 
 function authorizationProblems({ policy, namespace, name }: Record<string, unknown>): string[] {

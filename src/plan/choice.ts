@@ -152,7 +152,7 @@ export class Choice {
   /** Whether `call` could go on to an endpoint that it did not try. */
   hasUntried(call: Call, colour: string | undefined): boolean {
     if (this.ground.balancing.binds(call)) return false
-    this.refresh()
+    if (this.version !== this.ground.version) this.refresh()
     for (const place of this.places) {
       if (place === undefined) continue
       const { set } = place.current
@@ -199,8 +199,9 @@ export class Choice {
 
   /** Whom the next try of `call` chooses among, and who chooses. */
   choosable(call: Call, colour: string | undefined, now: number): Choosable {
-    this.refresh()
+    if (this.version !== this.ground.version) this.refresh()
     const { places } = this
+    if (places.length === 1) return this.only(places[0], call, colour, now)
     let found = this.ground.nobody
     this.at = -1
     for (let at = 0; at < places.length; at++) {
@@ -224,19 +225,26 @@ export class Choice {
 
   /** A session that is not strict stays within what is chosen among. */
   private pickAmong({ set, balancer }: Choosable, call: Call, now: number): Endpoint | undefined {
-    const { balancing, probed } = this.ground
+    const { balancing } = this.ground
     const own = balancing.pickOfSession(call)
     if (balancing.binds(call)) return own
     if (own !== undefined && (set === balancing.set || set.all.includes(own))) return own
     const picked = set.pick(balancer, call, now)
     // Whoever else has it in a selection must not probe it at the same time.
-    if (picked?.recovering === true) probed(picked)
+    if (picked?.recovering === true) this.ground.probed(picked)
     return picked
+  }
+
+  /** The same where there is one place, as there mostly is. */
+  private only(place: Divided | undefined, call: Call, colour: string | undefined, now: number): Choosable {
+    this.at = place === undefined ? -1 : 0
+    if (place === undefined) return this.ground.nobody
+    const whole = place.current
+    return place.lanes === undefined ? whole : place.lanes.selectionFor(call, colour, now)
   }
 
   private refresh(): void {
     const { ground } = this
-    if (this.version === ground.version) return
     this.version = ground.version
     this.places = this.steps.map((step) => ground.matching(step))
   }

@@ -11,7 +11,7 @@ import { Choice, type ChoiceCounters, type ChoiceGround, type ChoiceStep, stepOf
 import { Lanes } from './lanes.ts'
 import type { Protections } from './protections.ts'
 import { type Divided, type SelectionGround, Selections } from './selection.ts'
-import type { ServiceBalancing } from './service-balancing.ts'
+import type { Choosable, ServiceBalancing } from './service-balancing.ts'
 
 /** What the choices of a service are made with. */
 export interface ChoicesContext extends Pick<SelectionGround, 'set' | 'time'> {
@@ -26,16 +26,19 @@ export interface ChoicesContext extends Pick<SelectionGround, 'set' | 'time'> {
  * Whom calls of one service may choose among: all endpoints, its subsets, those with certain metadata; and in each of them its lanes. What
  * is made of it stays while policies and endpoints change.
  */
-export class Choices {
+export class Choices implements ChoiceGround {
   /** All endpoints. */
   readonly whole: Choice
   /** All endpoints by colour, where the service has lanes. */
   lanes: Lanes | undefined = undefined
+  readonly balancing: ServiceBalancing
+  readonly protections: Protections
+  readonly random: Random
+  readonly nobody: Choosable
   private policy: Policy
   private readonly context: ChoicesContext
   private readonly index: MetadataIndex
   private readonly selectionGround: SelectionGround
-  private readonly choiceGround: ChoiceGround
   private readonly selections: Selections
   /** What was found of each selection since endpoints or lanes changed last. */
   private readonly found = new Map<string, Divided | undefined>()
@@ -49,11 +52,14 @@ export class Choices {
     this.policy = policy
     this.context = context
     this.index = new MetadataIndex(context.set)
-    const { set, balancing, time } = context
-    this.selectionGround = { set, balancing, time }
-    this.choiceGround = this.groundOfChoices()
+    const { set, random, time, balancing } = context
+    this.balancing = balancing
+    this.protections = context.protections
+    this.random = random
+    this.nobody = { set: new EndpointSet(0, random), balancer: new RandomBalancer(random) }
+    this.selectionGround = { set, time, balancing }
     this.selections = new Selections(this.selectionGround)
-    this.whole = new Choice({ title: 'all endpoints', steps: [ANY], from: undefined }, this.choiceGround)
+    this.whole = new Choice({ title: 'all endpoints', steps: [ANY], from: undefined }, this)
     this.configure(policy)
   }
 
@@ -85,14 +91,13 @@ export class Choices {
   private make({ subset, metadata, otherwise }: SelectionSettings, from: string): Choice {
     if (subset === undefined) {
       if (metadata === undefined) return this.whole
-      return new Choice({ title: 'metadata', steps: this.steps({ metadata }, otherwise), from }, this.choiceGround)
+      return new Choice({ title: 'metadata', steps: this.steps({ metadata }, otherwise), from }, this)
     }
     const named = this.subset(subset)
     const title = `the subset ${subset}`
-    if (named === undefined)
-      return new Choice({ title, steps: [], from, problem: `the service has no subset ${subset}` }, this.choiceGround)
+    if (named === undefined) return new Choice({ title, steps: [], from, problem: `the service has no subset ${subset}` }, this)
     const steps = this.steps({ metadata: named.metadata }, otherwise ?? named.otherwise)
-    return new Choice({ title, steps, from: this.context.from() ?? from, counters: this.countersOf(subset) }, this.choiceGround)
+    return new Choice({ title, steps, from: this.context.from() ?? from, counters: this.countersOf(subset) }, this)
   }
 
   /** The subsets that the policy names, and what their calls did. */
@@ -128,9 +133,24 @@ export class Choices {
     return counters
   }
 
-  private matching({ metadata, key, missing }: ChoiceStep, whole: Divided): Divided | undefined {
+  get version(): number {
+    const { all } = this.context.set
+    if (this.all !== all) {
+      this.all = all
+      this.changes++
+      this.found.clear()
+    }
+    return this.changes
+  }
+
+  probed(endpoint: Endpoint): void {
+    this.context.set.probed(endpoint)
+  }
+
+  matching({ metadata, key, missing }: ChoiceStep): Divided | undefined {
     if (missing === true) return undefined
-    if (metadata === undefined) return whole
+    // All endpoints: their lanes are the service's.
+    if (metadata === undefined) return { current: this.balancing, lanes: this.lanes }
     if (!this.found.has(key)) this.found.set(key, this.select(metadata, key))
     return this.found.get(key)
   }
@@ -145,33 +165,6 @@ export class Choices {
       selection.lanes = lanes === false ? undefined : new Lanes(lanes, selection.set, this.selectionGround)
     }
     return selection
-  }
-
-  private groundOfChoices(): ChoiceGround {
-    const { set, random, balancing, protections } = this.context
-    const choices = this
-    const whole: Divided = {
-      current: balancing,
-      get lanes() {
-        return choices.lanes
-      },
-    }
-    return {
-      random,
-      balancing,
-      protections,
-      nobody: { set: new EndpointSet(0, random), balancer: new RandomBalancer(random) },
-      get version() {
-        if (choices.all !== set.all) {
-          choices.all = set.all
-          choices.changes++
-          choices.found.clear()
-        }
-        return choices.changes
-      },
-      matching: (step) => choices.matching(step, whole),
-      probed: (endpoint) => set.probed(endpoint),
-    }
   }
 }
 

@@ -77,13 +77,18 @@ export class Selection implements Choosable, Divided {
   get current(): this {
     const { set, balancing, time } = this.ground
     this.usedAt = time.now
-    if (this.known === set.changes && this.like === balancing.balancer && this.set.spreading === set.spreading) return this
+    const changed = this.known !== set.changes || this.like !== balancing.balancer || this.set.spreading !== set.spreading
+    if (changed) this.catchUp()
+    return this
+  }
+
+  private catchUp(): void {
+    const { set, balancing } = this.ground
     if (this.like !== balancing.balancer) this.own = undefined
     if (this.set.spreading !== set.spreading) this.set.reconfigure(set.spreading)
     this.like = balancing.balancer
     if (this.known !== set.changes) this.set.replace(this.endpoints)
     this.known = set.changes
-    return this
   }
 }
 
@@ -123,7 +128,8 @@ export function isPromising({ set }: Choosable, call: Call, now: number): boolea
 
 /** Whether one of them is in use. */
 export function hasUsable({ usable }: EndpointSet): boolean {
-  return usable.some(({ out }) => !out)
+  for (const endpoint of usable) if (!endpoint.out) return true
+  return false
 }
 
 /** How long a selection is kept that nobody uses. */

@@ -1,6 +1,7 @@
 import type { RuleSettings } from '../model/route-settings.ts'
 import { CompiledRule } from './compiled-rule.ts'
 import { Rules } from './rules.ts'
+import { isSelection } from './selection-check.ts'
 
 /** Why rules that somebody else's source made cannot be followed; undefined when they can. */
 export function routeProblem(rules: readonly RuleSettings[]): string | undefined {
@@ -13,6 +14,8 @@ export function routeProblem(rules: readonly RuleSettings[]): string | undefined
       // What is read when a call comes by must be there.
       const lists: unknown[] = [settings.mirror, settings.hash]
       if (!lists.every(Array.isArray)) return `${settings.name} lacks mirror or hash`
+      if (![...backends.map(({ selection }) => selection), ...settings.mirror].every(isSelection))
+        return `${settings.name} has a broken subset, metadata or otherwise`
     }
     new Rules(compiled)
     return undefined

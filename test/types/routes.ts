@@ -56,6 +56,29 @@ export function right(later: MeshOptions): void {
     services: { orders: { lanes: { header: 'x-lane', label: 'version', baseline: 'v1', strict: true } } },
     defaults: { lanes: {} },
   })
+  createMesh({
+    services: {
+      orders: {
+        subset: 'all',
+        subsets: { v2: { version: 'v2' }, eu: { metadata: { region: 'eu' }, otherwise: ['v2', { region: 'us' }, 'any'] } },
+      },
+    },
+    defaults: { subsets: { v1: { metadata: { version: 'v1' }, otherwise: 'none' } } },
+    routes: [
+      {
+        hosts: ['shop'],
+        rules: [
+          {
+            backends: [
+              { service: 'orders', subset: 'v2', otherwise: 'any' },
+              { service: 'orders', metadata: { region: 'eu' } },
+            ],
+            mirror: [{ service: 'orders', subset: 'v2' }],
+          },
+        ],
+      },
+    ],
+  })
   staticSource({ routes: [{ hosts: ['shop'], rules: [{ backends: [{ service: 'whoever' }] }] }] })
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { problemsOf as problemsOfResource } from '../../../src/config/check-resource.ts'
 import { parseMeshOptions } from '../../../src/config/mesh-options.ts'
 import { ConfigStore } from '../../../src/config/store.ts'
 import { type MeshError, type NamedSubsetOptions, staticSource } from '../../../src/index.ts'
@@ -97,6 +98,44 @@ describe('bad subsets', () => {
     [backend({ subset: 'v3' }, { sources: [staticSource({})] })],
     [orders(false)],
   ])('%j is right', (options) => expect(problemsOf(options)).toEqual([]))
+})
+
+describe('what a source of somebody else makes', () => {
+  const AT = { namespace: 'default', name: 'orders' }
+  const rule = { name: 'all', matches: [], caseSensitive: true, mirror: [], hash: [] }
+  const routed = (more: object) => ({
+    ...AT,
+    kind: 'route',
+    order: 0,
+    hosts: ['shop'],
+    rules: [{ ...rule, backends: [{ service: 'orders', weight: 1, ...more }] }],
+  })
+
+  it.each<[subsets: unknown, right: boolean]>([
+    [{ v2: { metadata: V2.v2, otherwise: [] } }, true],
+    [{ v2: { metadata: V2.v2, otherwise: [{ any: true }, { subset: 'v1' }, { metadata: {} }] } }, true],
+    [false, true],
+    [undefined, true],
+    [{ v2: V2.v2 }, false],
+    [{ v2: null }, false],
+    [{ v2: { metadata: { version: 2 }, otherwise: [] } }, false],
+    [{ v2: { metadata: V2.v2, otherwise: [null] } }, false],
+    [[], false],
+  ])('subsets %j: %s', (subsets, right) =>
+    expect(problemsOfResource({ ...AT, kind: 'traffic-policy', policy: { subsets } })).toEqual(
+      right ? [] : ['policy.subsets: expected metadata and otherwise under each name'],
+    ),
+  )
+
+  it.each<[more: object, right: boolean]>([
+    [{ subset: 'v2', otherwise: [{ any: true }] }, true],
+    [{ metadata: V2.v2 }, true],
+    [{ subset: 2 }, false],
+    [{ metadata: null }, false],
+    [{ metadata: V2.v2, otherwise: 'any' }, false],
+  ])('a backend with %j: %s', (more, right) =>
+    expect(problemsOfResource(routed(more))).toEqual(right ? [] : ['rules: all has a broken subset, metadata or otherwise']),
+  )
 })
 
 describe('subsets', () => {

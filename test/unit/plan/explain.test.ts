@@ -64,7 +64,7 @@ describe('the share of an endpoint', () => {
     made.service().outlier.observe(first, outcomeOf({ verdict: 'failure', status: 503 }), 0)
     made.clock.advance(600)
     expect(because(made.explain())[0]).toBe(
-      'ejected by outlier detection (1 failures in a row), for another 1s; a further try may still take it when all others were tried',
+      'ejected by outlier detection (1 failures in a row (consecutiveFailures: 1)), for another 1s; a further try may still take it when all others were tried',
     )
     made.clock.advance(400)
     const told = made.explain()
@@ -100,7 +100,7 @@ describe('why an endpoint', () => {
     expect(because(laned.explain())[0]).toBe('of another lane')
 
     const levels = start({ endpoints: [THREE[0] as string, { address: THREE[1] as string, priority: 1 }] })
-    expect(because(levels.explain())[1]).toBe('a priority before its own has enough usable endpoints')
+    expect(because(levels.explain())[1]).toBe('its priority, or its place, gets no calls now')
 
     const sick = start({ healthCheck: {} })
     const all = endpoints(sick)
