@@ -1,7 +1,9 @@
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
-export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'timeouts' | 'retry' | 'tls' | 'from'> & { service: string }
+export type ExplainedBackend = Pick<Explanation, 'candidates' | 'gates' | 'timeouts' | 'retry' | 'tls' | 'protocol' | 'from'> & {
+  service: string
+}
 
 /** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
 export interface Explanation {
@@ -26,6 +28,8 @@ export interface Explanation {
   retry: (RetrySettings & { applies: boolean; because: string }) | undefined
   rewrites: string[]
   tls: string
+  /** What is spoken, in words. */
+  protocol: string
   /** The resource behind each part. */
   from: Record<string, string>
   /** What a rule answers itself. */

@@ -4,7 +4,7 @@ import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { BalancingSettings, SubsetSettings } from './balancing.ts'
 import type { FallbackSettings, FaultSettings, RetrySettings } from './call-policy-settings.ts'
 import type { SanMatch } from './identity.ts'
-import type { HealthCheckType } from './names.ts'
+import type { HealthCheckType, Protocol } from './names.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
 
@@ -32,7 +32,7 @@ export interface ServiceResource extends ResourceBase<'service'> {
   readonly hosts: readonly string[]
   /** Ports it answers on; empty: any. */
   readonly ports: readonly number[]
-  readonly protocol: 'auto' | 'http1'
+  readonly protocol: Protocol
 }
 
 /** Where a service runs. */

@@ -15,6 +15,7 @@ import { editRawHeaders } from './header-edits.ts'
 import { rawHeader, withRawHeaders } from './headers.ts'
 import { answerError } from './own-answer.ts'
 import { optionsForTry } from './try-options.ts'
+import { wireFor } from './wire.ts'
 
 /**
  * One logical call: what the caller sees as the controller of its request, and what gates, balancers and the retry
@@ -116,7 +117,7 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const error = tryTimedOut(this.service, attempt.endpoint.address, attempt.latencyMs)
     attempt.cancel(error)
     // The sockets beside one that swallowed a request may be just as dead.
-    this.engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
+    this.engine.connections?.doubt(attempt.endpoint, attempt.pool)
     this.afterFailedTry(attempt, error)
   }
 
@@ -129,7 +130,13 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
     const { connections: limit } = this.plan.protections
     const { undici, connections } = engine
     if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
-    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, limit, now), now)
+    const attempt = newAttempt(
+      undici.dialect,
+      this,
+      endpoint,
+      connections.acquire(endpoint, wireFor(this.target.wire, this.options), limit, now),
+      now,
+    )
     this.attempt = attempt
     this.phase = 'trying'
     attempt.paused = this.paused
@@ -148,7 +155,8 @@ export class Exchange extends AdmittedCall implements AttemptOwner {
       return
     }
     if (attempt.unsent && attempt.kind === 'connect') this.plan.unreachable(attempt.endpoint, this.engine.time.now)
-    const verdict = this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
+    // Who goes away and says so has done nothing wrong.
+    const verdict = attempt.goodbye ? 'ignored' : this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
     attempt.unavailable = verdict === 'failure' && attempt.kind !== 'protocol'
     this.observe(attempt, verdict)
     if (this.over) return

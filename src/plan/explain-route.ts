@@ -64,13 +64,14 @@ function explainBackends(
     ...(others.length === 0
       ? {}
       : {
-          alternatives: others.map(({ route, candidates, gates, timeouts, retry, tls, from: sources }) => ({
+          alternatives: others.map(({ route, candidates, gates, timeouts, retry, tls, protocol, from: sources }) => ({
             service: route.service ?? '',
             candidates,
             gates,
             timeouts,
             retry,
             tls,
+            protocol,
             from: sources,
           })),
         }),
@@ -113,6 +114,7 @@ function nowhere(request: Asked, match: string, said: string, from: Record<strin
     retry: undefined,
     rewrites: [],
     tls: 'nothing is sent',
+    protocol: 'nothing is sent',
     from,
   }
 }

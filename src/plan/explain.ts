@@ -73,6 +73,7 @@ export function explainService(
     },
     rewrites: [...redirects, ...(lanes === undefined ? [] : [`${lanes.describe(colour)} (${from['lanes']})`])],
     tls: tlsOf(plan, request.secure),
+    protocol: protocolOf(plan, request.secure),
     from,
   }
 }
@@ -108,6 +109,7 @@ export function explainStranger(host: string, unknownHosts: 'pass' | 'refuse'): 
     retry: undefined,
     rewrites: [],
     tls: 'as the platform does',
+    protocol: 'as the platform does',
     from: {},
   }
 }
@@ -152,6 +154,12 @@ const WHY: Readonly<Record<Exclude<State, 'healthy'>, string>> = {
 }
 
 const LAST_RESORT = 'a further try may still take it when all others were tried'
+
+function protocolOf({ policy, snapshot }: ServicePlan, secure: boolean): string {
+  const tls = secure || secured(policy) !== undefined
+  if (snapshot.protocol === 'http2') return tls ? 'HTTP/2, which the server must agree on' : 'HTTP/2 by prior knowledge'
+  return snapshot.protocol === 'auto' && tls ? 'HTTP/2 or HTTP/1.1, as the server agrees' : 'HTTP/1.1'
+}
 
 function tlsOf({ policy }: ServicePlan, secure: boolean): string {
   const tls = secured(policy)

@@ -1,3 +1,4 @@
+import type { Endpoint } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
@@ -43,8 +44,7 @@ export class Protections {
   policies: PolicyGate | undefined = undefined
   readonly connections: ConnectionLimit
   readonly resends = new ResendLimit()
-  /** Most tries in flight at one endpoint, and of these the bound that refuses where the other one waits. */
-  endpointMax = Number.POSITIVE_INFINITY
+  /** Most tries in flight at one endpoint: the bound that refuses where that of its connections waits. */
   endpointMaxRequests = Number.POSITIVE_INFINITY
   private readonly service: string
   private readonly context: ProtectionContext
@@ -119,6 +119,9 @@ export class Protections {
     return explained
   }
 
+  /** Whether the limits leave room for one more try at `endpoint`. */
+  readonly hasRoom = (endpoint: Endpoint): boolean => endpoint.inflight < this.endpointMaxRequests && this.connections.roomAt(endpoint)
+
   private stateOf(gate: Gate): string {
     if (gate === this.breaker) return this.breaker.state
     if (gate === this.requests) return this.requests.explain
@@ -155,7 +158,6 @@ export class Protections {
     const { maxRequests, maxRetries = Number.POSITIVE_INFINITY, perEndpoint = {} } = written
     this.resends.max = maxRetries
     this.endpointMaxRequests = perEndpoint.maxRequests ?? Number.POSITIVE_INFINITY
-    this.endpointMax = Math.min(this.endpointMaxRequests, perEndpoint.maxConnections ?? Number.POSITIVE_INFINITY)
     this.connections.reconfigure(written)
     if (maxRequests === undefined) {
       this.requests = undefined

@@ -11,6 +11,8 @@ export class ServiceCounters {
   tries = 0
   retries = 0
   movedOn = 0
+  /** Re-sends of what a server refused before it began with it. */
+  transparent = 0
   budgetExhausted = 0
   notReplayable = 0
   fallbacks = 0

@@ -210,10 +210,9 @@ export class ServicePlan {
   /** The endpoint for the next try of `call`; undefined when there is none, or none with room for one more try. */
   pick(call: Call, colour: string | undefined, now: number): Endpoint | undefined {
     const picked = this.choose(call, colour, now)
-    const { endpointMax } = this.protections
-    if (picked === undefined || picked.inflight < endpointMax) return picked
+    if (picked === undefined || this.protections.hasRoom(picked)) return picked
     if (this.balancing.binds(call)) return undefined
-    return pickWithRoom(this.usableFor(call, colour), call, endpointMax, this.context.random)
+    return pickWithRoom(this.usableFor(call, colour), call, this.protections.hasRoom, this.context.random)
   }
 
   /** Those that a first try of `call` chooses among. */
@@ -235,8 +234,7 @@ export class ServicePlan {
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
   hasRoom(call: Call, colour: string | undefined): boolean {
     const usable = this.usableFor(call, colour)
-    const { endpointMax } = this.protections
-    return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
+    return usable.length === 0 || usable.some(this.protections.hasRoom)
   }
 
   /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */
