@@ -124,7 +124,8 @@ export class Http2WireServer {
     }
     const number = this.wires.push(wire)
     socket.on('error', () => {})
-    send(4, 0, 0, this.maxStreams === undefined ? Buffer.alloc(0) : setting(3, this.maxStreams))
+    const window = setting(4, 0x7fffffff)
+    send(4, 0, 0, this.maxStreams === undefined ? window : Buffer.concat([window, setting(3, this.maxStreams)]))
     // As much window as there is: what is proved of a body's flow is proved with node's own server.
     send(8, 0, 0, numbers(0x7fff0000 - 65_535))
     let alive = 0
