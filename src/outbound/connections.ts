@@ -247,7 +247,8 @@ function beginningWith(socket: Socket, connect: Connector): Connector {
     const given = first
     first = undefined
     if (given === undefined || given.destroyed) connect(options, connected)
-    else connected(null, given)
+    // undici does not go on with what it has when it is told so before it stopped asking.
+    else queueMicrotask(() => connected(null, given))
   }
 }
 

@@ -74,8 +74,12 @@ describe('what is spoken', () => {
         : createSecureServer({ ...credentials, allowHTTP1: server === 'h2 or 1' }, (_, response) => response.end('ok'))
     const port = await listen(secure)
     const mesh = meshOf({ endpoints: [`127.0.0.1:${port}`], protocol, ...secured })
+    await mesh.ready()
+    const startedAt = performance.now()
     const calls = await Promise.all(Array.from({ length: 20 }, () => mesh.fetch('http://orders/').then((answer) => answer.text())))
     expect(calls).toEqual(Array(20).fill('ok'))
+    // A request that waits for nobody ends when the server tidies up, after five seconds.
+    expect(performance.now() - startedAt).toBeLessThan(4_000)
     expect(statsOf(mesh).endpoints[0]?.protocol).toBe(spoken)
     expect(statsOf(mesh).endpoints[0]?.connections === 1).toBe(spoken === 'h2')
     await mesh.close({ timeout: 0 })
@@ -143,7 +147,7 @@ describe('one connection', () => {
     controller.abort(new Error('left'))
     await expect(left).rejects.toThrow('left')
     expect((await mesh.fetch('http://orders/')).status).toBe(200)
-    expect([server.streams[0]?.reset, server.connections]).toEqual([H2.cancel, 1])
+    await expect.poll(() => [server.streams[0]?.reset, server.connections]).toEqual([H2.cancel, 1])
   })
 
   it('bodies go both ways with backpressure, byte by byte the same', async () => {
@@ -225,6 +229,25 @@ describe('one connection', () => {
     const answer = await mesh.request('http://orders/', { method: 'POST', body: endless() })
     expect([answer.statusCode, await answer.body.text()]).toEqual([413, 'too much'])
     await expect.poll(() => [stopped, server.streams[0]?.reset]).toEqual([true, H2.cancel])
+  })
+})
+
+describe('an upload', () => {
+  it.each(['caller', 'source'])('that its %s breaks off is reset, and never ended as if it were whole', async (who) => {
+    const server = await wireServer(() => {})
+    const mesh = meshOf({ endpoints: [server.address] })
+    const controller = new AbortController()
+    async function* body(): AsyncGenerator<Buffer> {
+      yield Buffer.from('half')
+      await expect.poll(() => server.streams[0]?.bodyBytes).toBe(4)
+      if (who === 'source') throw new Error('broke off')
+      controller.abort(new Error('broke off'))
+      await pause(1_000)
+    }
+    const sent = mesh.request('http://orders/', { method: 'POST', body: body(), signal: controller.signal })
+    await expect(sent).rejects.toThrow('broke off')
+    await expect.poll(() => server.streams[0]?.reset).toBe(H2.cancel)
+    expect([server.streams[0]?.ended, server.streams.length]).toEqual([false, 1])
   })
 })
 

@@ -1,6 +1,7 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2'
+import { addAbortSignal } from 'node:stream'
 import type { Attempt } from '../attempt.ts'
-import type { DispatchOptions, HeaderRecord, RawHeaders } from '../handler.ts'
+import type { DispatchOptions, RawHeaders } from '../handler.ts'
 import type { UndiciError } from '../undici.ts'
 import type { Http2Connection } from './connection.ts'
 import { StreamError } from './stream-error.ts'
@@ -24,7 +25,6 @@ export class StreamTry {
   private readonly bodiless: boolean
   private expected: number | undefined = undefined
   private received = 0
-  private trailers: Head | undefined = undefined
   private rawTrailers: RawHeaders = NONE
   private answered = false
   private over = false
@@ -73,9 +73,7 @@ export class StreamTry {
   /** Nobody wants the answer any more. The other streams of the connection go on. */
   abort(): void {
     this.over = true
-    this.stream.close(CANCEL)
-    // The stream would wait for somebody to read what came already.
-    this.stream.destroy()
+    cancel(this.stream)
   }
 
   info(headers: Head, raw: RawHeaders): void {
@@ -90,9 +88,7 @@ export class StreamTry {
     const length = headers['content-length']
     if (length !== undefined && !this.bodiless && status !== 304) this.expected = Number(length)
     if (this.timed) stream.setTimeout(this.bodyTimeoutMs)
-    const parsed = { ...headers }
-    delete parsed[':status']
-    attempt.head(status, withoutPseudo(raw), parsed as HeaderRecord, '')
+    attempt.head(status, withoutPseudo(raw), undefined, '')
     if (this.over) return
     if (attempt.paused) stream.pause()
     stream.on('data', onData)
@@ -105,8 +101,7 @@ export class StreamTry {
     if (this.attempt.paused && !this.over) this.stream.pause()
   }
 
-  trailed(trailers: Head, raw: RawHeaders): void {
-    this.trailers = trailers
+  trailed(raw: RawHeaders): void {
     this.rawTrailers = raw
   }
 
@@ -120,8 +115,8 @@ export class StreamTry {
     else {
       this.over = true
       // Answered before the end of the upload, which nobody reads any more.
-      if (!stream.writableEnded) stream.close(CANCEL)
-      this.attempt.ended(this.rawTrailers, this.trailers as HeaderRecord | undefined)
+      if (!stream.writableEnded) this.abort()
+      this.attempt.ended(this.rawTrailers, undefined)
     }
   }
 
@@ -141,12 +136,21 @@ export class StreamTry {
     if (beyond || (!this.answered && rstCode === REFUSED_STREAM)) attempt.unprocessed(beyond)
     const code = (error as { code?: unknown } | undefined)?.code
     const ofServer = error === undefined || (typeof code === 'string' && code.startsWith('ERR_HTTP2_'))
-    if (!stream.destroyed) {
-      stream.close(CANCEL)
-      stream.destroy()
-    }
+    if (!stream.destroyed) cancel(stream)
     attempt.failed(ofServer ? new StreamError(connection.lastStream, rstCode ?? 0, connection.error ?? error) : error)
   }
+}
+
+/**
+ * RST_STREAM with CANCEL, at once. Not by `close()` while there is more to upload: that ends the body first, and the server would take the
+ * half that it has for the whole.
+ */
+function cancel(stream: ClientHttp2Stream): void {
+  if (stream.writableEnded) {
+    stream.close(CANCEL)
+    // It would wait for somebody to read what came already.
+    stream.destroy()
+  } else addAbortSignal(AbortSignal.abort(), stream)
 }
 
 function onInfo(this: ClientHttp2Stream, headers: Head, _: number, raw: RawHeaders): void {
@@ -155,8 +159,8 @@ function onInfo(this: ClientHttp2Stream, headers: Head, _: number, raw: RawHeade
 function onHead(this: ClientHttp2Stream, headers: Head, _: number, raw: RawHeaders): void {
   ;(this as Carrying)[TRY].head(headers, raw)
 }
-function onTrailers(this: ClientHttp2Stream, trailers: Head, _: number, raw: RawHeaders): void {
-  ;(this as Carrying)[TRY].trailed(trailers, raw)
+function onTrailers(this: ClientHttp2Stream, _: Head, __: number, raw: RawHeaders): void {
+  ;(this as Carrying)[TRY].trailed(raw)
 }
 function onData(this: ClientHttp2Stream, chunk: Buffer): void {
   ;(this as Carrying)[TRY].data(chunk)
