@@ -221,7 +221,9 @@ export class Http2Pool implements Pool {
     const wanted = Math.ceil(this.queue.size / this.streams)
     // One at a time until it is known what one carries.
     const most = this.connections.some(({ stood }) => stood) ? wanted : Math.min(1, wanted)
-    while (this.dialing < most && this.dialing + this.standing < maxConnections) {
+    // A dial may fail at once, and who waited is gone then.
+    const more = Math.min(most - this.dialing, maxConnections - this.dialing - this.standing)
+    for (let each = 0; each < more && this.queue.size > 0; each++) {
       this.dialing++
       this.options.connect({}, (error, socket) => this.dialled(error, socket))
     }
