@@ -49,7 +49,7 @@ export type * from './model/inbound.ts'
 export type { InboundCall, InboundGate, WithMesh } from './model/inbound-call.ts'
 export type * from './model/inbound-limits.ts'
 export type { LevelShare, LocalityOptions, Nearness, PriorityOptions } from './model/locality.ts'
-export type { BalancingPolicy, HealthCheckType, RetryCondition } from './model/names.ts'
+export type { BalancingPolicy, HealthCheckType, Protocol, RetryCondition } from './model/names.ts'
 export type * from './model/options.ts'
 export type {
   EnvoyOutlierOptions,

@@ -39,6 +39,7 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   }
   if (explanation.error !== undefined) line('ends', `with ${explanation.error}`)
   line('tls', explanation.tls)
+  line('protocol', explanation.protocol)
   line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
 }
 

@@ -273,7 +273,7 @@ export class OutboundSide {
       services[plan.name] = serviceStats(
         plan,
         now,
-        (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0 },
+        (endpoint) => this.startup.engine.connections?.count(endpoint) ?? { connections: 0, idleConnections: 0, protocol: 'none' as const },
       )
       inflight += plan.counters.inflight
     }

@@ -31,6 +31,10 @@ export interface EndpointSpec {
 export class Endpoint implements LatencyRecord {
   /** Tries under way now. */
   inflight = 0
+  // Of its connections: how many tries one carries, how many use one, how many connections these hold.
+  streams = 1
+  using = 0
+  held = 0
   // What balancers go by that look at latency, beside what all of them read.
   heard = 0
   heardAt = 0

@@ -5,7 +5,7 @@ import type { RetrySettings, TimeoutSettings } from './resources.ts'
 /** What is told of each service that a call may go to. */
 export type ExplainedBackend = Pick<
   Explanation,
-  'candidates' | 'selection' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'hedge' | 'tls' | 'from'
+  'candidates' | 'selection' | 'gates' | 'safeguards' | 'timeouts' | 'retry' | 'hedge' | 'tls' | 'protocol' | 'from'
 > & {
   service: string
 }
@@ -90,11 +90,14 @@ export interface Explanation {
   /** What is changed on the way, and what is added. */
   rewrites: string[]
   tls: string
+  /** What is spoken, in words. */
+  protocol: string
   /** The resource behind each part. */
   from: Record<string, string>
   /** What is sent to an endpoint, where something is. */
   dial?: {
-    protocol: 'http/1.1'
+    /** As ALPN names it; both where the server may choose. */
+    protocol: 'http/1.1' | 'h2' | 'h2, http/1.1'
     method: string
     path: string
     /** The `Host` of the request. */

@@ -1,4 +1,5 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
+import type { Protocol } from './names.ts'
 import type { HealthCheckSettings, TlsSettings } from './resources.ts'
 
 /** What an endpoint was found to be. `ejected` comes from the calls, the others from checks, or from calls once an ejection is over. */
@@ -30,6 +31,8 @@ export interface ProbeRequest {
   /** Authority of the probe. */
   readonly host: string
   readonly settings: HealthCheckSettings
+  /** What the service speaks. */
+  readonly protocol: Protocol
   /** Undefined: clear text. */
   readonly tls: { readonly settings: TlsSettings | undefined; readonly serverName: string } | undefined
 }

@@ -13,7 +13,7 @@ import type { HedgeOptions } from './hedge.ts'
 import type { IdentityOptions, Pem, TrustOptions } from './identity.ts'
 import type { InboundOptions } from './inbound.ts'
 import type { LocalityOptions, PriorityOptions } from './locality.ts'
-import type { HealthCheckType } from './names.ts'
+import type { HealthCheckType, Protocol } from './names.ts'
 import type { OutlierDetectionOptions } from './outlier-detection.ts'
 import type { FallbackOptions, FaultOptions, LimitsOptions, RateLimitOptions, TrafficPolicyOptions } from './protection.ts'
 import type { RetryOptions } from './retry-options.ts'
@@ -162,7 +162,8 @@ export interface ServiceOptions extends PolicyOptions {
   /** The only port, or ports, it answers on. Default: any. */
   port?: number
   ports?: number[]
-  protocol?: 'auto' | 'http1'
+  /** Default `auto`: over TLS HTTP/2 where the server agrees on it (ALPN), else HTTP/1.1. `http2` in clear text is prior knowledge. */
+  protocol?: Protocol
   /** Where it runs. Without endpoints it runs where its first host resolves to. */
   endpoints?: EndpointOptions[]
 }

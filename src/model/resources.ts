@@ -7,7 +7,7 @@ import type { FallbackSettings, FaultSettings, RetrySettings } from './call-poli
 import type { HedgeSettings } from './hedge.ts'
 import type { SanMatch } from './identity.ts'
 import type { LocalitySettings, PrioritySettings } from './locality.ts'
-import type { HealthCheckType } from './names.ts'
+import type { HealthCheckType, Protocol } from './names.ts'
 import type { OutlierDetectionSettings, OutlierSections } from './outlier-detection.ts'
 import type { PolicyAction } from './protection.ts'
 import type { LaneSettings, RuleSettings } from './route-settings.ts'
@@ -38,7 +38,7 @@ export interface ServiceResource extends ResourceBase<'service'> {
   readonly hosts: readonly string[]
   /** Ports it answers on; empty: any. */
   readonly ports: readonly number[]
-  readonly protocol: 'auto' | 'http1'
+  readonly protocol: Protocol
 }
 
 /** Where a service runs. */

@@ -1,6 +1,7 @@
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type { AuthorizationPolicyOptions } from './authorization.ts'
 import type { IdentityStats } from './identity.ts'
+import type { Protocol } from './names.ts'
 import type { OutboundRule, Policy, Provenance } from './resources.ts'
 import type { RuleSettings } from './route-settings.ts'
 
@@ -10,7 +11,7 @@ export interface ServiceSnapshot {
   readonly namespace: string
   readonly hosts: readonly string[]
   readonly ports: readonly number[]
-  readonly protocol: 'auto' | 'http1'
+  readonly protocol: Protocol
   readonly endpoints: readonly EndpointSpec[]
   /** Why there is no endpoint, when their source knows. */
   readonly because?: string | undefined

@@ -25,6 +25,8 @@ export interface EndpointStats {
   /** Open sockets, and how many of them are idle. */
   connections: number
   idleConnections: number
+  /** What they speak; `none` without any. */
+  protocol: 'http/1.1' | 'h2' | 'none'
 }
 
 /** One subset of a service in `mesh.stats()`. */
@@ -49,6 +51,8 @@ export interface ServiceStats {
   retries: number
   /** Re-sends that cost no budget because nothing had been sent. */
   movedOn: number
+  /** The same because the server had not begun with it: a refused stream, or one after the server's goodbye (HTTP/2). */
+  transparent: number
   /** Re-sends that the budget did not allow. */
   budgetExhausted: number
   /** Failures that were not tried again because the service had tried again itself. */

@@ -11,6 +11,7 @@ import type { DispatchOptions } from './handler.ts'
 import { answerError } from './own-answer.ts'
 import { askGates } from './permits.ts'
 import { replayBody } from './replay-body.ts'
+import { leavesHttp } from './wire.ts'
 
 /** A call on its way to a try: the gates, the faults that are put in its way, and its place in the line for a connection. */
 export abstract class AdmittedCall extends AnsweringCall implements ConnectionWaiter {
@@ -43,6 +44,11 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
     if (this.phase !== 'waiting') return
     if (this.deadline <= this.startedAt) {
       this.finishWithError(this.noTimeLeft(), IGNORED)
+      return
+    }
+    if (this.target.wire.protocol === 'http2' && leavesHttp(this.options)) {
+      const reason = 'an upgrade needs HTTP/1.1, and the service speaks HTTP/2 only (protocol: http2)'
+      this.finishWithError(this.error('MESH_PROTOCOL', { reason }), IGNORED)
       return
     }
     const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)

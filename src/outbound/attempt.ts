@@ -20,6 +20,12 @@ export interface AttemptOwner {
   attemptUpgraded(attempt: Attempt, status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, socket: unknown): void
 }
 
+/** What carries a try that undici does not: one stream among others. */
+export interface Carrier {
+  resume(): void
+  abort(): void
+}
+
 type State = 'queued' | 'sent' | 'answered' | 'draining' | 'over'
 
 /**
@@ -39,6 +45,10 @@ export abstract class Attempt extends TryOutcome {
   uses: ConnectionLimit | undefined = undefined
   private readonly owner: AttemptOwner
   private state: State = 'queued'
+  /** The server is going away and will never begin with it: nobody is to blame. */
+  goodbye = false
+  private carrier: Carrier | undefined = undefined
+  private leaveQueue: (() => void) | undefined = undefined
   private drained = 0
   private drainTimer: Timer | undefined = undefined
 
@@ -57,9 +67,9 @@ export abstract class Attempt extends TryOutcome {
     return this.state === 'over'
   }
 
-  send(options: DispatchOptions): void {
+  send(options: DispatchOptions, pool: Pool = this.pool): void {
     try {
-      this.pool.dispatch(options, this.asHandler())
+      pool.dispatch(options, this.asHandler())
     } catch (error) {
       this.failed(error)
     }
@@ -77,8 +87,32 @@ export abstract class Attempt extends TryOutcome {
   cancel(reason: unknown): void {
     if (this.state === 'over') return
     this.finish()
-    this.tearDown(reason)
+    this.leaveQueue?.()
+    if (this.carrier === undefined) this.tearDown(reason)
+    else this.carrier.abort()
     this.vacate()
+  }
+
+  /** It waits for a stream; `leave` takes it out of the line. */
+  waits(leave: () => void): void {
+    this.leaveQueue = leave
+  }
+
+  /** A stream carries it from now on; false when nobody wants this try any more. */
+  begins(carrier: Carrier): boolean {
+    this.leaveQueue = undefined
+    this.carrier = carrier
+    return this.begin()
+  }
+
+  /**
+   * The server did not and will not begin with it (RFC 9113 §8.7), whatever broke it.
+   * @param goodbye because it is going away
+   */
+  unprocessed(goodbye: boolean): void {
+    if (this.state !== 'sent') return
+    this.unsent = true
+    this.goodbye = goodbye
   }
 
   /**
@@ -92,10 +126,17 @@ export abstract class Attempt extends TryOutcome {
     this.resume()
   }
 
-  abstract resume(): void
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    if (this.carrier === undefined) this.resumeRequest()
+    else this.carrier.resume()
+  }
+
+  protected abstract resumeRequest(): void
   protected abstract tearDown(reason: unknown): void
 
-  // ---- what both dialects say -------------------------------------------------------------------------
+  // ---- what both dialects, and a stream, say -------------------------------------------------------------------------
 
   /** undici is about to write; false when nobody wants this try any more. */
   protected begin(): boolean {
@@ -105,7 +146,7 @@ export abstract class Attempt extends TryOutcome {
     return true
   }
 
-  protected head(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+  head(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
     if (this.state !== 'sent') return
     if (status < 200) {
       this.owner.attemptInfo(this, status, raw, parsed, statusText)
@@ -115,7 +156,7 @@ export abstract class Attempt extends TryOutcome {
     this.owner.attemptHead(this, status, raw, parsed, statusText)
   }
 
-  protected data(chunk: Buffer): void {
+  data(chunk: Buffer): void {
     // undici delivers an empty piece after every resume; handing it on would make a stream that pauses
     // and resumes spin for ever.
     if (chunk.length === 0) return
@@ -126,18 +167,19 @@ export abstract class Attempt extends TryOutcome {
     }
   }
 
-  protected ended(rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
+  ended(rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
     const answered = this.state === 'answered'
     this.finish()
     if (answered) this.owner.attemptEnd(this, rawTrailers, parsed)
     this.vacate()
   }
 
-  protected failed(error: unknown): void {
+  failed(error: unknown): void {
     const silent = this.state === 'draining' || this.state === 'over'
+    const queued = this.state === 'queued'
     this.finish()
     if (!silent) {
-      this.kind = kindOf(error, this.unsent)
+      this.kind = kindOf(error, queued)
       this.code = codeOf(this.kind, error)
       this.flag = flagOf(this.kind, error)
       this.owner.attemptFailed(this, error)
@@ -151,7 +193,7 @@ export abstract class Attempt extends TryOutcome {
     const { uses } = this
     this.uses = undefined
     // It is its caller's now, and a socket of the service all the same.
-    if (uses !== undefined) (socket as Socket).once('close', () => uses.release())
+    if (uses !== undefined) (socket as Socket).once('close', () => uses.release(this.endpoint))
     this.owner.attemptUpgraded(this, status, raw, parsed, socket)
   }
 
@@ -172,7 +214,7 @@ export abstract class Attempt extends TryOutcome {
   private vacate(): void {
     const { uses } = this
     this.uses = undefined
-    uses?.release()
+    uses?.release(this.endpoint)
   }
 
   private asHandler(): DispatchHandler {
@@ -208,9 +250,7 @@ class LegacyAttempt extends Attempt {
     this.upgraded(status, raw, undefined, socket)
   }
 
-  override resume(): void {
-    if (!this.paused) return
-    this.paused = false
+  protected override resumeRequest(): void {
     this.resumeParser?.()
   }
   protected override tearDown(reason: unknown): void {
@@ -244,9 +284,7 @@ class ModernAttempt extends Attempt {
     this.upgraded(status, rawOf(controller.rawHeaders, headers), headers, socket)
   }
 
-  override resume(): void {
-    if (!this.paused) return
-    this.paused = false
+  protected override resumeRequest(): void {
     this.controller?.resume()
   }
   protected override tearDown(reason: unknown): void {

@@ -5,6 +5,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
 import { type Connector, connectorTo } from './connector.ts'
 import type { Pool } from './handler.ts'
+import { Http2Pool } from './http2/pool.ts'
 import { limitedConnector } from './limited-connector.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import { PoolEntry } from './pool-entry.ts'
@@ -53,9 +54,17 @@ export class Connections {
   dropIdle(endpoint: Endpoint, pool: Pool): void {
     const first = this.entries.get(endpoint)
     for (let entry = first; entry !== undefined; entry = entry.next) {
+      // One broken stream says nothing of the others.
+      if (pool.protocol === 'h2') continue
       if (entry.isFormer(pool)) entry.endFormer()
       else if (entry.pool === pool && pool.stats.free > 0) this.drop(endpoint, entry)
     }
+  }
+
+  /** A call got no answer in time over `pool`: are its connections alive? */
+  doubt(endpoint: Endpoint, pool: Pool): void {
+    if (pool.protocol === 'h2') pool.probe?.()
+    else this.dropIdle(endpoint, pool)
   }
 
   /** The endpoint left: its connections close when their calls are done. */
@@ -87,17 +96,20 @@ export class Connections {
     socket.setTimeout(idleTimeoutMs, () => socket.destroy())
   }
 
-  /** Open and idle sockets towards `endpoint`. */
-  count(endpoint: Endpoint): { connections: number; idleConnections: number } {
+  /** Open and idle sockets towards `endpoint`, and what they speak. */
+  count(endpoint: Endpoint): SocketStats {
     let connections = 0
     let idleConnections = 0
+    let protocol: SocketStats['protocol'] = 'none'
     for (let entry = this.entries.get(endpoint); entry !== undefined; entry = entry.next) {
-      for (const { stats } of entry.pools) {
-        connections += stats.connected
-        idleConnections += stats.free
+      for (const pool of entry.pools) {
+        const { connected, free } = pool.stats
+        connections += connected
+        idleConnections += free
+        if (connected > 0 && protocol !== 'h2') protocol = pool.protocol ?? 'http/1.1'
       }
     }
-    return { connections, idleConnections }
+    return { connections, idleConnections, protocol }
   }
 
   /** Destroys everything; calls under way fail. */
@@ -114,8 +126,8 @@ export class Connections {
     await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
   }
 
-  /** What dials `endpoint` over `wire`. */
-  connector(endpoint: Endpoint, wire: Wire): Connector {
+  /** What dials `endpoint` over `wire`, and by TLS offers these protocols. */
+  connector(endpoint: Endpoint, wire: Wire, protocols: readonly string[] = HTTP1_ONLY): Connector {
     return connectorTo({
       endpoint: endpoint.spec.port === 0 ? { ...endpoint.spec, port: wire.port } : endpoint.spec,
       tls: wire.tls,
@@ -123,21 +135,44 @@ export class Connections {
       clock: this.clock,
       addressPolicy: this.addressPolicy,
       contexts: this.contexts,
+      protocols,
     })
   }
 
   private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
-    const connect = this.connector(endpoint, wire)
     const makeRoom = (): void => this.dropIdleOf(endpoint.service)
+    const dials = (protocols: readonly string[]): Connector =>
+      limitedConnector(this.connector(endpoint, wire, protocols), limit, makeRoom, () => this.destroyed)
+    const maxConnections = Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint)
+    if (wire.protocol === 'http1') {
+      if (!this.entries.has(endpoint)) limit.carries(endpoint, 1)
+      return this.http1Pool(wire, maxConnections, dials(HTTP1_ONLY))
+    }
+    const http1 = (socket: Socket): Pool => this.http1Pool(wire, maxConnections, beginningWith(socket, dials(HTTP1_ONLY)))
+    return new Http2Pool({
+      origin: new URL(wire.origin),
+      address: endpoint.address,
+      connect: dials(wire.protocol === 'auto' ? HTTP2_OR_1 : HTTP2_ONLY),
+      prior: wire.tls === undefined,
+      maxConnections,
+      timeoutMs: wire.connectTimeoutMs,
+      clock: this.clock,
+      refuse: this.undici.error,
+      http1: wire.protocol === 'auto' ? http1 : undefined,
+      carries: (streams) => limit.carries(endpoint, Math.max(1, streams)),
+    })
+  }
+
+  private http1Pool(wire: Wire, connections: number, connect: Connector): Pool {
     return new this.undici.Pool(wire.origin, {
-      connections: Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint),
+      connections,
       // Stated because undici 8 offers HTTP/2 by default.
       allowH2: false,
       pipelining: 1,
       // The exchange keeps the time: undici's own timers are a second coarse.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: limitedConnector(connect, limit, makeRoom, () => this.destroyed),
+      connect,
     })
   }
 
@@ -191,12 +226,35 @@ export class Connections {
     for (const [endpoint, first] of this.entries) {
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
         entry.sweep(now)
+        entry.pool.sweep?.(now - IDLE_MS)
         if (entry.isIdle(now, IDLE_MS)) this.drop(endpoint, entry)
       }
     }
   }
 }
 
+/** The sockets of an endpoint in `mesh.stats()`. */
+export interface SocketStats {
+  connections: number
+  idleConnections: number
+  protocol: 'http/1.1' | 'h2' | 'none'
+}
+
+/** Takes `socket` for the first connection, and dials from then on. */
+function beginningWith(socket: Socket, connect: Connector): Connector {
+  let first: Socket | undefined = socket
+  return (options, connected) => {
+    const given = first
+    first = undefined
+    if (given === undefined || given.destroyed) connect(options, connected)
+    // undici does not go on with what it has when it is told so before it stopped asking.
+    else queueMicrotask(() => connected(null, given))
+  }
+}
+
+const HTTP1_ONLY = ['http/1.1']
+const HTTP2_ONLY = ['h2']
+const HTTP2_OR_1 = ['h2', 'http/1.1']
 /** Sockets per endpoint and wire; Envoy's `max_connections` per cluster. */
 const MAX_CONNECTIONS = 1_024
 const IDLE_MS = 60_000

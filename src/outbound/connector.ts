@@ -11,6 +11,9 @@ import type { SecureContexts } from './secure-contexts.ts'
 /** Code of a dial that was given up because we cannot say who we are; no endpoint is to blame. */
 export const NO_IDENTITY = 'ERR_NO_IDENTITY'
 
+/** Code of a connection on which nobody speaks HTTP/2 although nothing else will do. */
+export const NO_HTTP2 = 'ERR_NO_HTTP2'
+
 /** Why a connection did not come about; undici hands it on untouched. */
 export class DialError extends Error {
   readonly code: string

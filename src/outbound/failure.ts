@@ -4,7 +4,7 @@ import { type ResponseFlag, type ResponseFlags, withFlag } from '../core/respons
 import { flagsOfTry } from '../core/try-flags.ts'
 import type { TryOutcome } from '../core/try-outcome.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
-import { DialError, NO_IDENTITY } from './connector.ts'
+import { DialError, NO_HTTP2, NO_IDENTITY } from './connector.ts'
 
 /** What this process ran out of, or has not got yet; no endpoint is to blame. */
 const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', NO_IDENTITY])
@@ -39,7 +39,9 @@ const CODES = {
 } as const satisfies Record<FailureKind, MeshErrorCode>
 
 export function codeOf(kind: FailureKind, error?: unknown): MeshErrorCode {
-  return errorCode(error) === NO_IDENTITY ? 'MESH_TLS' : CODES[kind]
+  const code = errorCode(error)
+  if (code === NO_IDENTITY) return 'MESH_TLS'
+  return code === NO_HTTP2 ? 'MESH_PROTOCOL' : CODES[kind]
 }
 
 /** What kind of failure undici's `error` is; `unsent` when it never began to write the request. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { decodeHealthStatus, encodeHealthRequest, HEALTH_CHECK_PATH } from '../health/grpc-health.ts'
 import type { ProbeRequest } from '../model/health.ts'
 import type { ProbeEnd } from './probe-end.ts'
-import { revealed } from './probe-headers.ts'
+import { PROBE_AGENT, revealed } from './probe-headers.ts'
 
 /** Asks `grpc.health.v1.Health/Check` over HTTP/2 on `socket`, with prior knowledge where it is clear text. Only SERVING is in order. */
 export function probeGrpc(socket: Socket, { host, settings, tls }: ProbeRequest, end: ProbeEnd): void {
@@ -17,7 +17,7 @@ export function probeGrpc(socket: Socket, { host, settings, tls }: ProbeRequest,
     ':authority': host,
     'content-type': 'application/grpc',
     te: 'trailers',
-    'user-agent': 'inmesh-health-check',
+    'user-agent': PROBE_AGENT,
     ...revealed(settings.headers),
   })
   let body = Buffer.alloc(0)

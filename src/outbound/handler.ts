@@ -71,7 +71,13 @@ export interface Dispatcher {
   destroy(error?: Error | null): Promise<void>
 }
 
-/** An undici pool: a dispatcher that counts. */
+/** A pool of connections, undici's or our own: a dispatcher that counts. */
 export interface Pool extends Dispatcher {
   readonly stats: { connected: number; free: number; pending: number; running: number }
+  /** What was agreed on, where a pool agrees on something. */
+  readonly protocol?: 'http/1.1' | 'h2' | undefined
+  /** Asks its connections whether they live; those that carry one call each are given up instead. */
+  probe?(): void
+  /** Closes what nobody has used since then (clock time). */
+  sweep?(before: number): void
 }

@@ -153,7 +153,7 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
     this.counters.tries++
     endpoint.tries++
     endpoint.inflight++
-    this.plan.protections.connections.take()
+    this.plan.protections.connections.take(endpoint)
   }
 
   /** The one place where an endpoint hears how a try ended. */
@@ -211,7 +211,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   protected countAgain(attempt: Attempt, { movedOn, delayMs }: RetryDecision & { again: true }): void {
     if (movedOn) {
       this.moves++
-      this.counters.movedOn++
+      if (attempt.kind === 'reset') this.counters.transparent++
+      else this.counters.movedOn++
     } else {
       this.counters.retries++
       if (!this.resending) this.plan.protections.resends.inflight++

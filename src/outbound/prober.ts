@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { AddressPolicy } from '../core/address.ts'
 import type { Clock } from '../core/clock.ts'
 import type { ProbeRequest, ProbeResult, Prober } from '../model/health.ts'
+import type { Protocol } from '../model/names.ts'
 import { connectorTo } from './connector.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import type { ProbeEnd } from './probe-end.ts'
@@ -54,7 +55,7 @@ export class EndpointProber implements Prober {
         connected.on('error', (broken) => end({ failure: broken.message }))
         if (settings.type === 'tcp') end({ failure: undefined })
         else
-          clientOf(settings.type)
+          clientOf(settings.type, speaksHttp2(connected, request))
             .then((ask) => open && ask(connected, request, end))
             .catch((thrown: unknown) => end({ failure: String(thrown) }))
       })
@@ -66,7 +67,7 @@ export class EndpointProber implements Prober {
   }
 
   private dial(
-    { endpoint, port, settings, tls }: ProbeRequest,
+    { endpoint, port, settings, tls, protocol }: ProbeRequest,
     opened: (socket: Socket) => void,
     connected: (error: Error | null, socket: Socket | null) => void,
   ): void {
@@ -78,7 +79,7 @@ export class EndpointProber implements Prober {
         clock: this.clock,
         addressPolicy: this.addressPolicy,
         contexts: this.contexts,
-        protocols: settings.type === 'grpc' ? ['h2'] : ['http/1.1'],
+        protocols: PROTOCOLS[settings.type === 'grpc' ? 'http2' : protocol],
         background: opened,
       })({}, connected)
     } catch (error) {
@@ -90,6 +91,18 @@ export class EndpointProber implements Prober {
 type Ask = (socket: Socket, request: ProbeRequest, end: ProbeEnd) => void
 
 /** The platform's clients, loaded by the first probe that needs one: HTTP/2 alone costs more than the rest of inmesh. */
-async function clientOf(type: 'http' | 'grpc'): Promise<Ask> {
-  return type === 'grpc' ? (await import('./grpc-probe.ts')).probeGrpc : (await import('./http-probe.ts')).probeHttp
+async function clientOf(type: 'http' | 'grpc', http2: boolean): Promise<Ask> {
+  if (type === 'grpc') return (await import('./grpc-probe.ts')).probeGrpc
+  return http2 ? (await import('./http2-probe.ts')).probeHttp2 : (await import('./http-probe.ts')).probeHttp
+}
+
+/** Whether that was agreed on, or in clear text is known. */
+function speaksHttp2(socket: Socket, { protocol, tls }: ProbeRequest): boolean {
+  return tls === undefined ? protocol === 'http2' : (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2'
+}
+
+const PROTOCOLS: Readonly<Record<Protocol, readonly string[]>> = {
+  auto: ['h2', 'http/1.1'],
+  http1: ['http/1.1'],
+  http2: ['h2'],
 }

@@ -113,15 +113,19 @@ export class Targets {
   }
 
   /** The same wire as before where nothing about it changed, since connections are kept by it. */
-  private wireFor(key: string, origin: Origin, { policy }: ServicePlan): Wire {
+  private wireFor(key: string, origin: Origin, { policy, snapshot }: ServicePlan): Wire {
     const settings = secured(policy)
     const tls = origin.secure || settings !== undefined ? { settings, serverName: settings?.serverName ?? bare(origin.host) } : undefined
-    const wire: Wire = {
+    const protocol = snapshot.protocol === 'auto' && tls === undefined ? 'http1' : snapshot.protocol
+    const http1: Wire = {
       origin: `${origin.secure ? 'https' : 'http'}://${origin.authority}`,
       port: settings !== undefined && !origin.secure && origin.port === 80 ? 443 : origin.port,
       tls,
       connectTimeoutMs: policy.timeouts.connectTimeoutMs,
+      protocol: 'http1',
+      forUpgrades: undefined,
     }
+    const wire = protocol === 'http1' ? http1 : { ...http1, protocol, forUpgrades: protocol === 'auto' ? http1 : undefined }
     const former = this.wires.get(key)
     if (former !== undefined && sameWire(former, wire)) return former
     if (this.wires.size >= MAX_KNOWN) this.wires.clear()
@@ -135,6 +139,7 @@ function sameWire(a: Wire, b: Wire): boolean {
     a.origin === b.origin &&
     a.port === b.port &&
     a.connectTimeoutMs === b.connectTimeoutMs &&
+    a.protocol === b.protocol &&
     a.tls?.serverName === b.tls?.serverName &&
     a.tls?.settings === b.tls?.settings
   )

@@ -7,6 +7,7 @@ import { flagsOfEnd, isCallersMistake, saidBy, tryTimedOut } from './failure.ts'
 import type { HeaderRecord, RawHeaders } from './handler.ts'
 import type { Race } from './race.ts'
 import { optionsForTry } from './try-options.ts'
+import { wireFor } from './wire.ts'
 
 /**
  * A call with its tries: how one is sent, what follows when it fails or is slow, and which one wins. First try, re-send and hedge are the
@@ -73,7 +74,8 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
       return
     }
     if (attempt.unsent && attempt.kind === 'connect') this.plan.unreachable(attempt.endpoint, this.engine.time.now)
-    const verdict = this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
+    // Who goes away and says so has done nothing wrong.
+    const verdict = attempt.goodbye ? 'ignored' : this.engine.classifier.judgeFailure(attempt.kind ?? 'reset')
     attempt.unavailable = verdict === 'failure' && attempt.kind !== 'protocol'
     this.observe(attempt, verdict)
     if (this.over || this.goesOnWithout(attempt)) return
@@ -150,7 +152,8 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
     const { connections: limit } = this.plan.protections
     const { undici, connections } = engine
     if (undici === undefined || connections === undefined) throw new Error('launched before undici was loaded')
-    const attempt = newAttempt(undici.dialect, this, endpoint, connections.acquire(endpoint, this.target.wire, limit, now), now)
+    const pool = connections.acquire(endpoint, wireFor(this.target.wire, this.options), limit, now)
+    const attempt = newAttempt(undici.dialect, this, endpoint, pool, now)
     attempt.paused = this.paused
     attempt.uses = limit
     return attempt
@@ -237,7 +240,7 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
     const error = tryTimedOut(this.service, attempt.endpoint.address, attempt.latencyMs)
     attempt.cancel(error)
     // The sockets beside one that swallowed a request may be just as dead.
-    this.engine.connections?.dropIdle(attempt.endpoint, attempt.pool)
+    this.engine.connections?.doubt(attempt.endpoint, attempt.pool)
     this.afterFailedTry(attempt, error)
   }
 

@@ -5,6 +5,18 @@ import { wakePlatformFetch } from './platform.ts'
 /** Which dialect an undici's core speaks natively; handing it the other one costs a wrapper per request. */
 export type Dialect = 'legacy' | 'modern'
 
+/** undici's errors that a call may end with although undici does not carry it. */
+export type UndiciErrorName =
+  | 'InvalidArgumentError'
+  | 'NotSupportedError'
+  | 'RequestContentLengthMismatchError'
+  | 'ResponseContentLengthMismatchError'
+  | 'HeadersTimeoutError'
+  | 'BodyTimeoutError'
+
+/** Makes one of undici's own errors. */
+export type UndiciError = (name: UndiciErrorName, message: string) => Error
+
 /** The parts of undici that the mesh stands on. */
 export interface Undici {
   readonly dialect: Dialect
@@ -13,6 +25,7 @@ export interface Undici {
   /** The methods `request`, `stream`, `pipeline`, `connect`, `upgrade` as they sit on every dispatcher. */
   readonly api: Readonly<Record<'request' | 'stream' | 'pipeline' | 'connect' | 'upgrade', (...args: unknown[]) => unknown>>
   readonly abortError: () => Error
+  readonly error: UndiciError
   /** `dispatcher` for a handler of `dialect`: undici 8 understands the old one only through its own wrapper. */
   readonly translate: (dispatcher: Dispatcher, dialect: Dialect) => Dispatcher
 }
@@ -51,6 +64,7 @@ function adopt(module: object): Undici {
     Pool: PoolClass as Undici['Pool'],
     Agent: AgentClass as Undici['Agent'],
     api: DispatcherClass.prototype as Undici['api'],
+    error: (name, message) => new (errors as Record<UndiciErrorName, new (message: string) => Error>)[name](message),
     abortError: () => new (errors as { RequestAbortedError: new () => Error }).RequestAbortedError(),
   }
 }

@@ -130,9 +130,8 @@ export class Choice {
       counters.calls++
       if (this.at > 0) counters.otherwise++
     }
-    const { endpointMax } = protections
-    if (picked.inflight < endpointMax) return picked
-    return balancing.binds(call) ? undefined : pickWithRoom(chosen.set.usable, call, endpointMax, random)
+    if (protections.hasRoom(picked)) return picked
+    return balancing.binds(call) ? undefined : pickWithRoom(chosen.set.usable, call, protections.hasRoom, random)
   }
 
   /** Another endpoint for a try beside the one under way, of those that first tries go to; undefined when there is none with room. */
@@ -141,7 +140,7 @@ export class Choice {
     if (balancing.binds(call) || balancing.inSession(call)) return undefined
     const { set, balancer } = this.choosable(call, colour, now)
     const picked = set.pickBeside(balancer, call, now)
-    return picked !== undefined && picked.inflight < protections.endpointMax ? picked : undefined
+    return picked !== undefined && protections.hasRoom(picked) ? picked : undefined
   }
 
   /** Those that a first try of `call` chooses among. */
@@ -169,8 +168,7 @@ export class Choice {
   /** Whether some endpoint has room for one more try; true when there are none, which is for the pick to say. */
   hasRoom(call: Call, colour: string | undefined): boolean {
     const usable = this.usable(call, colour)
-    const { endpointMax } = this.ground.protections
-    return usable.length === 0 || endpointMax === Number.POSITIVE_INFINITY || usable.some(({ inflight }) => inflight < endpointMax)
+    return usable.length === 0 || usable.some(this.ground.protections.hasRoom)
   }
 
   /** Whether every endpoint is full, and nothing but an answer from one of them changes that. */

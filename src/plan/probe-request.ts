@@ -7,7 +7,7 @@ import { secured } from './secured.ts'
 
 /** How `endpoint` is asked whether it is in order: dialled as calls are, under the name that the service has. */
 export function probeRequest(
-  { name, hosts, ports, policy }: ServiceSnapshot,
+  { name, hosts, ports, protocol, policy }: ServiceSnapshot,
   { spec }: Endpoint,
   settings: HealthCheckSettings,
 ): ProbeRequest {
@@ -16,7 +16,7 @@ export function probeRequest(
   const secure = secured(policy)
   const port = settings.port ?? (spec.port === 0 ? (ports[0] ?? (secure === undefined ? 80 : 443)) : spec.port)
   const serverName = secure?.serverName ?? splitHost(host).host.replace(/^\[(.*)\]$/, '$1')
-  return { endpoint: spec, port, host, settings, tls: secure === undefined ? undefined : { settings: secure, serverName } }
+  return { endpoint: spec, port, host, settings, protocol, tls: secure === undefined ? undefined : { settings: secure, serverName } }
 }
 
 /** A service name that is fit for a `Host`. */

@@ -1,4 +1,5 @@
 import type { Described } from '../core/described.ts'
+import type { Endpoint } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { TimerWheel } from '../core/timer-wheel.ts'
@@ -40,8 +41,7 @@ export class Protections {
   readonly overload: OverloadGates
   readonly connections: ConnectionLimit
   readonly resends = new ResendLimit()
-  /** Most tries in flight at one endpoint, and of these the bound that refuses where the other one waits. */
-  endpointMax = Number.POSITIVE_INFINITY
+  /** Most tries in flight at one endpoint: the bound that refuses where that of its connections waits. */
   endpointMaxRequests = Number.POSITIVE_INFINITY
   private readonly service: string
   private readonly context: ProtectionContext
@@ -103,6 +103,9 @@ export class Protections {
     return [...(bounded ? [connections] : []), ...(maxRetries === undefined ? [] : [resends])]
   }
 
+  /** Whether the limits leave room for one more try at `endpoint`. */
+  readonly hasRoom = (endpoint: Endpoint): boolean => endpoint.inflight < this.endpointMaxRequests && this.connections.roomAt(endpoint)
+
   private list(): void {
     const own = [this.policies, this.breaker, ...this.overload.gates, this.requests, this.rate].filter((gate) => gate !== undefined)
     this.gates = own.length === 0 ? this.context.gates : [...own, ...this.context.gates]
@@ -127,7 +130,6 @@ export class Protections {
     const { maxRequests, maxRetries = Number.POSITIVE_INFINITY, perEndpoint = {} } = written
     this.resends.max = maxRetries
     this.endpointMaxRequests = perEndpoint.maxRequests ?? Number.POSITIVE_INFINITY
-    this.endpointMax = Math.min(this.endpointMaxRequests, perEndpoint.maxConnections ?? Number.POSITIVE_INFINITY)
     this.connections.reconfigure(written)
     if (maxRequests === undefined) {
       this.requests = undefined

@@ -12,6 +12,8 @@ export class ServiceCounters {
   tries = 0
   retries = 0
   movedOn = 0
+  /** Re-sends of what a server refused before it began with it. */
+  transparent = 0
   budgetExhausted = 0
   retriesSpared = 0
   notReplayable = 0

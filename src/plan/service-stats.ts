@@ -3,17 +3,16 @@ import type { EndpointStats, ServiceStats } from '../model/stats.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { ServicePlan } from './service-plan.ts'
 
+/** What is known of the sockets of an endpoint. */
+type EndpointSockets = Pick<EndpointStats, 'connections' | 'idleConnections' | 'protocol'>
+
 /** The plain numbers of one service. */
-export function serviceStats(
-  plan: ServicePlan,
-  now: number,
-  sockets: (endpoint: Endpoint) => { connections: number; idleConnections: number },
-): ServiceStats {
+export function serviceStats(plan: ServicePlan, now: number, sockets: (endpoint: Endpoint) => EndpointSockets): ServiceStats {
   plan.catchUp()
   const { counters, breaker, set, protections } = plan
   const { connections, requests, resends, refused } = protections
-  const { calls, inflight, successes, failures, tries, retries, movedOn, budgetExhausted, notReplayable, fallbacks, delayed, aborted } =
-    counters
+  const { calls, inflight, successes, failures, tries, retries, movedOn, transparent } = counters
+  const { budgetExhausted, notReplayable, fallbacks, delayed, aborted } = counters
   const { hedges, hedgesWon, hedgesRefused } = counters
   return {
     calls,
@@ -23,6 +22,7 @@ export function serviceStats(
     tries,
     retries,
     movedOn,
+    transparent,
     budgetExhausted,
     retriesSpared: counters.retriesSpared,
     hedges,
@@ -54,7 +54,7 @@ function subsetsOf({ policy, choices }: ServicePlan): Pick<ServiceStats, 'subset
   return policy.subsets === false ? {} : { subsets: choices.stats() }
 }
 
-function endpointStats(endpoint: Endpoint, now: number, sockets: { connections: number; idleConnections: number }): EndpointStats {
+function endpointStats(endpoint: Endpoint, now: number, sockets: EndpointSockets): EndpointStats {
   const { address, inflight, tries, successes, failures, ejections, ejected, ejectedUntil, removedAt } = endpoint
   const { state, reason } = endpointState(endpoint)
   return {

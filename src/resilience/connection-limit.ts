@@ -10,6 +10,13 @@ export interface ConnectionWaiter {
   proceed(): void
 }
 
+/** Where tries go: how many of them one connection to it carries, how many use one, and how many connections these hold. */
+export interface ConnectionCarrier {
+  streams: number
+  using: number
+  held: number
+}
+
 /** A socket that somebody wants to open, and who could give one up for it. */
 interface Dial {
   readonly begin: () => void
@@ -18,8 +25,9 @@ interface Dial {
 
 /**
  * The connections of one service: how many tries use one, who waits for one, and how many sockets there are. HTTP/1.1 has one
- * request on a connection, so a try that may be sent is a connection that may be used; idle sockets count all the same, which is
- * why sockets are counted apart, and one is given up elsewhere before one too many is opened.
+ * request on a connection, so a try that may be sent is a connection that may be used; over HTTP/2 as many tries as the server takes
+ * streams hold one connection together. Idle sockets count all the same, which is why sockets are counted apart, and one is given up
+ * elsewhere before one too many is opened.
  */
 export class ConnectionLimit implements Described {
   readonly name = 'connections'
@@ -28,6 +36,10 @@ export class ConnectionLimit implements Described {
   sockets = 0
   /** Tries that use a connection. */
   busy = 0
+  /** Connections that they hold. */
+  private used = 0
+  /** Tries that these could carry. */
+  private capacity = 0
   /** Calls turned away because too many waited, or because every endpoint was full. */
   pendingRefusals = 0
   endpointRefusals = 0
@@ -37,9 +49,11 @@ export class ConnectionLimit implements Described {
   private maxPending = Number.POSITIVE_INFINITY
   private readonly waiters = new Set<ConnectionWaiter>()
   private readonly dials: Dial[] = []
-  /** Tries that ended since the last turn, and in the turn before it. */
-  private freed = 0
-  private ripening = 0
+  /** Where tries ended since the last turn, and in the turn before it. */
+  private freed: ConnectionCarrier[] = []
+  private ripening: ConnectionCarrier[] = []
+  /** For whoever tells no endpoints apart. */
+  private readonly own: ConnectionCarrier = { streams: 1, using: 0, held: 0 }
   private turning = false
   private off = true
 
@@ -58,10 +72,11 @@ export class ConnectionLimit implements Described {
   }
 
   describe(): Description {
-    const { busy, max, pending, maxPending, perEndpoint, room } = this
-    const all = max === Number.POSITIVE_INFINITY ? `${busy}` : `${busy} of ${max}`
+    const { used, busy, max, pending, maxPending, perEndpoint, room } = this
+    const all = max === Number.POSITIVE_INFINITY ? `${used}` : `${used} of ${max}`
     const each = perEndpoint === Number.POSITIVE_INFINITY ? '' : `, at most ${perEndpoint} of an endpoint`
-    const state = `${all} connections busy${each}, ${pending} of ${maxPending} calls waiting`
+    const shared = busy === used ? '' : ` with ${busy} calls`
+    const state = `${all} connections busy${shared}${each}, ${pending} of ${maxPending} calls waiting`
     const full = pending >= maxPending
     const because = room ? 'a call gets one at once' : full ? 'limits.maxPending is reached' : 'a call waits for one, within its deadline'
     return { state, because, admits: room || !full }
@@ -78,23 +93,40 @@ export class ConnectionLimit implements Described {
 
   /** Whether a call that comes now may use a connection at once: nobody overtakes those who wait. */
   get room(): boolean {
-    return this.busy < this.max && this.waiters.size === 0
+    return this.waiters.size === 0 && this.mayUse
   }
 
-  take(): void {
+  /** Whether one more try may go to `carrier`: over a connection that is held already, or over one more. */
+  roomAt(carrier: ConnectionCarrier): boolean {
+    return carrier.using < carrier.held * carrier.streams || (this.used < this.max && carrier.held < this.perEndpoint)
+  }
+
+  take(carrier: ConnectionCarrier = this.own): void {
     this.busy++
+    if (carrier.using++ >= carrier.held * carrier.streams) this.hold(carrier, carrier.held + 1)
+  }
+
+  /** How many tries one connection to `carrier` carries, from now on. */
+  carries(carrier: ConnectionCarrier, streams: number): void {
+    if (carrier.streams === streams) return
+    this.capacity -= carrier.held * carrier.streams
+    this.used -= carrier.held
+    carrier.held = 0
+    carrier.streams = streams
+    this.hold(carrier, Math.ceil(carrier.using / streams))
+    this.serve()
   }
 
   /**
    * A try is over. Its socket can be used again two turns of the loop later, when undici has put it back; until then it counts
    * as used, or the next call would open one more beside it.
    */
-  release(): void {
+  release(carrier: ConnectionCarrier = this.own): void {
     if (this.off) {
-      this.busy--
+      this.letGo(carrier)
       return
     }
-    this.freed++
+    this.freed.push(carrier)
     if (this.turning) return
     this.turning = true
     this.clock.afterPoll(this.turn)
@@ -133,11 +165,11 @@ export class ConnectionLimit implements Described {
   }
 
   private readonly turn = (): void => {
-    this.busy -= this.ripening
-    const ripened = this.ripening > 0
+    const ripened = this.ripening.length > 0
+    for (const carrier of this.ripening) this.letGo(carrier)
     this.ripening = this.freed
-    this.freed = 0
-    this.turning = this.ripening > 0
+    this.freed = []
+    this.turning = this.ripening.length > 0
     if (this.turning) this.clock.afterPoll(this.turn)
     if (!ripened) return
     this.dials[0]?.makeRoom()
@@ -147,12 +179,30 @@ export class ConnectionLimit implements Described {
   /** Lets those who wait go on, in the order in which they came; the first who cannot holds back the others. */
   serve(): void {
     for (const waiter of this.waiters) {
-      if (this.busy >= this.max) break
+      if (!this.mayUse) break
       if (!waiter.ready) break
       this.waiters.delete(waiter)
       waiter.proceed()
     }
     this.nextDial()
+  }
+
+  private get mayUse(): boolean {
+    return this.used < this.max || this.busy < this.capacity
+  }
+
+  private letGo(carrier: ConnectionCarrier): void {
+    this.busy--
+    carrier.using--
+    const needed = Math.ceil(carrier.using / carrier.streams)
+    if (needed < carrier.held) this.hold(carrier, needed)
+  }
+
+  private hold(carrier: ConnectionCarrier, connections: number): void {
+    const more = connections - carrier.held
+    carrier.held = connections
+    this.used += more
+    this.capacity += more * carrier.streams
   }
 
   private nextDial(): void {

@@ -69,6 +69,7 @@ export class RetryPolicy {
 
   /** What the settings say of such a failure, before backoff, limits and budget: it takes nothing and draws nothing. */
   judge(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
+    if (mayRepeatUnseen(call, outcome, context)) return context.now < call.deadline ? UNSEEN : DEADLINE
     if (this.mayMoveOn(call, outcome, context)) return context.now < call.deadline ? MOVE_ON : DEADLINE
     if (outcome.verdict === 'ignored') return NOT_RETRYABLE
     if (!this.covers(outcome)) return NOT_RETRYABLE
@@ -134,6 +135,14 @@ export class RetryPolicy {
   }
 }
 
+/**
+ * A server refused it before it began with it, or went away before that (RFC 9113 §8.7): nothing was executed, so this is no retry. As in
+ * gRPC it happens also where retries are off.
+ */
+function mayRepeatUnseen(call: Call, { kind, unsent }: Outcome, { replayable }: RetryContext): boolean {
+  return kind === 'reset' && unsent && replayable && call.moves < MAX_SLOW_MOVES
+}
+
 const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'QUERY', 'PUT', 'DELETE'])
 
 /** Whether a second execution of `method` does no harm by definition: the safe methods, PUT and DELETE. */
@@ -152,6 +161,13 @@ const MOVE_ON: RetryDecision = Object.freeze({
   delayMs: 0,
   movedOn: true,
   because: 'moved on: no connection came about, and another endpoint is left',
+})
+
+const UNSEEN: RetryDecision = Object.freeze({
+  again: true,
+  delayMs: 0,
+  movedOn: true,
+  because: 'sent again: the server had not begun with it',
 })
 
 function yes(because: string): RetryDecision & { readonly again: true } {

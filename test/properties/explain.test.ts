@@ -114,7 +114,7 @@ async function live(balancing: string, lanes: boolean, events: readonly Event[],
     }
     for (const verdict of verdicts) if (verdict.refused !== true) verdict.settle(outcome)
   }
-  const none = () => ({ connections: 0, idleConnections: 0 })
+  const none = () => ({ connections: 0, idleConnections: 0, protocol: 'none' as const })
   const stats = serviceStats(orders, time.now, none)
   plan.close()
   return { seen, draws, told, stats }

@@ -20,7 +20,7 @@ export function choicesOf(metadata: readonly Record<string, string>[], change: P
   const set = new WatchedSet(policy.panicPercent, random)
   const identity = new ProcessIdentity('default/web', random)
   const balancing = new ServiceBalancing(policy, set, { time, random, identity, emit() {} }, () => 0)
-  const protections = { endpointMax: Number.POSITIVE_INFINITY, endpointMaxRequests: Number.POSITIVE_INFINITY } as Protections
+  const protections = { hasRoom: () => true, endpointMaxRequests: Number.POSITIVE_INFINITY } as unknown as Protections
   const choices = new Choices(policy, { set, random, time, balancing, protections, from: () => 'the policy' })
   const endpoints = metadata.map((each, index) => new Endpoint('orders', specOf(index + 1, { metadata: each })))
   set.replace(endpoints)

@@ -116,7 +116,7 @@ export function serviceSchema(policy: AddressPolicy) {
       hosts: v.optional(listOf('hosts', hostPattern), []),
       port: v.optional(port),
       ports: v.optional(listOf('ports', port)),
-      protocol: v.optional(oneOf(['auto', 'http1'], ['http2']), 'auto'),
+      protocol: v.optional(oneOf(['auto', 'http1', 'http2']), 'auto'),
       endpoints: v.optional(endpoints(policy)),
       ...policyEntries,
     },

@@ -78,6 +78,10 @@ export class AgentCall extends OutboundCall {
       this.fail(this.refusedBy(refused), IGNORED, 'ignored')
       return
     }
+    if (target.wire.protocol === 'http2') {
+      this.fail(this.error('MESH_PROTOCOL', { reason: NOT_HTTP1 }), IGNORED, 'ignored')
+      return
+    }
     const now = engine.time.read()
     plan.budget.deposit(now)
     const endpoint = target.gone ? undefined : this.choose(now)
@@ -238,7 +242,7 @@ export class AgentCall extends OutboundCall {
     if (attempt.observed) return
     attempt.code = attempt.kind === undefined ? undefined : codeOf(attempt.kind)
     this.observe(attempt, verdict)
-    this.plan.protections.connections.release()
+    this.plan.protections.connections.release(attempt.endpoint)
   }
 
   /** Ends the request with an error of the mesh. */
@@ -261,6 +265,8 @@ export class AgentCall extends OutboundCall {
     this.settle(outcome)
   }
 }
+
+const NOT_HTTP1 = 'node:http speaks HTTP/1.1, and the service speaks HTTP/2 only (protocol: http2)'
 
 /** Whether the caller ended it himself, by `destroy()` or a signal: a connection that its peer closes speaks of the same hang-up. */
 function isCallersOwn(error: unknown, socket: Socket | null): boolean {

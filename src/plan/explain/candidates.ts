@@ -47,9 +47,8 @@ function certainOf({ plan, call, part, asked }: Subject): { readonly endpoint: E
 function sharesOf({ plan, call, part, asked }: Subject): ReadonlyMap<Endpoint, number> | undefined {
   // The endpoint of a strict session is gone: nobody gets the call.
   if (plan.balancing.binds(call)) return new Map()
-  const { endpointMax } = plan.protections
   // Whom a limit passes over, others get the calls of.
-  if (part.set.usable.some(({ inflight }) => inflight >= endpointMax)) return undefined
+  if (part.set.usable.some((endpoint) => !plan.protections.hasRoom(endpoint))) return undefined
   return part.set.shares(part.balancer, asked.now)
 }
 
@@ -110,10 +109,7 @@ function refused({ endpoint, subject: { asked } }: Look): string | undefined {
 }
 
 function full({ endpoint, subject: { plan } }: Look): string | undefined {
-  const { endpointMax } = plan.protections
-  return endpoint.inflight < endpointMax
-    ? undefined
-    : `; it is full, with ${endpoint.inflight} of ${endpointMax} tries in flight, so others get the call`
+  return plan.protections.hasRoom(endpoint) ? undefined : `; it is full, with ${endpoint.inflight} tries in flight, so others get the call`
 }
 
 function inBrackets(reason: string | undefined): string {

@@ -54,10 +54,12 @@ function explainBackends(plan: Plan, found: FoundRule<PlannedRule>, view: Routed
     Explanation,
     ...Explanation[],
   ]
-  const alternatives = others.map(({ route, candidates, selection, gates, safeguards, timeouts, retry, hedge, tls, from: sources }) => {
-    const some = { ...(selection === undefined ? {} : { selection }), ...(hedge === undefined ? {} : { hedge }) }
-    return { service: route.service ?? '', candidates, ...some, gates, safeguards, timeouts, retry, tls, from: sources }
-  })
+  const alternatives = others.map(
+    ({ route, candidates, selection, gates, safeguards, timeouts, retry, hedge, tls, protocol, from: sources }) => {
+      const some = { ...(selection === undefined ? {} : { selection }), ...(hedge === undefined ? {} : { hedge }) }
+      return { service: route.service ?? '', candidates, ...some, gates, safeguards, timeouts, retry, tls, protocol, from: sources }
+    },
+  )
   return {
     ...first,
     route: { ...head, service: first.route.service, decision: first.route.decision },

@@ -11,7 +11,7 @@ import type { ServicePlan } from '../service-plan.ts'
 import { addedOnTheWay } from './added.ts'
 import { type Asked, callOf, headerIn } from './asked.ts'
 import { explainedCandidates } from './candidates.ts'
-import { explainedDial, explainedTls } from './dial.ts'
+import { explainedDial, explainedProtocol, explainedTls } from './dial.ts'
 import { explainedGates } from './gates.ts'
 import { explainedHedge } from './hedges.ts'
 import { outline } from './outline.ts'
@@ -71,6 +71,7 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
     ...explainedHedge(subject),
     rewrites: [...said, ...lane, ...addedOnTheWay(subject)],
     tls: explainedTls(subject),
+    protocol: explainedProtocol(subject),
     dial: explainedDial(subject),
     from: Object.fromEntries(from.map((part) => [part, policy.from(part) ?? subject.from(part)])),
     ...(candidates.some(({ taken }) => taken) ? {} : { error: 'MESH_NO_ENDPOINT' }),

@@ -14,6 +14,6 @@ export function explain(plan: Plan, found: HostMatch | RouteMatch | undefined, a
   const route = { host: asked.host, service: undefined, match, decision: unknownHosts }
   const from = { route: 'options/unknownHosts' }
   return unknownHosts === 'pass'
-    ? outline(route, { tls: 'as the platform does', from })
+    ? outline(route, { tls: 'as the platform does', protocol: 'as the platform does', from })
     : outline(route, { from, error: 'MESH_UNKNOWN_SERVICE' })
 }

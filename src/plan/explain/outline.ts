@@ -12,6 +12,7 @@ export function outline(route: Explanation['route'], rest: Partial<Explanation> 
     retry: undefined,
     rewrites: [],
     tls: 'nothing is sent',
+    protocol: 'nothing is sent',
     from: {},
     ...rest,
   }

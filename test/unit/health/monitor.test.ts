@@ -34,7 +34,7 @@ function make(size: number, seed = 1) {
     get hadTraffic() {
       return hadTraffic
     },
-    request: ({ spec }, check) => ({ endpoint: spec, port: spec.port, host: 'orders', settings: check, tls: undefined }),
+    request: ({ spec }, check) => ({ endpoint: spec, port: spec.port, host: 'orders', settings: check, protocol: 'auto', tls: undefined }),
     setHealth(endpoint, unhealthy, degraded) {
       endpoint.unhealthy = unhealthy
       endpoint.degraded = degraded

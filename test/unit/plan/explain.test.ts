@@ -89,7 +89,7 @@ describe('why an endpoint', () => {
     second.inflight = 2
     expect(because(busy.explain()).slice(0, 2)).toEqual([
       'chosen among the usable by least-request; its last connect failed within this second, so further tries prefer others',
-      'chosen among the usable by least-request; it is full, with 2 of 2 tries in flight, so others get the call',
+      'chosen among the usable by least-request; it is full, with 2 tries in flight, so others get the call',
     ])
 
     const laned = start({ endpoints: [{ address: THREE[0] as string, metadata: { lane: 'blue' } }, THREE[1] as string], lanes: {} })

@@ -89,3 +89,63 @@ describe('a connection limit', () => {
     expect(limit.sockets).toBe(0)
   })
 })
+
+describe('connections that carry several calls', () => {
+  const carrier = (streams = 1) => ({ streams, using: 0, held: 0 })
+
+  it('are held as many as are needed for the tries, wherever these go', () => {
+    const { limit } = limitOf(2)
+    const [first, second] = [carrier(3), carrier(1)]
+    const taken = (to: ReturnType<typeof carrier>) => {
+      const room = limit.roomAt(to)
+      if (room) limit.take(to)
+      return room
+    }
+    // One connection to the first carries three; the second takes the other connection that there may be.
+    expect([taken(first), taken(second), taken(first), taken(first), taken(first), taken(second)]).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ])
+    expect([limit.busy, limit.room, limit.describe().state]).toEqual([
+      4,
+      false,
+      '2 of 2 connections busy with 4 calls, 0 of 1024 calls waiting',
+    ])
+    limit.release(second)
+    expect([taken(first), first.held, limit.room]).toEqual([true, 2, true])
+    expect([taken(first), taken(first), taken(first)]).toEqual([true, true, false])
+  })
+
+  it('whoever waits goes on as soon as it is known how many one carries', () => {
+    const { limit, served } = limitOf(1)
+    const to = carrier()
+    limit.take(to)
+    for (const name of ['a', 'b', 'c'])
+      limit.enqueue({
+        ready: true,
+        proceed() {
+          served.push(name)
+          limit.take(to)
+        },
+      })
+    limit.carries(to, 3)
+    expect([served, to, limit.pending]).toEqual([['a', 'b'], { streams: 3, using: 3, held: 1 }, 1])
+    limit.carries(to, 1)
+    expect([to.held, limit.room]).toEqual([3, false])
+    for (let each = 0; each < 3; each++) limit.release(to)
+    expect([served, to.using, to.held]).toEqual([['a', 'b', 'c'], 1, 1])
+  })
+
+  it('an endpoint may hold fewer than all', () => {
+    const { limit } = limitOf(undefined)
+    limit.reconfigure({ perEndpoint: { maxConnections: 1 } })
+    const to = carrier(2)
+    limit.take(to)
+    limit.take(to)
+    expect([limit.roomAt(to), limit.roomAt(carrier())]).toEqual([false, true])
+  })
+})

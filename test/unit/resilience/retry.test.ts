@@ -17,6 +17,7 @@ function decide(call: Partial<Call>, outcome: Outcome, context: Partial<RetryCon
 }
 
 const POST = { method: 'POST', idempotent: false }
+const UNSEEN = outcomeOf({ verdict: 'failure', kind: 'reset', unsent: true })
 const SHORTAGE = outcomeOf({ verdict: 'ignored', kind: 'local', unsent: true })
 
 describe('once more?', () => {
@@ -41,6 +42,13 @@ describe('once more?', () => {
     ['refused too often', { tries: 17, moves: 16 }, REFUSED, {}, { again: true, movedOn: false }],
     ['a slow connect, the third move', { tries: 3, moves: 2 }, SLOW_CONNECT, {}, { again: true, movedOn: true }],
     ['a slow connect, no fourth', { tries: 4, moves: 3 }, SLOW_CONNECT, {}, { again: true, movedOn: false }],
+    ['what a server did not begin with, of a POST', POST, UNSEEN, {}, { again: true, delayMs: 0, movedOn: true }],
+    ['that, and nobody else is left', POST, UNSEEN, { hasUntried: false }, { again: true, movedOn: true }],
+    ['that, with retries switched off', POST, UNSEEN, { attempts: 0 }, { again: true, movedOn: true }],
+    ['that, of a server that goes away', POST, outcomeOf({ ...UNSEEN, verdict: 'ignored' }), {}, { again: true, movedOn: true }],
+    ['that, a fourth time', { ...POST, tries: 4, moves: 3 }, UNSEEN, {}, { again: true, movedOn: false }],
+    ['that, with a body that is gone', POST, UNSEEN, { replayable: false }, { again: false, why: 'not-replayable' }],
+    ['that, past the deadline', { deadline: 5 }, UNSEEN, { now: 5 }, { again: false, why: 'deadline' }],
     ['retries switched off', {}, REFUSED, { attempts: 0 }, { again: false, why: 'attempts' }],
     ['past the deadline', { deadline: 5 }, UNAVAILABLE, { now: 0 }, { again: false, why: 'deadline' }],
     ['moving on past the deadline', { deadline: 5 }, REFUSED, { now: 6 }, { again: false, why: 'deadline' }],
