@@ -31,6 +31,8 @@ export interface EndpointSpec {
 export class Endpoint implements LatencyRecord {
   /** Tries under way now. */
   inflight = 0
+  /** Connections open, or being opened. */
+  connections = 0
   // What balancers go by that look at latency, beside what all of them read.
   heard = 0
   heardAt = 0

@@ -43,7 +43,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
       this.finishWithError(this.noTimeLeft(), IGNORED)
       return
     }
-    const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
+    const refused = askGates(this.plan.gates, this, this.engine.report)
     if (this.over) {
       this.settle(IGNORED)
       return

@@ -3,8 +3,9 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { TryOutcome } from '../core/try-outcome.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
+import type { ClientPool, PooledClient, PooledRequest } from './client-pool.ts'
 import { codeOf, kindOf } from './failure.ts'
-import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, Pool, RawHeaders } from './handler.ts'
+import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { toRawHeaders } from './headers.ts'
 import type { Dialect } from './undici.ts'
 
@@ -26,8 +27,10 @@ type State = 'queued' | 'sent' | 'answered' | 'draining' | 'over'
  * One physical try of an exchange; undici sees it as the response handler, in its native dialect.
  * It must keep silent after it lost: its socket may still speak.
  */
-export abstract class Attempt extends TryOutcome {
-  readonly pool: Pool
+export abstract class Attempt extends TryOutcome implements PooledRequest {
+  readonly pool: ClientPool
+  /** The connection that it was sent over. */
+  client: PooledClient | undefined = undefined
   paused = false
   /** What counts the connection in use; hears once that it is used no more. */
   uses: ConnectionLimit | undefined = undefined
@@ -36,7 +39,7 @@ export abstract class Attempt extends TryOutcome {
   private drained = 0
   private drainTimer: Timer | undefined = undefined
 
-  constructor(owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number) {
+  constructor(owner: AttemptOwner, endpoint: Endpoint, pool: ClientPool, startedAt: number) {
     super(endpoint, startedAt)
     this.owner = owner
     this.pool = pool
@@ -51,9 +54,14 @@ export abstract class Attempt extends TryOutcome {
     return this.state === 'over'
   }
 
+  /** As undici sees it. */
+  get handler(): DispatchHandler {
+    return this as unknown as DispatchHandler
+  }
+
   send(options: DispatchOptions): void {
     try {
-      this.pool.dispatch(options, this.asHandler())
+      this.pool.send(options, this)
     } catch (error) {
       this.failed(error)
     }
@@ -123,6 +131,8 @@ export abstract class Attempt extends TryOutcome {
   protected ended(rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
     const answered = this.state === 'answered'
     this.finish()
+    // Before anybody hears of the end: whoever calls again right then may wait for the connection.
+    this.client?.ended()
     if (answered) this.owner.attemptEnd(this, rawTrailers, parsed)
     this.vacate()
   }
@@ -166,10 +176,6 @@ export abstract class Attempt extends TryOutcome {
     const { uses } = this
     this.uses = undefined
     uses?.release()
-  }
-
-  private asHandler(): DispatchHandler {
-    return this as unknown as DispatchHandler
   }
 }
 
@@ -248,7 +254,7 @@ class ModernAttempt extends Attempt {
 }
 
 /** The attempt that speaks `dialect`. */
-export function newAttempt(dialect: Dialect, owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number): Attempt {
+export function newAttempt(dialect: Dialect, owner: AttemptOwner, endpoint: Endpoint, pool: ClientPool, startedAt: number): Attempt {
   return dialect === 'legacy' ? new LegacyAttempt(owner, endpoint, pool, startedAt) : new ModernAttempt(owner, endpoint, pool, startedAt)
 }
 

@@ -3,8 +3,8 @@ import type { AddressPolicy } from '../core/address.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
+import { ClientPool } from './client-pool.ts'
 import { type Connector, connectorTo } from './connector.ts'
-import type { Pool } from './handler.ts'
 import { limitedConnector } from './limited-connector.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import { PoolEntry } from './pool-entry.ts'
@@ -22,7 +22,7 @@ export class Connections {
   private readonly addressPolicy: AddressPolicy
   private readonly contexts: SecureContexts
   private readonly entries = new Map<Endpoint, PoolEntry>()
-  private readonly closing = new Set<Pool>()
+  private readonly closing = new Set<ClientPool>()
   private readonly upgraded = new Set<Socket>()
   private sweeper: Timer | undefined = undefined
   private destroyed = false
@@ -35,7 +35,7 @@ export class Connections {
   }
 
   /** The pool that reaches `endpoint` over `wire`, whose sockets `limit` counts. */
-  acquire(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit, now: number): Pool {
+  acquire(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit, now: number): ClientPool {
     const first = this.entries.get(endpoint)
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (entry.wire === wire) return entry.take(now)
@@ -50,7 +50,7 @@ export class Connections {
    * Lets every idle socket of `endpoint` go, because one of them turned out dead: calls under way finish,
    * the next ones connect anew.
    */
-  dropIdle(endpoint: Endpoint, pool: Pool): void {
+  dropIdle(endpoint: Endpoint, pool: ClientPool): void {
     const first = this.entries.get(endpoint)
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (entry.isFormer(pool)) entry.endFormer()
@@ -126,11 +126,10 @@ export class Connections {
     })
   }
 
-  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
+  private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): ClientPool {
     const connect = this.connector(endpoint, wire)
     const makeRoom = (): void => this.dropIdleOf(endpoint.service)
-    return new this.undici.Pool(wire.origin, {
-      connections: Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint),
+    const options = {
       // Stated because undici 8 offers HTTP/2 by default.
       allowH2: false,
       pipelining: 1,
@@ -138,7 +137,9 @@ export class Connections {
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: limitedConnector(connect, limit, makeRoom, () => this.destroyed),
-    })
+    }
+    const { Client } = this.undici
+    return new ClientPool(endpoint, Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint), () => new Client(wire.origin, options))
   }
 
   /** Lets the idle sockets of one pool of `service` go, so that another of its endpoints can have one. */
@@ -153,7 +154,7 @@ export class Connections {
     }
   }
 
-  private readonly retire = (pool: Pool): void => {
+  private readonly retire = (pool: ClientPool): void => {
     this.closing.add(pool)
     pool.close().then(
       () => this.closing.delete(pool),

@@ -71,7 +71,8 @@ export interface Dispatcher {
   destroy(error?: Error | null): Promise<void>
 }
 
-/** An undici pool: a dispatcher that counts. */
-export interface Pool extends Dispatcher {
-  readonly stats: { connected: number; free: number; pending: number; running: number }
+/** An undici client: a dispatcher with one connection, made at the first request and anew when it has closed. */
+export interface Client extends Dispatcher {
+  readonly stats: { connected: boolean; pending: number; running: number; size: number }
+  on(event: 'drain' | 'disconnect' | 'connectionError', listener: () => void): unknown
 }

@@ -1,5 +1,5 @@
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import type { Pool } from './handler.ts'
+import type { ClientPool } from './client-pool.ts'
 import type { Wire } from './wire.ts'
 
 /** How long the connections of a former identity may go on taking calls. */
@@ -13,15 +13,22 @@ const HAND_OVER_MS = 5_000
 export class PoolEntry {
   readonly wire: Wire
   readonly limit: ConnectionLimit
-  pool: Pool
+  pool: ClientPool
   private usedAt: number
   /** The pool for another wire of the same endpoint; nearly always there is one only. */
   next: PoolEntry | undefined
-  private former: Pool | undefined = undefined
+  private former: ClientPool | undefined = undefined
   private formerUntil = 0
-  private readonly retire: (pool: Pool) => void
+  private readonly retire: (pool: ClientPool) => void
 
-  constructor(wire: Wire, limit: ConnectionLimit, pool: Pool, now: number, next: PoolEntry | undefined, retire: (pool: Pool) => void) {
+  constructor(
+    wire: Wire,
+    limit: ConnectionLimit,
+    pool: ClientPool,
+    now: number,
+    next: PoolEntry | undefined,
+    retire: (pool: ClientPool) => void,
+  ) {
     this.wire = wire
     this.limit = limit
     this.pool = pool
@@ -31,20 +38,20 @@ export class PoolEntry {
   }
 
   /** The pool for a call that begins now. */
-  take(now: number): Pool {
+  take(now: number): ClientPool {
     this.usedAt = now
     return this.former === undefined ? this.pool : this.handOver(this.former, now)
   }
 
   /** From now on `pool` is the one; what is connected in the former takes calls until `pool` has connections enough. */
-  succeed(pool: Pool, now: number): void {
+  succeed(pool: ClientPool, now: number): void {
     this.endFormer()
     this.former = this.pool
     this.formerUntil = now + HAND_OVER_MS
     this.pool = pool
   }
 
-  isFormer(pool: Pool): boolean {
+  isFormer(pool: ClientPool): boolean {
     return pool === this.former
   }
 
@@ -65,12 +72,12 @@ export class PoolEntry {
     return now - this.usedAt > ms && running + pending === 0
   }
 
-  get pools(): readonly Pool[] {
+  get pools(): readonly ClientPool[] {
     return this.former === undefined ? [this.pool] : [this.pool, this.former]
   }
 
   /** One connection of the present pool is opened at a time, and each one that is free is used first. */
-  private handOver(former: Pool, now: number): Pool {
+  private handOver(former: ClientPool, now: number): ClientPool {
     const { free, pending } = this.pool.stats
     if (now >= this.formerUntil) this.endFormer()
     else if (free === 0 && pending > 0 && former.stats.connected > 0) return former

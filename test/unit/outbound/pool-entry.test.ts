@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import type { Pool } from '../../../src/outbound/handler.ts'
+import type { ClientPool } from '../../../src/outbound/client-pool.ts'
 import { PoolEntry } from '../../../src/outbound/pool-entry.ts'
 import type { Wire } from '../../../src/outbound/wire.ts'
 import type { ConnectionLimit } from '../../../src/resilience/connection-limit.ts'
 
-const poolWith = (stats: Partial<Pool['stats']>): Pool =>
-  ({ stats: { connected: 0, free: 0, pending: 0, queued: 0, running: 0, size: 0, ...stats } }) as unknown as Pool
+const poolWith = (stats: Partial<ClientPool['stats']>): ClientPool =>
+  ({ stats: { connected: 0, free: 0, pending: 0, running: 0, ...stats } }) as unknown as ClientPool
 
 /** An entry whose pool was replaced at 0, and what was retired of it. */
-function replaced(former: Partial<Pool['stats']>, present: Partial<Pool['stats']>) {
-  const retired: Pool[] = []
+function replaced(former: Partial<ClientPool['stats']>, present: Partial<ClientPool['stats']>) {
+  const retired: ClientPool[] = []
   const before = poolWith(former)
   const now = poolWith(present)
   const entry = new PoolEntry({} as Wire, {} as ConnectionLimit, before, 0, undefined, (pool) => void retired.push(pool))
@@ -18,7 +18,7 @@ function replaced(former: Partial<Pool['stats']>, present: Partial<Pool['stats']
 }
 
 describe('a hand-over', () => {
-  it.each<[string, Partial<Pool['stats']>, Partial<Pool['stats']>, 'before' | 'now']>([
+  it.each<[string, Partial<ClientPool['stats']>, Partial<ClientPool['stats']>, 'before' | 'now']>([
     ['opens the first connection', { connected: 8 }, {}, 'now'],
     ['stays with the former while one is opened', { connected: 8 }, { pending: 1 }, 'before'],
     ['takes what is free', { connected: 8 }, { connected: 1, free: 1, pending: 1 }, 'now'],
