@@ -21,8 +21,9 @@ export class ClientPool {
   private readonly endpoint: Endpoint
   private readonly max: number
   private readonly open: () => Client
-  private readonly clients: PooledClient[] = []
-  private readonly free: PooledClient[] = []
+  private clients: readonly PooledClient[] = NONE
+  /** The connection that was free last; the others below it. */
+  private free: PooledClient | undefined = undefined
   /** What found every connection busy, and no room for one more. */
   private waiting: Waiting[] = []
   /** Connections whose answer has ended, and that undici has not put back yet. */
@@ -37,7 +38,7 @@ export class ClientPool {
   }
 
   send(options: DispatchOptions, request: PooledRequest): void {
-    const client = this.free.pop() ?? (this.opensMore ? this.add() : undefined)
+    const client = this.takeFree() ?? (this.opensMore ? this.add() : undefined)
     if (client === undefined) this.waiting.push({ options, request })
     else this.sendOver(client, options, request)
   }
@@ -86,22 +87,39 @@ export class ClientPool {
     this.ripened(client)
     client.busy = false
     const next = this.next()
-    if (next === undefined) this.free.push(client)
-    else this.sendOver(client, next.options, next.request)
+    if (next === undefined) {
+      client.below = this.free
+      this.free = client
+    } else this.sendOver(client, next.options, next.request)
   }
 
   /** @internal A connection is gone: undici would make it anew at the next request, but then there may be a free one. */
   lost(client: PooledClient): void {
-    const index = this.clients.indexOf(client)
-    if (index === -1) return
-    this.clients.splice(index, 1)
+    if (!this.clients.includes(client)) return
+    this.clients = this.clients.filter((each) => each !== client)
     this.endpoint.connections--
-    if (!client.busy) this.free.splice(this.free.indexOf(client), 1)
+    if (!client.busy) this.dropFree(client)
     this.ripened(client)
     // Whatever is still said of it is of no account.
     client.busy = false
     const next = this.next()
     if (next !== undefined) this.send(next.options, next.request)
+  }
+
+  private takeFree(): PooledClient | undefined {
+    const { free } = this
+    if (free === undefined) return undefined
+    this.free = free.below
+    free.below = undefined
+    return free
+  }
+
+  private dropFree(client: PooledClient): void {
+    if (this.free === client) {
+      this.takeFree()
+      return
+    }
+    for (let each = this.free; each !== undefined; each = each.below) if (each.below === client) each.below = client.below
   }
 
   private ripened(client: PooledClient): void {
@@ -112,7 +130,8 @@ export class ClientPool {
 
   private add(): PooledClient {
     const client = new PooledClient(this.open(), this)
-    this.clients.push(client)
+    // Few have more than one or two: an array that is pushed to makes room for seventeen.
+    this.clients = [...this.clients, client]
     this.endpoint.connections++
     return client
   }
@@ -143,6 +162,8 @@ export class PooledClient {
   busy = false
   /** Its answer has ended: it will be free as soon as undici has seen that the other side does not close it. */
   ripening = false
+  /** @internal The free one below it. */
+  below: PooledClient | undefined = undefined
   private readonly pool: ClientPool
 
   constructor(client: Client, pool: ClientPool) {
@@ -165,6 +186,8 @@ export class PooledClient {
     this.pool.ended()
   }
 }
+
+const NONE: readonly PooledClient[] = Object.freeze([])
 
 interface Waiting {
   readonly options: DispatchOptions

@@ -136,7 +136,7 @@ export class Connections {
       // The exchange keeps the time: undici's own timers are a second coarse.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: limitedConnector(connect, limit, makeRoom, () => this.destroyed),
+      connect: limitedConnector(connect, limit, makeRoom, this.isDestroyed),
     }
     const { Client } = this.undici
     return new ClientPool(endpoint, Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint), () => new Client(wire.origin, options))
@@ -153,6 +153,8 @@ export class Connections {
       }
     }
   }
+
+  private readonly isDestroyed = (): boolean => this.destroyed
 
   private readonly retire = (pool: ClientPool): void => {
     this.closing.add(pool)
@@ -179,22 +181,28 @@ export class Connections {
     }
   }
 
-  private scheduleSweep(): Timer {
+  private scheduleSweep(afterMs = SWEEP_MS): Timer {
     const timer = this.clock.setTimer(() => {
-      this.sweep(this.clock.now())
-      this.sweeper = this.entries.size > 0 ? this.scheduleSweep() : undefined
-    }, SWEEP_MS)
+      const complete = this.sweep(this.clock.now())
+      this.sweeper = this.entries.size > 0 ? this.scheduleSweep(complete ? SWEEP_MS : NEXT_SWEEP_MS) : undefined
+    }, afterMs)
     timer.unref()
     return timer
   }
 
-  private sweep(now: number): void {
+  /** Gives up what nobody used; false when there is more of it than the loop should be held up for. */
+  private sweep(now: number): boolean {
+    let dropped = 0
     for (const [endpoint, first] of this.entries) {
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
         entry.sweep(now)
-        if (entry.isIdle(now, IDLE_MS)) this.drop(endpoint, entry)
+        if (!entry.isIdle(now, IDLE_MS)) continue
+        this.drop(endpoint, entry)
+        dropped++
       }
+      if (dropped >= MOST_DROPPED) return false
     }
+    return true
   }
 }
 
@@ -204,3 +212,6 @@ const IDLE_MS = 60_000
 /** Who was not called for so long has no herd of callers. */
 const QUIET_MS = 5_000
 const SWEEP_MS = 10_000
+/** Closing a pool takes some ten microseconds. */
+const MOST_DROPPED = 200
+const NEXT_SWEEP_MS = 20

@@ -21,6 +21,7 @@ const CHECKS = {
   rotation: () => import('./checks/rotation.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
+  memory: () => import('./checks/memory.mjs'),
   overload: () => import('./checks/overload.mjs'),
   import: () => import('./checks/import.mjs'),
 }
