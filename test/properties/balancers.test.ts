@@ -7,13 +7,16 @@ import {
   EndpointSet,
   HashPolicy,
   LeastRequest,
+  LoadWeights,
   loadXxHash64,
   parseLoadReport,
   RandomBalancer,
+  ReportedRoundRobin,
   Session,
   SlowStart,
   type XxHash64,
 } from '../../src/balancing/index.ts'
+import { scaledWeights } from '../../src/balancing/stride-weights.ts'
 import type { Endpoint } from '../../src/core/endpoint.ts'
 import { seededRandom } from '../../src/core/random.ts'
 import type { HashRule } from '../../src/model/balancing.ts'
@@ -137,6 +140,32 @@ describe('chance', () => {
         expect(Math.max(...endpoints.map(({ connections }) => connections))).toBeLessThanOrEqual(2)
       }),
       { numRuns: 20 },
+    )
+  })
+})
+
+describe('weights from reports', () => {
+  it('make the turn of gRPC: an endpoint is passed over where its stride does not reach the end of the circle', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 99 }), { minLength: 2, maxLength: 12 }), (utilizations) => {
+        const endpoints = endpointsOf(utilizations.length)
+        const loads = new LoadWeights({ ...DEFAULT_LOAD_REPORTS, blackoutMs: 0 })
+        for (const [index, endpoint] of endpoints.entries())
+          loads.heard(endpoint, `TEXT rps_fractional=100,cpu_utilization=${(utilizations[index] as number) / 100}`, undefined, 0)
+        const scaled = scaledWeights(Float64Array.from(endpoints, (endpoint) => loads.weightOf(endpoint, 0)))
+        const balancer = new ReportedRoundRobin(() => 0, loads, 1_000)
+        // gRFC A58: sequence ÷ n is the generation; offset 2^15 - 1 for each place.
+        let sequence = 0
+        const next = (): number => {
+          for (;;) {
+            const index = sequence % scaled.length
+            const generation = Math.floor(sequence++ / scaled.length)
+            const weight = scaled[index] as number
+            if ((weight * generation + 32_767 * index) % 65_535 >= 65_535 - weight) return index
+          }
+        }
+        for (let pick = 0; pick < 200; pick++) expect(balancer.pick(endpoints, callOf({ tries: 0, startedAt: 0 }))).toBe(endpoints[next()])
+      }),
     )
   })
 })
