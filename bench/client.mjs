@@ -53,7 +53,7 @@ async function allocated(subject) {
 }
 
 const undici = await import('undici')
-const { subjects, close } = await makeSubjects({ ports, grpcPort }, !('Dispatcher1Wrapper' in undici))
+const { subjects, sockets, close } = await makeSubjects({ ports, grpcPort, concurrency }, !('Dispatcher1Wrapper' in undici))
 const names = [...new Set(pairs.flat())]
 // The same subject twice: what two equal things differ by on this machine, in this run.
 const control = pairs[0][1]
@@ -63,11 +63,15 @@ const subjectOf = (name) => subjects[name.replace(/ again$/, '')]
 const calls = {}
 for (const name of shuffled(all)) calls[name] = await warmUp(subjectOf(name))
 const samples = Object.fromEntries(all.map((name) => [name, []]))
+let mostSockets = 0
 if (heap) {
   for (const name of names) samples[name].push({ allocated: await allocated(subjectOf(name)) })
 } else {
   for (let round = 0; round < rounds; round++) {
-    for (const name of shuffled(all)) samples[name].push(await measure(subjectOf(name), calls[name]))
+    for (const name of shuffled(all)) {
+      samples[name].push(await measure(subjectOf(name), calls[name]))
+      mostSockets = Math.max(mostSockets, sockets())
+    }
   }
 }
 await close()
@@ -99,6 +103,7 @@ process.stdout.write(
       : {
           node: process.version,
           rounds,
+          mostSockets,
           control: compare(`${control} again`, control),
           subjects: Object.fromEntries(names.map((name) => [name, figures(name)])),
           pairs: pairs.map(([name, base]) => compare(name, base)),

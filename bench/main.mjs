@@ -52,8 +52,9 @@ async function resolved(suite) {
 const fixed = (number, digits = 2) => number.toFixed(digits)
 const sure = ({ median, interval }) => `× ${fixed(median)} [${interval.map((each) => fixed(each)).join(', ')}]`
 
-function report({ name, what, node, concurrency, rounds, control, subjects, pairs, heap, resolvable }) {
+function report({ name, what, node, endpoints, concurrency, rounds, mostSockets, control, subjects, pairs, heap, resolvable }) {
   const lines = [`\n${name}: ${what}; ${node}, concurrency ${concurrency}, ${rounds} rounds`]
+  if (endpoints > 1) lines.push(`  connections of the mesh: ${mostSockets} at most, to ${endpoints} endpoints`)
   lines.push(`  A/A CPU ${sure(control.cpu)}${resolvable ? '' : '  not resolvable here'}`)
   for (const [subject, { cpuMicros, perSecond, p50, p99 }] of Object.entries(subjects)) {
     const figures = [`${fixed(cpuMicros)} µs CPU`, `${fixed(perSecond, 0)}/s`, `p50 ${fixed(p50)} ms`, `p99 ${fixed(p99)} ms`]

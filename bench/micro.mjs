@@ -197,8 +197,11 @@ export async function micro() {
   const one = planOf(1, 10)
   const { plan: service } = one.targets.find('http://service-0').target
   figures['route (one of 1)'] = await price(() => do_not_optimize(one.targets.find('http://service-0')))
-  const many = planOf(10_000, 1)
   let turn = 0
+  const ten = planOf(10, 1)
+  const few = Array.from({ length: 10 }, (_, index) => `http://service-${index}`)
+  figures['route (10 of 10)'] = await price(() => do_not_optimize(ten.targets.find(few[turn++ % 10])))
+  const many = planOf(10_000, 1)
   const origins = Array.from({ length: 1_000 }, (_, index) => `http://service-${index * 10}`)
   figures['route (1,000 of 10,000)'] = await price(() => do_not_optimize(many.targets.find(origins[turn++ % 1_000])))
   for (const kind of Object.keys(RULE_KINDS)) {

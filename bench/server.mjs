@@ -1,4 +1,5 @@
-// The other side of the benchmark: answers every request as cheaply as Node can, `/large` with 64 KiB, everything else with 128 bytes.
+// The other side of the benchmark: answers every request as cheaply as Node can, `/large` with 64 KiB, `/port` with the port that it came
+// to, everything else with 128 bytes.
 // A second port speaks gRPC and answers one unary method with as many bytes.
 import { createServer } from 'node:net'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
@@ -17,8 +18,13 @@ function serve(socket) {
     // A request without body ends with an empty line, which may fall between two pieces.
     const requests = (tail + chunk.toString('latin1')).split('\r\n\r\n')
     tail = requests.pop()
-    for (const request of requests) socket.write(request.startsWith('GET /large') ? LARGE : SMALL)
+    for (const request of requests) socket.write(answerTo(request, socket))
   })
+}
+
+function answerTo(request, { localPort }) {
+  if (request.startsWith('GET /large')) return LARGE
+  return request.startsWith('GET /port') ? answer(String(localPort), 'text/plain') : SMALL
 }
 
 /** Listens on `count` free loopback ports. */

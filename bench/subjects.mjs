@@ -11,6 +11,7 @@ import { Pool, fetch as undiciFetch } from 'undici'
 
 const PATH = '/v1/orders/42'
 const LARGE = '/large'
+const PICKS = 20_000
 
 /** A handler that reads and throws away, in the old dialect of undici or in the new one. */
 function sink(legacy, resolve, reject) {
@@ -55,6 +56,21 @@ const readStream = async (response) => {
   return length === 128 ? response.status : 0
 }
 
+/** The pool of each of so many calls through `mesh`, in the order in which they began. */
+async function recordedPicks(mesh, ports, pools, concurrency) {
+  const picks = new Array(PICKS)
+  let next = 0
+  const worker = async () => {
+    while (next < PICKS) {
+      const index = next++
+      const { body } = await mesh.request('http://orders/port')
+      picks[index] = pools[ports.indexOf(Number(await body.text()))]
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+  return picks
+}
+
 function grpcClient(port) {
   const raw = (value) => value
   const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure())
@@ -69,13 +85,15 @@ function grpcClient(port) {
 }
 
 /** Every subject over `ports`; `bare` ones take the pools in turn, as somebody without a mesh would. */
-export async function makeSubjects({ ports, grpcPort }, legacy) {
+export async function makeSubjects({ ports, grpcPort, concurrency }, legacy) {
   const pools = ports.map((port) => new Pool(`http://127.0.0.1:${port}`, { allowH2: false }))
   const endpoints = ports.map((port) => `127.0.0.1:${port}`)
   const mesh = createMesh({ services: { orders: { endpoints } } })
   await mesh.ready()
   let turn = 0
   const pool = () => pools[turn++ % pools.length]
+  const picks = ports.length === 1 ? [] : await recordedPicks(mesh, ports, pools, concurrency)
+  const picked = () => picks[turn++ % PICKS]
   const url = (path = PATH) => `http://${endpoints[turn++ % endpoints.length]}${path}`
   const options = (path = PATH) => ({ path, method: 'GET' })
   const ours = `http://orders${PATH}`
@@ -92,8 +110,10 @@ export async function makeSubjects({ ports, grpcPort }, legacy) {
   return {
     subjects: {
       'dispatch bare': () => dispatched(pool(), options()),
-      'dispatch mesh': () => dispatched(mesh.dispatcher, { ...options(), origin: 'http://orders' }),
+      'dispatch mesh': () => dispatched(mesh.dispatcher, { origin: 'http://orders', path: PATH, method: 'GET' }),
       'request bare': () => pool().request(options()).then(readRequest),
+      'dispatch replayed': () => dispatched(picked(), options()),
+      'request replayed': () => picked().request(options()).then(readRequest),
       'request mesh': () => mesh.request(ours).then(readRequest),
       'request bare large': () => pool().request(options(LARGE)).then(readRequest),
       'fetch bare text': () => fetch(url()).then(readText),
@@ -110,6 +130,8 @@ export async function makeSubjects({ ports, grpcPort }, legacy) {
       'undici fetch bare': () => undiciFetch(url()).then(readText),
       'undici fetch mesh': () => undiciFetch(ours, { dispatcher: mesh.dispatcher }).then(readText),
     },
+    /** Open connections of the mesh. */
+    sockets: () => mesh.stats().services.orders.endpoints.reduce((sum, { connections }) => sum + connections, 0),
     async close() {
       breaker.shutdown()
       unary.close()

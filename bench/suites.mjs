@@ -17,12 +17,13 @@ export const SUITES = [
   },
   {
     name: 'hundred',
-    what: '128 bytes, 100 endpoints',
+    what: "128 bytes, 100 endpoints; replayed: the mesh's picks by a bare loop",
     endpoints: 100,
     concurrency: 50,
     pairs: [
-      ['dispatch mesh', 'dispatch bare'],
-      ['request mesh', 'request bare'],
+      ['dispatch mesh', 'dispatch replayed'],
+      ['request mesh', 'request replayed'],
+      ['fetch mesh text', 'request replayed'],
       ['fetch mesh text', 'fetch bare text'],
     ],
   },

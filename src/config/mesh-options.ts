@@ -99,7 +99,7 @@ function optionsSchema(plain: unknown) {
       allowAddresses: v.optional(allowAddresses, []),
       fallback: v.optional(withMethods<DispatcherLike>('a dispatcher', 'dispatch')),
       undici: v.optional(
-        checked<UndiciModule>("undici's module (with Pool, Agent and Dispatcher)", (input) =>
+        checked<UndiciModule>("undici's module (with Client, Agent and Dispatcher)", (input) =>
           isUndici(input) || isUndici((input as { default?: unknown } | null | undefined)?.default) ? (input as UndiciModule) : undefined,
         ),
       ),
@@ -170,8 +170,8 @@ export function parseMeshOptions(options: unknown): ParsedOptions {
 
 function isUndici(input: unknown): boolean {
   if (typeof input !== 'object' || input === null) return false
-  const { Pool, Agent, Dispatcher } = input as Record<string, unknown>
-  return [Pool, Agent, Dispatcher].every((each) => typeof each === 'function')
+  const { Client, Agent, Dispatcher } = input as Record<string, unknown>
+  return [Client, Agent, Dispatcher].every((each) => typeof each === 'function')
 }
 
 /** Mutual TLS without anybody to be would fail at each call; it is told at the door. */

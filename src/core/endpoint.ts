@@ -35,6 +35,8 @@ export class Endpoint implements LatencyRecord {
   streams = 1
   using = 0
   held = 0
+  /** Connections open, or being opened. */
+  connections = 0
   // What balancers go by that look at latency, beside what all of them read.
   heard = 0
   heardAt = 0

@@ -51,7 +51,7 @@ export abstract class AdmittedCall extends AnsweringCall implements ConnectionWa
       this.finishWithError(this.error('MESH_PROTOCOL', { reason }), IGNORED)
       return
     }
-    const refused = askGates(this.plan.gates, this, this.permits, this.engine.report)
+    const refused = askGates(this.plan.gates, this, this.engine.report)
     if (this.over) {
       this.settle(IGNORED)
       return

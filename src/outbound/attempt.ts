@@ -4,8 +4,9 @@ import type { Endpoint } from '../core/endpoint.ts'
 import { TryOutcome } from '../core/try-outcome.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
 import { codeOf, flagOf, kindOf } from './failure.ts'
-import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, Pool, RawHeaders } from './handler.ts'
+import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { toRawHeaders } from './headers.ts'
+import type { Pool, PooledRequest } from './pool.ts'
 import type { Dialect } from './undici.ts'
 
 /** What an attempt tells its exchange. After {@link Attempt.silence} it tells nothing more. */
@@ -32,8 +33,10 @@ type State = 'queued' | 'sent' | 'answered' | 'draining' | 'over'
  * One physical try of an exchange; undici sees it as the response handler, in its native dialect.
  * It must keep silent after it lost: its socket may still speak.
  */
-export abstract class Attempt extends TryOutcome {
+export abstract class Attempt extends TryOutcome implements PooledRequest {
   readonly pool: Pool
+  /** The connection that it was sent over. */
+  client: PooledRequest['client'] = undefined
   paused = false
   /** Clock time at which its own time is over. */
   dueAt = 0
@@ -67,9 +70,14 @@ export abstract class Attempt extends TryOutcome {
     return this.state === 'over'
   }
 
+  /** As undici sees it. */
+  get handler(): DispatchHandler {
+    return this as unknown as DispatchHandler
+  }
+
   send(options: DispatchOptions, pool: Pool = this.pool): void {
     try {
-      pool.dispatch(options, this.asHandler())
+      pool.send(options, this)
     } catch (error) {
       this.failed(error)
     }
@@ -170,6 +178,8 @@ export abstract class Attempt extends TryOutcome {
   ended(rawTrailers: RawHeaders, parsed: HeaderRecord | undefined): void {
     const answered = this.state === 'answered'
     this.finish()
+    // Before anybody hears of the end: whoever calls again right then may wait for the connection.
+    this.client?.ended()
     if (answered) this.owner.attemptEnd(this, rawTrailers, parsed)
     this.vacate()
   }
@@ -215,10 +225,6 @@ export abstract class Attempt extends TryOutcome {
     const { uses } = this
     this.uses = undefined
     uses?.release(this.endpoint)
-  }
-
-  private asHandler(): DispatchHandler {
-    return this as unknown as DispatchHandler
   }
 }
 

@@ -3,11 +3,12 @@ import type { AddressPolicy } from '../core/address.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
+import { ClientPool } from './client-pool.ts'
 import { type Connector, connectorTo } from './connector.ts'
-import type { Pool } from './handler.ts'
 import { Http2Pool } from './http2/pool.ts'
 import { limitedConnector } from './limited-connector.ts'
 import type { MutualTls } from './mutual-tls.ts'
+import type { Pool } from './pool.ts'
 import { PoolEntry } from './pool-entry.ts'
 import { SecureContexts } from './secure-contexts.ts'
 import type { Undici } from './undici.ts'
@@ -142,13 +143,13 @@ export class Connections {
   private open(endpoint: Endpoint, wire: Wire, limit: ConnectionLimit): Pool {
     const makeRoom = (): void => this.dropIdleOf(endpoint.service)
     const dials = (protocols: readonly string[]): Connector =>
-      limitedConnector(this.connector(endpoint, wire, protocols), limit, makeRoom, () => this.destroyed)
+      limitedConnector(this.connector(endpoint, wire, protocols), limit, makeRoom, this.isDestroyed)
     const maxConnections = Math.min(MAX_CONNECTIONS, limit.maxPerEndpoint)
     if (wire.protocol === 'http1') {
       if (!this.entries.has(endpoint)) limit.carries(endpoint, 1)
-      return this.http1Pool(wire, maxConnections, dials(HTTP1_ONLY))
+      return this.http1Pool(endpoint, wire, maxConnections, dials(HTTP1_ONLY))
     }
-    const http1 = (socket: Socket): Pool => this.http1Pool(wire, maxConnections, beginningWith(socket, dials(HTTP1_ONLY)))
+    const http1 = (socket: Socket): Pool => this.http1Pool(endpoint, wire, maxConnections, beginningWith(socket, dials(HTTP1_ONLY)))
     return new Http2Pool({
       origin: new URL(wire.origin),
       address: endpoint.address,
@@ -163,9 +164,9 @@ export class Connections {
     })
   }
 
-  private http1Pool(wire: Wire, connections: number, connect: Connector): Pool {
-    return new this.undici.Pool(wire.origin, {
-      connections,
+  private http1Pool(endpoint: Endpoint, wire: Wire, maxConnections: number, connect: Connector): Pool {
+    const { Client } = this.undici
+    const options = {
       // Stated because undici 8 offers HTTP/2 by default.
       allowH2: false,
       pipelining: 1,
@@ -173,7 +174,8 @@ export class Connections {
       headersTimeout: 0,
       bodyTimeout: 0,
       connect,
-    })
+    }
+    return new ClientPool(endpoint, maxConnections, () => new Client(wire.origin, options))
   }
 
   /** Lets the idle sockets of one pool of `service` go, so that another of its endpoints can have one. */
@@ -187,6 +189,8 @@ export class Connections {
       }
     }
   }
+
+  private readonly isDestroyed = (): boolean => this.destroyed
 
   private readonly retire = (pool: Pool): void => {
     this.closing.add(pool)
@@ -213,23 +217,29 @@ export class Connections {
     }
   }
 
-  private scheduleSweep(): Timer {
+  private scheduleSweep(afterMs = SWEEP_MS): Timer {
     const timer = this.clock.setTimer(() => {
-      this.sweep(this.clock.now())
-      this.sweeper = this.entries.size > 0 ? this.scheduleSweep() : undefined
-    }, SWEEP_MS)
+      const complete = this.sweep(this.clock.now())
+      this.sweeper = this.entries.size > 0 ? this.scheduleSweep(complete ? SWEEP_MS : NEXT_SWEEP_MS) : undefined
+    }, afterMs)
     timer.unref()
     return timer
   }
 
-  private sweep(now: number): void {
+  /** Gives up what nobody used; false when there is more of it than the loop should be held up for. */
+  private sweep(now: number): boolean {
+    let dropped = 0
     for (const [endpoint, first] of this.entries) {
       for (let entry: PoolEntry | undefined = first; entry !== undefined; entry = entry.next) {
         entry.sweep(now)
         entry.pool.sweep?.(now - IDLE_MS)
-        if (entry.isIdle(now, IDLE_MS)) this.drop(endpoint, entry)
+        if (!entry.isIdle(now, IDLE_MS)) continue
+        this.drop(endpoint, entry)
+        dropped++
       }
+      if (dropped >= MOST_DROPPED) return false
     }
+    return true
   }
 }
 
@@ -261,3 +271,6 @@ const IDLE_MS = 60_000
 /** Who was not called for so long has no herd of callers. */
 const QUIET_MS = 5_000
 const SWEEP_MS = 10_000
+/** Closing a pool takes some ten microseconds. */
+const MOST_DROPPED = 200
+const NEXT_SWEEP_MS = 20

@@ -75,7 +75,9 @@ export function connectorTo(dial: DialOptions): Connector {
       settled = true
       timer.cancel()
       if (error === null) {
+        // Nothing of the dial is to live as long as the socket.
         socket.removeListener('error', failed)
+        socket.removeListener('close', closed)
         connected(null, socket)
       } else {
         // The failed socket keeps its error listener: it may complain once more while it closes.
@@ -85,6 +87,7 @@ export function connectorTo(dial: DialOptions): Connector {
     }
     const failed = (error: NodeJS.ErrnoException): void =>
       settle(new DialError(`${endpoint.address}: ${error.message || error.code}`, error.code ?? 'ERR_CONNECT', tcpStands, error))
+    const closed = (): void => failed(new Error('closed before it stood'))
     const timer = clock.setTimer(() => {
       const missing = tcpStands ? 'TLS handshake' : 'connection'
       settle(new DialError(`${endpoint.address}: no ${missing} within ${timeoutMs} ms`, 'ERR_CONNECT_TIMEOUT', tcpStands))
@@ -96,7 +99,7 @@ export function connectorTo(dial: DialOptions): Connector {
       })
     }
     socket.once(ready, () => settle(null))
-    socket.once('close', () => failed(new Error('closed before it stood')))
+    socket.once('close', closed)
     socket.on('error', failed)
   }
 }

@@ -71,13 +71,8 @@ export interface Dispatcher {
   destroy(error?: Error | null): Promise<void>
 }
 
-/** A pool of connections, undici's or our own: a dispatcher that counts. */
-export interface Pool extends Dispatcher {
-  readonly stats: { connected: number; free: number; pending: number; running: number }
-  /** What was agreed on, where a pool agrees on something. */
-  readonly protocol?: 'http/1.1' | 'h2' | undefined
-  /** Asks its connections whether they live; those that carry one call each are given up instead. */
-  probe?(): void
-  /** Closes what nobody has used since then (clock time). */
-  sweep?(before: number): void
+/** An undici client: a dispatcher with one connection, made at the first request and anew when it has closed. */
+export interface Client extends Dispatcher {
+  readonly stats: { connected: boolean; pending: number; running: number; size: number }
+  on(event: 'drain' | 'disconnect' | 'connectionError', listener: () => void): unknown
 }

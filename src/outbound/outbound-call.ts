@@ -1,4 +1,4 @@
-import type { Affinity, Call, Priority } from '../core/call.ts'
+import type { Affinity, Priority } from '../core/call.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { flagsOf, type MeshErrorCode, type MeshErrorDetails, meshErrorWithoutStack } from '../core/errors.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
@@ -19,7 +19,7 @@ import type { Attempt } from './attempt.ts'
 import type { CallSettings, Engine, Ruled, Target } from './engine.ts'
 import type { DispatchOptions, RawHeaders } from './handler.ts'
 import { hasRequestHeader, rawHeader, requestHeader, requestHeaderValues } from './headers.ts'
-import { settlePermits } from './permits.ts'
+import { type AdmittedByGates, settlePermits } from './permits.ts'
 import { Race } from './race.ts'
 import { toldHeaders } from './told-headers.ts'
 
@@ -27,7 +27,7 @@ import { toldHeaders } from './told-headers.ts'
  * The facts of one outbound call: what gates, balancers and the retry policy ask about, and how long everything may take. It sits in
  * the wheel of deadlines itself, so that a call is one object.
  */
-export abstract class OutboundCall extends WheelEntry implements Call, ScopeMember {
+export abstract class OutboundCall extends WheelEntry implements AdmittedByGates, ScopeMember {
   readonly service: string
   readonly method: string
   readonly host: string
@@ -42,6 +42,8 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   /** @internal */ scopeBefore: ScopeMember | undefined = undefined
   /** @internal */ scopeAfter: ScopeMember | undefined = undefined
   affinity: Affinity | undefined = undefined
+  /** @internal What the gates gave; each is settled once. */
+  permits: Permit[] | undefined = undefined
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
   /** What it goes by: the policy that its service, or its rule, had when it began. */
@@ -54,8 +56,6 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
   /** Its lane, where its service has some. */
   protected readonly colour: string | undefined
   protected readonly timeouts: TimeoutSettings
-  /** What the gates gave; each is settled once. */
-  protected readonly permits: Permit[] = []
   /** Re-sends allowed after the first try. */
   protected readonly retries: number
   /** Undefined for a call that is never hedged. */
@@ -200,8 +200,9 @@ export abstract class OutboundCall extends WheelEntry implements Call, ScopeMemb
 
   /** The call is over: whoever admitted it hears how it ended. */
   protected settle(outcome: Outcome): void {
-    settlePermits(this.permits, outcome, this.engine.report)
-    this.permits.length = 0
+    const { permits } = this
+    this.permits = undefined
+    if (permits !== undefined) settlePermits(permits, outcome, this.engine.report)
     if (!this.resending) return
     this.resending = false
     this.plan.protections.resends.inflight--

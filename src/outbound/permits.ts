@@ -4,22 +4,25 @@ import type { Outcome } from '../core/outcome.ts'
 
 type Report = (what: string, error: unknown) => void
 
+/** A call that keeps what its gates gave. */
+export interface AdmittedByGates extends Call {
+  /** Undefined until one gave something. */
+  permits: Permit[] | undefined
+}
+
 /**
  * Asks `gates` in their order and collects the permits. Returns the gate that refused and its refusal; whoever admitted before it is
  * settled by the caller as usual. A gate that throws is passed over: a defect in it must not stop the calls.
  */
-export function askGates(
-  gates: readonly Gate[],
-  call: Call,
-  permits: Permit[],
-  report: Report,
-): { gate: Gate; refusal: Refusal } | undefined {
+export function askGates(gates: readonly Gate[], call: AdmittedByGates, report: Report): { gate: Gate; refusal: Refusal } | undefined {
   for (const gate of gates) {
     try {
       const verdict = gate.admit(call)
       if (verdict.refused === true) return { gate, refusal: verdict }
       if (typeof verdict.settle !== 'function') throw defectOf(verdict, gate, report)
-      permits.push(verdict)
+      // An array that begins empty makes room for seventeen at its first entry.
+      if (call.permits === undefined) call.permits = [verdict]
+      else call.permits.push(verdict)
     } catch (error) {
       report(`gate ${gate.name}`, error)
     }

@@ -6,7 +6,7 @@ import { callerOf } from './caller.ts'
 import { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import { Exchange } from './exchange.ts'
-import type { Dispatcher, DispatchHandler, DispatchOptions, Pool } from './handler.ts'
+import type { Client, Dispatcher, DispatchHandler, DispatchOptions } from './handler.ts'
 import type { Installation } from './install.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import { OutboundCall } from './outbound-call.ts'
@@ -157,7 +157,7 @@ export class Startup {
 
   /** Whether strangers that were passed on are still under way. An agent that was told to close cannot be destroyed any more. */
   private get strangers(): boolean {
-    const { stats = {} } = (this.ownAgent ?? {}) as { stats?: Record<string, Pool['stats']> }
+    const { stats = {} } = (this.ownAgent ?? {}) as { stats?: Record<string, Client['stats']> }
     return Object.values(stats).some(({ running, pending }) => running + pending > 0)
   }
 

@@ -1,5 +1,5 @@
 import { MeshError } from '../core/errors.ts'
-import type { Dispatcher, Pool } from './handler.ts'
+import type { Client, Dispatcher } from './handler.ts'
 import { wakePlatformFetch } from './platform.ts'
 
 /** Which dialect an undici's core speaks natively; handing it the other one costs a wrapper per request. */
@@ -20,7 +20,7 @@ export type UndiciError = (name: UndiciErrorName, message: string) => Error
 /** The parts of undici that the mesh stands on. */
 export interface Undici {
   readonly dialect: Dialect
-  readonly Pool: new (origin: string, options: object) => Pool
+  readonly Client: new (origin: string, options: object) => Client
   readonly Agent: new (options?: object) => Dispatcher
   /** The methods `request`, `stream`, `pipeline`, `connect`, `upgrade` as they sit on every dispatcher. */
   readonly api: Readonly<Record<'request' | 'stream' | 'pipeline' | 'connect' | 'upgrade', (...args: unknown[]) => unknown>>
@@ -51,9 +51,9 @@ export async function loadUndici(given?: object): Promise<Undici> {
 }
 
 function adopt(module: object): Undici {
-  const exported = ('default' in module && !('Pool' in module) ? module.default : module) as Record<string, unknown>
-  const { Pool: PoolClass, Agent: AgentClass, Dispatcher: DispatcherClass, errors } = exported
-  if (typeof PoolClass !== 'function' || typeof DispatcherClass !== 'function') {
+  const exported = ('default' in module && !('Client' in module) ? module.default : module) as Record<string, unknown>
+  const { Client: ClientClass, Agent: AgentClass, Dispatcher: DispatcherClass, errors } = exported
+  if (typeof ClientClass !== 'function' || typeof DispatcherClass !== 'function') {
     throw new MeshError('MESH_CONFIG', { reason: 'undici: expected the module of undici 7.30 or later, 8.12 or later' })
   }
   // Undici 8 dropped the old dialect and exports the wrapper that translates it.
@@ -61,7 +61,7 @@ function adopt(module: object): Undici {
   return {
     dialect: Wrapper === undefined ? 'legacy' : 'modern',
     translate: (dispatcher, dialect) => (Wrapper === undefined || dialect === 'modern' ? dispatcher : new Wrapper(dispatcher)),
-    Pool: PoolClass as Undici['Pool'],
+    Client: ClientClass as Undici['Client'],
     Agent: AgentClass as Undici['Agent'],
     api: DispatcherClass.prototype as Undici['api'],
     error: (name, message) => new (errors as Record<UndiciErrorName, new (message: string) => Error>)[name](message),

@@ -15,7 +15,7 @@ it('runs on the Node that was asked for', () => {
 it('tests and sources see the undici that was asked for', async () => {
   const { version } = JSON.parse(readFileSync(join(dirname(entry), 'package.json'), 'utf8')) as { version: string }
   expect(version.split('.')[0]).toBe(wanted)
-  const { Pool, dialect } = await loadUndici()
-  expect(Pool).toBe(undici.Pool)
+  const { Client, dialect } = await loadUndici()
+  expect(Client).toBe(undici.Client)
   expect(dialect).toBe(wanted === '7' ? 'legacy' : 'modern')
 })

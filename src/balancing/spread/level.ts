@@ -3,7 +3,7 @@ import type { Nearness } from '../../model/locality.ts'
 import { Part } from './part.ts'
 
 /** A group of endpoints that calls are shared out to: those in order and the degraded ones apart. */
-export class Group {
+class Group {
   /** Frozen, and the same array until the group changes. */
   readonly members: readonly Endpoint[]
   /** The healthy ones, or all of them in panic; and the degraded ones. */

@@ -73,7 +73,7 @@ export class AgentCall extends OutboundCall {
       this.fail(this.noTimeLeft(), IGNORED, 'ignored')
       return
     }
-    const refused = askGates(plan.gates, this, this.permits, engine.report)
+    const refused = askGates(plan.gates, this, engine.report)
     if (refused !== undefined) {
       this.fail(this.refusedBy(refused), IGNORED, 'ignored')
       return

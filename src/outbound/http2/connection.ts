@@ -178,7 +178,7 @@ export class Http2Connection {
 }
 
 /** As Envoy's default; a server mostly names a lower one. */
-export const MAX_STREAMS = 1_024
+const MAX_STREAMS = 1_024
 /** What a reader that paused keeps the server from sending more of, per stream; as undici and most servers have it. */
 const STREAM_WINDOW = 256 * 1024
 /** node counts what came as read at once, so this bounds no memory: it lets a long way be filled. */

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../core/clock.ts'
 import type { Attempt } from '../attempt.ts'
 import { type Connector, DialError, NO_HTTP2 } from '../connector.ts'
-import type { DispatchHandler, DispatchOptions, Pool } from '../handler.ts'
+import type { DispatchOptions } from '../handler.ts'
+import type { Pool, PooledRequest } from '../pool.ts'
 import type { UndiciError } from '../undici.ts'
 import { Http2Connection } from './connection.ts'
 import { requestHead } from './request-head.ts'
@@ -77,16 +78,18 @@ export class Http2Pool implements Pool {
     }
   }
 
-  dispatch(options: DispatchOptions, handler: DispatchHandler): boolean {
-    if (this.http1 !== undefined) return this.http1.dispatch(options, handler)
-    const attempt = handler as unknown as Attempt
+  send(options: DispatchOptions, request: PooledRequest): void {
+    if (this.http1 !== undefined) {
+      this.http1.send(options, request)
+      return
+    }
+    const attempt = request as Attempt
     if (this.failure !== undefined) {
       attempt.failed(this.failure)
-      return false
+      return
     }
     const connection = this.queue.size === 0 ? this.free : undefined
     if (connection === undefined || !this.start(connection, options, attempt)) this.wait({ options, attempt })
-    return true
   }
 
   /** A call got no answer in time: is anybody there? */
@@ -110,11 +113,11 @@ export class Http2Pool implements Pool {
     await Promise.all([idle, this.http1?.close()])
   }
 
-  async destroy(error: Error | null = null): Promise<void> {
-    this.failure ??= error ?? new DialError('the mesh was closed', 'ERR_CLOSED', false)
+  async destroy(): Promise<void> {
+    this.failure ??= new DialError('the mesh was closed', 'ERR_CLOSED', false)
     this.failQueue(this.failure)
     for (const connection of [...this.connections, ...this.leaving]) connection.destroy(this.failure)
-    await this.http1?.destroy(error)
+    await this.http1?.destroy()
   }
 
   // ---- what a connection says ---------------------------------------------------------------------------

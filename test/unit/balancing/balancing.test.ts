@@ -61,6 +61,27 @@ describe('balancers', () => {
     expect(balancer.pick([...endpoints])).toBe(busy)
   })
 
+  it('least request looks further before one more connection is opened, and takes the least of what it saw', () => {
+    const endpoints = endpointsOf(20)
+    for (const endpoint of endpoints) {
+      endpoint.connections = 1
+      endpoint.inflight = 1
+    }
+    const [idle] = endpoints.slice(7) as [Endpoint]
+    idle.inflight = 0
+    const share = (): number => {
+      const balancer = new LeastRequest(seededRandom(2))
+      return count(4_000, () => balancer.pick(endpoints)).at(-1) ?? 0
+    }
+    // Among four pairs of 20 the idle one is by 1 - (18/20)^4 of the draws, among one by 2/20.
+    expect(share() / 4_000).toBeCloseTo(1 - 0.9 ** 4, 1)
+    for (const endpoint of endpoints) if (endpoint !== idle) endpoint.connections = 2
+    expect(share() / 4_000).toBeCloseTo(0.1, 1)
+    // Where nothing is known of connections it draws one pair, whatever is under way.
+    for (const endpoint of endpoints) endpoint.connections = 0
+    expect(share() / 4_000).toBeCloseTo(0.1, 1)
+  })
+
   it('least request spreads 200 calls over 50 far more evenly than chance', () => {
     /** Largest minus smallest load, averaged over many moments. */
     const spread = (balancer: Balancer): number => {

@@ -43,6 +43,20 @@ describe('weighted round robin', () => {
     )
   })
 
+  it.each([
+    // Who is due first: deadlines at the multiples of 1 ÷ weight.
+    [[5, 3], 'ABAABA'],
+    [[5, 3, 2], 'ABACABA'],
+    [[7, 2, 1], 'AAABAAA'],
+    [[1, 4], 'BBB'],
+  ])('earliest deadline first, of weights %j: %s', (weights, expected) => {
+    const endpoints = weighted(weights)
+    // Everybody begins at the end of his first turn, as in Envoy.
+    const balancer = new WeightedRoundRobin(() => 1 - 2 ** -53)
+    const order = Array.from(expected, () => 'ABC'[endpoints.indexOf(balancer.pick(endpoints) as Endpoint)])
+    expect(order.join('')).toBe(expected)
+  })
+
   it('spreads the heavy one out', () => {
     const endpoints = weighted([5, 1, 1])
     const balancer = new WeightedRoundRobin(seededRandom(4))
@@ -99,10 +113,13 @@ describe('slow start', () => {
     [1, 30, 0.5],
     [1, 45, 0.75],
     [1, 60, 1],
+    // At least a millisecond, and no second, as its code has it.
+    [2, 0, 0.1],
     [2, 6, 0.316],
     [2, 15, 0.5],
     [2, 30, Math.SQRT1_2],
     [2, 45, 0.866],
+    [2, 60, 1],
   ])('aggression %d after %d s: %d of its weight', (aggression, seconds, share) => {
     const [endpoint] = endpointsOf(1) as [Endpoint]
     endpoint.warmFrom = 5_000

@@ -150,7 +150,7 @@ describe('bad options', () => {
     [{ unknownHosts: 'maybe' }, ['unknownHosts: expected pass, refuse, got "maybe"']],
     [{ allowAddresses: ['here'] }, ['allowAddresses[0]: expected an address or a range such as 169.254.1.0/24, got "here"']],
     [{ clock: {} }, ['clock: expected a clock (an object with now, wallTime, setTimer, afterPoll), got an object']],
-    [{ undici: {} }, ["undici: expected undici's module (with Pool, Agent and Dispatcher), got an object"]],
+    [{ undici: {} }, ["undici: expected undici's module (with Client, Agent and Dispatcher), got an object"]],
     [
       { defaults: { timeout: 'x' } },
       [`defaults.timeout: expected a duration above 0 such as 250, '250ms' or '2s', at most 24 days, got "x"`],

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { Pool } from '../../../src/outbound/handler.ts'
+import type { Pool } from '../../../src/outbound/pool.ts'
 import { PoolEntry } from '../../../src/outbound/pool-entry.ts'
 import type { Wire } from '../../../src/outbound/wire.ts'
 import type { ConnectionLimit } from '../../../src/resilience/connection-limit.ts'
 
 const poolWith = (stats: Partial<Pool['stats']>): Pool =>
-  ({ stats: { connected: 0, free: 0, pending: 0, queued: 0, running: 0, size: 0, ...stats } }) as unknown as Pool
+  ({ stats: { connected: 0, free: 0, pending: 0, running: 0, ...stats } }) as unknown as Pool
 
 /** An entry whose pool was replaced at 0, and what was retired of it. */
 function replaced(former: Partial<Pool['stats']>, present: Partial<Pool['stats']>) {
