@@ -22,7 +22,9 @@ describe('adaptiveConcurrency', () => {
     const from = 'options/traffic-policy/default/orders#adaptiveConcurrency'
     expect(mesh.explain({ url: 'http://orders/' }).gates).toContainEqual({
       name: 'adaptive-concurrency',
-      state: '5 of 5 calls in flight, by aimd',
+      state: '5 of 5 calls in flight',
+      because: 'by aimd',
+      admits: false,
       from,
     })
     const error = await failure(mesh.fetch('http://orders/'))
@@ -127,7 +129,8 @@ describe('throttle', () => {
     expect((await call('high')).status).toBe(503)
     expect(mesh.explain({ url: 'http://orders/' }).gates).toContainEqual({
       name: 'throttle',
-      state: 'refuses 75 % of calls: 0 of 3 succeeded',
+      state: 'refuses 75 % of calls',
+      because: '0 of 3 succeeded',
       from,
     })
     expect(mesh.stats().services['orders']).toMatchObject({
