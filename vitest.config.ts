@@ -4,10 +4,17 @@ import { defineConfig } from 'vitest/config'
 /** Entry of another undici than the installed one, when `test/matrix` runs the tests. */
 const otherUndici = process.env['INMESH_UNDICI']
 
-/** Tests without sockets and processes of their own. No module has state, so these can share theirs: loading them anew takes longer than running them. */
-const TOGETHER = ['test/unit/**/*.test.ts', 'test/properties/**/*.test.ts']
+/** No module has state, so tests can share theirs: loading them anew for each file takes longer than running most of them. */
+const WITHIN = ['test/unit/**/*.test.ts', 'test/properties/**/*.test.ts']
+const OVER_SOCKETS = ['test/scenario/**/*.test.ts']
 /** They look at the timers of their process, or have little time. */
 const APART = ['test/properties/close.test.ts', 'test/unit/resilience/execution.test.ts']
+/** They run with the integration tests and in the matrix, so that `npm test` takes less than three minutes. */
+const LONGER = [
+  'test/conformance/fetch/**/*.test.ts',
+  'test/scenario/{hedging,http2-goaway,http2-limits,limits-storm,pushback,shortages,storm}.test.ts',
+  'test/scenario/inbound/{chain,retried}.test.ts',
+]
 
 /** `vitest run` is the suite of `npm test`; `vitest run --mode integration` talks to real servers. */
 export default defineConfig(({ mode }) => {
@@ -15,6 +22,7 @@ export default defineConfig(({ mode }) => {
   const others = [
     'node_modules/**',
     ...(integration ? [] : ['test/integration/**']),
+    ...(integration || otherUndici !== undefined ? [] : LONGER),
     ...(otherUndici === undefined ? ['test/matrix/**'] : []),
   ]
   return {
@@ -24,18 +32,20 @@ export default defineConfig(({ mode }) => {
         ? [
             {
               extends: true,
-              test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+              test: {
+                name: 'integration',
+                include: ['test/integration/**/*.test.ts', ...LONGER],
+                testTimeout: 120_000,
+                hookTimeout: 120_000,
+              },
             },
           ]
         : [
-            { extends: true, test: { name: 'unit', include: TOGETHER, exclude: APART, isolate: false } },
+            { extends: true, test: { name: 'unit', include: WITHIN, exclude: APART, isolate: false } },
+            { extends: true, test: { name: 'scenario', include: OVER_SOCKETS, exclude: others, isolate: false } },
             {
               extends: true,
-              test: {
-                name: 'scenario',
-                include: ['test/{*,scenario/**/*,conformance/**/*,matrix/**/*}.test.ts', ...APART],
-                exclude: others,
-              },
+              test: { name: 'apart', include: ['test/{*,conformance/**/*,matrix/**/*}.test.ts', ...APART], exclude: others },
             },
           ],
       pool: 'forks',

@@ -8,13 +8,13 @@ const root = join(import.meta.dirname, '..')
 const cache = join(root, '.cache/test')
 const report = join(cache, 'vitest.json')
 const started = performance.now()
-const seconds = (since) => `${((performance.now() - since) / 1_000).toFixed(1)} s`
+const seconds = (since, until = performance.now()) => `${((until - since) / 1_000).toFixed(1)} s`
 
-/** Quick checks speak only when they fail; the tests are heard while they run. */
+/** Quick checks speak only when they fail; the tests are heard while they run. `beside`: runs at the same time as the one before it. */
 const STEPS = [
   { name: 'lint', what: 'biome', command: 'biome check --error-on-warnings' },
   { name: 'types', what: 'tsc over src, test, examples, bench', command: 'tsc' },
-  { name: 'build', what: 'tsup: ESM, CommonJS and their types', command: 'tsup --silent' },
+  { name: 'build', what: 'tsup: ESM, CommonJS and their types', command: 'tsup --silent', beside: true },
   {
     name: 'tests',
     what: 'vitest: unit, properties, scenarios, architecture, docs, examples, package',
@@ -22,8 +22,8 @@ const STEPS = [
     live: true,
   },
   { name: 'publint', what: 'the package as published', command: 'publint --strict' },
-  { name: 'attw', what: 'its types for every way of resolving them', command: 'attw --pack . --profile node16' },
-  { name: 'knip', what: 'nothing unused, nothing unlisted', command: 'knip' },
+  { name: 'attw', what: 'its types for every way of resolving them', command: 'attw --pack . --profile node16', beside: true },
+  { name: 'knip', what: 'nothing unused, nothing unlisted', command: 'knip', beside: true },
 ]
 
 function run({ command, live }) {
@@ -53,26 +53,40 @@ function counted() {
   }
 }
 
+/** The steps with those that run beside them. */
+function grouped(steps) {
+  const groups = []
+  for (const step of steps) {
+    if (step.beside) groups.at(-1).push(step)
+    else groups.push([step])
+  }
+  return groups
+}
+
 mkdirSync(cache, { recursive: true })
 rmSync(report, { force: true })
 const total = { passed: 0, failed: 0, skipped: 0 }
 let broken
-for (const [index, step] of STEPS.entries()) {
-  const title = `[${index + 1}/${STEPS.length}] ${step.name.padEnd(8)}`
-  console.log(`${title} ${step.what} …`)
-  const since = performance.now()
-  const { ok, output, ended } = await run(step)
-  const tests = step.live ? counted() : undefined
-  for (const key of Object.keys(total)) total[key] += tests?.[key] ?? 0
-  // An error outside every test fails the run without a failed test.
-  if (ok) total.passed += tests === undefined ? 1 : 0
-  else total.failed += (tests?.failed ?? 0) === 0 ? 1 : 0
-  if (!ok && output !== '') console.log(output.trimEnd())
-  console.log(`${title} ${ok ? 'ok' : `FAILED (${ended})`}, ${seconds(since)}`)
-  if (!ok) {
-    broken = step
-    break
+for (const group of grouped(STEPS)) {
+  const ends = await Promise.all(
+    group.map(async (step) => {
+      const title = `[${STEPS.indexOf(step) + 1}/${STEPS.length}] ${step.name.padEnd(8)}`
+      console.log(`${title} ${step.what} …`)
+      const since = performance.now()
+      return { step, title, since, ...(await run(step)), until: performance.now() }
+    }),
+  )
+  for (const { step, title, since, until, ok, output, ended } of ends) {
+    const tests = step.live ? counted() : undefined
+    for (const key of Object.keys(total)) total[key] += tests?.[key] ?? 0
+    // An error outside every test fails the run without a failed test.
+    if (ok) total.passed += tests === undefined ? 1 : 0
+    else total.failed += (tests?.failed ?? 0) === 0 ? 1 : 0
+    if (!ok && output !== '') console.log(output.trimEnd())
+    console.log(`${title} ${ok ? 'ok' : `FAILED (${ended})`}, ${seconds(since, until)}`)
+    if (!ok) broken ??= step
   }
+  if (broken !== undefined) break
 }
 if (broken !== undefined)
   console.log(`\nStopped at "${broken.name}". To repeat it alone: npx ${broken.command.replace(/ --reporter.*$/, '')}`)

@@ -312,7 +312,7 @@ describe.each([
         const stats = mesh.stats()
         expect([stats.inflight, admitted, settled]).toEqual([0, admitted, admitted])
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
     // What was drained or torn down meanwhile is over too.
     const service = (): unknown => mesh.stats().services['orders']?.endpoints.map(({ inflight }) => inflight)
@@ -339,7 +339,7 @@ describe.each([
         const stats = mesh.stats()
         expect([stats.inflight, admitted, settled]).toEqual([0, admitted, admitted])
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     )
     const service = () => mesh.stats().services['raced']
     expect(service()?.hedges).toBeGreaterThan(5)
