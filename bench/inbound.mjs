@@ -34,22 +34,20 @@ const REQUEST = [
   '',
 ].join('\r\n')
 
-/** Sends `count` requests to server `name`, one after the other on each of the connections. */
-async function load(name, count) {
-  const { port, client } = servers[name]
-  const secure = name.startsWith('mutual TLS')
-  const open = () =>
-    secure ? connectSecure({ ...client, port, host: '127.0.0.1', checkServerIdentity: () => {} }) : connect(port, '127.0.0.1')
-  let left = count
-  const worker = () =>
+/** A connection to server `name`, which sends one request after the other as long as `more()` says so. */
+async function connection({ port, client }, secure) {
+  const socket = secure ? connectSecure({ ...client, port, host: '127.0.0.1', checkServerIdentity: () => {} }) : connect(port, '127.0.0.1')
+  await once(socket, secure ? 'secureConnect' : 'connect')
+  socket.setEncoding('latin1')
+  return (more) =>
     new Promise((resolve, reject) => {
-      const socket = open()
       let read = ''
       const next = () => {
-        if (left-- > 0) socket.write(REQUEST)
-        else socket.end(resolve)
+        if (more()) return socket.write(REQUEST)
+        socket.removeAllListeners('data')
+        socket.removeListener('error', reject)
+        resolve()
       }
-      socket.setEncoding('latin1')
       socket.on('data', (text) => {
         read += text
         const head = read.indexOf('\r\n\r\n')
@@ -61,9 +59,14 @@ async function load(name, count) {
         next()
       })
       socket.on('error', reject)
-      socket.on(secure ? 'secureConnect' : 'connect', next)
+      next()
     })
-  await Promise.all(Array.from({ length: connections }, worker))
+}
+
+/** Sends `count` requests to server `name` over all of its connections. */
+async function load(name, count) {
+  let left = count
+  await Promise.all(servers[name].open.map((send) => send(() => left-- > 0)))
 }
 
 const SERVER = fileURLToPath(new URL('./inbound-server.mjs', import.meta.url))
@@ -81,7 +84,8 @@ for (const name of NAMES) {
   const child = fork(SERVER, [name])
   const [{ port, client }] = await once(child, 'message')
   spawnSync('taskset', ['-cp', '1', String(child.pid)])
-  servers[name] = { child, port, client }
+  const open = await Promise.all(Array.from({ length: connections }, () => connection({ port, client }, name.startsWith('mutual TLS'))))
+  servers[name] = { child, open }
 }
 spawnSync('taskset', ['-cp', '0', String(process.pid)])
 

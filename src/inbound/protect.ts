@@ -4,7 +4,7 @@ import type { Server } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Guard } from './guard.ts'
 import { type Adapter, type AnyRequest, type AnyResponse, addHeaders, HttpRequest, isHttp2 } from './http-request.ts'
-import { callOf, type Marked, markAlike, type Routing } from './inbound-request.ts'
+import { callOf, type Marked, makeRoomForMark, markAlike, type Routing } from './inbound-request.ts'
 import { SocketRequest } from './socket-request.ts'
 import { StreamRequest } from './stream-request.ts'
 
@@ -107,7 +107,10 @@ const takeRequest: Take = (front, event, args) => {
     if (call !== undefined && !(call instanceof HttpRequest)) addHeaders(response, call)
     return false
   }
-  if (!front.all && event === 'request') return false
+  if (!front.all && event === 'request') {
+    makeRoomForMark(request)
+    return false
+  }
   guard.take(new HttpRequest(guard, guard.clock.now(), front, request, response, event))
   return true
 }

@@ -13,6 +13,8 @@ export class LimitRate implements TokenBucketSettings {
   /** Requests of a window of whole seconds, which is all that a header can tell. */
   readonly quota: number
   readonly windowSeconds: number
+  /** The quota as a header tells it, behind the name of the limit. */
+  readonly policy: string
 
   constructor(settings: RateSettings) {
     const { ratePerMs, burst } = bucketSettings(settings)
@@ -21,6 +23,7 @@ export class LimitRate implements TokenBucketSettings {
     this.words = formatRate(settings)
     this.windowSeconds = Math.ceil((settings.perMs ?? 1_000) / 1_000)
     this.quota = Math.max(1, Math.floor(ratePerMs * this.windowSeconds * 1_000 + 1e-9))
+    this.policy = `;q=${this.quota};w=${this.windowSeconds}`
   }
 }
 

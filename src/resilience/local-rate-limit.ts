@@ -12,6 +12,8 @@ const METERS = { 'token-bucket': TokenBucket, gcra: Gcra } satisfies Record<stri
 /** One of the limits of {@link LocalRateLimits}: it is asked about a request first, and charged when all others let it go too. */
 export class LocalRateLimit {
   settings: InboundRateLimitSettings
+  /** Its name as a header tells it. */
+  readonly quotedName: string
   allowed = 0
   refused = 0
   dryRunRefused = 0
@@ -26,6 +28,7 @@ export class LocalRateLimit {
 
   constructor(settings: InboundRateLimitSettings, now: number) {
     this.settings = settings
+    this.quotedName = `"${settings.name.replace(/["\\]/g, '\\$&')}"`
     this.match = new LimitMatch(settings.match)
     this.key = new LimitKey(settings.by)
     this.rates = new LimitRates(settings)

@@ -10,11 +10,10 @@ export function rateLimitHeaders(limits: readonly LocalRateLimit[], now: number)
   let states = ''
   for (const limit of limits) {
     if (!isTold(limit)) continue
-    const { rate, settings } = limit
+    const { rate, quotedName } = limit
     const comma = policies === '' ? '' : ', '
-    const name = `"${settings.name.replace(/["\\]/g, '\\$&')}"`
-    policies += `${comma}${name};q=${rate.quota};w=${rate.windowSeconds}`
-    states += `${comma}${name};r=${limit.meter.left(now)};t=${resetSeconds(limit, now)}`
+    policies += comma + quotedName + rate.policy
+    states += `${comma}${quotedName};r=${limit.meter.left(now)};t=${resetSeconds(limit, now)}`
   }
   return policies === ''
     ? NONE
