@@ -57,6 +57,6 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 process.on('disconnect', () => process.exit())
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
-  process.send({ cpuMicros: user + system })
+  process.send({ cpu: user + system, user })
 })
 process.send({ port: server.address().port, client })

@@ -97,14 +97,15 @@ stayAwake()
 
 async function cpu({ child }) {
   child.send('cpu')
-  const [{ cpuMicros }] = await once(child, 'message')
-  return cpuMicros
+  const [micros] = await once(child, 'message')
+  return micros
 }
 
 async function measure(name) {
   const before = await cpu(servers[name])
   await load(name, requests)
-  return ((await cpu(servers[name])) - before) / requests
+  const after = await cpu(servers[name])
+  return { cpu: (after.cpu - before.cpu) / requests, user: (after.user - before.user) / requests }
 }
 
 const samples = Object.fromEntries(NAMES.map((name) => [name, []]))
@@ -117,16 +118,18 @@ const fixed = (number) => number.toFixed(2)
 console.log(
   `${process.version}, ${rounds} rounds of ${requests} requests over ${connections} connections, 12 headers; ten policies, a rate limit, shedding`,
 )
-for (const name of NAMES) console.log(`  ${name.padEnd(28)} ${fixed(median(samples[name])).padStart(7)} µs CPU per request`)
+for (const name of NAMES)
+  console.log(`  ${name.padEnd(28)} ${fixed(median(samples[name].map(({ cpu }) => cpu))).padStart(7)} µs CPU per request`)
 for (const [name, base] of [
   ['node:http bare again', 'node:http bare'],
   ['node:http guarded', 'node:http bare'],
   ['mutual TLS guarded', 'mutual TLS bare'],
   ['Express guarded', 'Express bare'],
 ]) {
-  const added = samples[name].map((value, round) => value - samples[base][round])
-  const [low, high] = interval(added)
-  console.log(`  ${name} : ${base}  ${fixed(median(added))} µs [${fixed(low)}, ${fixed(high)}]`)
+  const added = (what) => samples[name].map((sample, round) => sample[what] - samples[base][round][what])
+  const [low, high] = interval(added('cpu'))
+  const own = `of it outside the kernel ${fixed(median(added('user')))}`
+  console.log(`  ${name} : ${base}  ${fixed(median(added('cpu')))} µs [${fixed(low)}, ${fixed(high)}], ${own}`)
 }
 const lines = REQUEST.split('\r\n').slice(1, -2)
 const headers = lines.flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)])

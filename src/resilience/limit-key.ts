@@ -10,6 +10,8 @@ import { boundedKey } from './keyed-meters.ts'
 export class LimitKey {
   private readonly by: readonly DescriptorSettings[]
   private readonly values: (string | undefined)[]
+  /** Of these values. */
+  private key: string | undefined = undefined
 
   constructor(by: readonly DescriptorSettings[]) {
     this.by = by
@@ -22,11 +24,17 @@ export class LimitKey {
    */
   read(call: InboundCall, route: string): string | undefined {
     const { by, values } = this
+    let same = true
     for (let at = 0; at < by.length; at++) {
-      const value = descriptorValue(call, by[at] as DescriptorSettings, route)
-      values[at] = value === undefined ? undefined : boundedKey(value)
+      const read = descriptorValue(call, by[at] as DescriptorSettings, route)
+      const value = read === undefined ? undefined : boundedKey(read)
+      if (value === values[at]) continue
+      values[at] = value
+      same = false
     }
-    return by.length === 1 ? values[0] : joined(values)
+    // The requests of a connection mostly have the same, and a text that is there need not be joined and hashed.
+    if (!same) this.key = by.length === 1 ? values[0] : joined(values)
+    return this.key
   }
 
   /** The part of what was read last that stands at `places`; undefined when one of the values is not there. */
