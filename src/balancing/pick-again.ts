@@ -22,17 +22,9 @@ export function untriedIn(endpoints: readonly Endpoint[], call: Call, now: numbe
 }
 
 /** The best of the endpoints that `call` did not try: usable, level by level, then usable but refused in the past second, then those that are out. */
-export function pickUntried(
-  all: readonly Endpoint[],
-  levels: readonly { readonly members: readonly Endpoint[] }[],
-  call: Call,
-  now: number,
-  random: Random,
-): Endpoint | undefined {
-  for (const { members } of levels) {
-    const found = untriedIn(members, call, now, random)
-    if (found !== undefined) return found
-  }
+export function pickUntried(all: readonly Endpoint[], levels: Levels, call: Call, now: number, random: Random): Endpoint | undefined {
+  const found = firstUntried(levels, call, now, random)
+  if (found !== undefined) return found
   let out: Endpoint | undefined
   let index = Math.floor(random() * all.length)
   for (let step = 0; step < all.length; step++) {
@@ -46,14 +38,15 @@ export function pickUntried(
 }
 
 /** An endpoint that is in order, of the first level of which `call` tried nobody. */
-export function nextLevel(
-  levels: readonly { readonly members: readonly Endpoint[] }[],
-  call: Call,
-  now: number,
-  random: Random,
-): Endpoint | undefined {
+export function nextLevel(levels: Levels, call: Call, now: number, random: Random): Endpoint | undefined {
+  const others = levels.filter(({ members }) => !members.some((endpoint) => call.hasTried(endpoint)))
+  return firstUntried(others, call, now, random)
+}
+
+type Levels = readonly { readonly members: readonly Endpoint[] }[]
+
+function firstUntried(levels: Levels, call: Call, now: number, random: Random): Endpoint | undefined {
   for (const { members } of levels) {
-    if (members.some((endpoint) => call.hasTried(endpoint))) continue
     const found = untriedIn(members, call, now, random)
     if (found !== undefined) return found
   }

@@ -19,19 +19,23 @@ export function strangeBackends({ services = new Map(), routes = [], sources = [
     const own = (service.namespace ?? namespace) === namespace
     known.add(own ? name : `${name}.${service.namespace}`)
   }
+  for (const { path, to } of backendsIn(routes)) {
+    if (known.has(to.service)) continue
+    const near = nearest(to.service, [...known])
+    const hint = near === undefined ? '' : `, did you mean ${JSON.stringify(near)}?`
+    report([...path, 'service'], `${JSON.stringify(to.service)} is no service of these options${hint}`)
+  }
+}
+
+/** Wherever routes send calls or copies of them, and where that is written. */
+export function* backendsIn<To, Copy>(
+  routes: readonly { readonly rules: readonly { readonly backends?: readonly To[]; readonly mirror: readonly Copy[] }[] }[],
+): Generator<{ readonly path: readonly (string | number)[]; readonly to: To | Copy }> {
   for (const [index, { rules }] of routes.entries()) {
     for (const [place, { backends = [], mirror }] of rules.entries()) {
-      for (const [key, list] of [
-        ['backends', backends],
-        ['mirror', mirror],
-      ] as const) {
-        for (const [at, { service }] of list.entries()) {
-          if (known.has(service)) continue
-          const near = nearest(service, [...known])
-          const hint = near === undefined ? '' : `, did you mean ${JSON.stringify(near)}?`
-          report(['routes', index, 'rules', place, key, at, 'service'], `${JSON.stringify(service)} is no service of these options${hint}`)
-        }
-      }
+      const path = ['routes', index, 'rules', place]
+      for (const [at, to] of backends.entries()) yield { path: [...path, 'backends', at], to }
+      for (const [at, to] of mirror.entries()) yield { path: [...path, 'mirror', at], to }
     }
   }
 }

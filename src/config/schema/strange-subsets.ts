@@ -4,6 +4,7 @@ import type { Report } from './blocks.ts'
 import type { ParsedPolicy } from './policy.ts'
 import type { ParsedRoute } from './routes.ts'
 import type { ParsedService } from './service.ts'
+import { backendsIn } from './strange-backends.ts'
 
 /** What is looked at of the options. */
 interface Written {
@@ -41,21 +42,12 @@ export function strangeSubsets(
     tellAll(['services', name], subsets || {}, known, 'of this service')
   }
   tellAll(['defaults'], common, [...Object.keys(common), ...[...named.values()].flat()], 'of any service')
-  for (const [index, { rules }] of routes.entries()) {
-    for (const [place, { backends = [], mirror }] of rules.entries()) {
-      for (const [key, list] of [
-        ['backends', backends],
-        ['mirror', mirror],
-      ] as const) {
-        for (const [at, { service, subset, otherwise = [] }] of list.entries()) {
-          const known = named.get(service)
-          const path = ['routes', index, 'rules', place, key, at]
-          // That there is no such service is told already.
-          if (known === undefined) continue
-          if (subset !== undefined) tell([...path, 'subset'], subset, known, `of ${service}`)
-          tellSteps([...path, 'otherwise'], otherwise, known, `of ${service}`)
-        }
-      }
-    }
+  for (const { path, to } of backendsIn(routes)) {
+    const { service, subset, otherwise = [] } = to
+    const known = named.get(service)
+    // That there is no such service is told already.
+    if (known === undefined) continue
+    if (subset !== undefined) tell([...path, 'subset'], subset, known, `of ${service}`)
+    tellSteps([...path, 'otherwise'], otherwise, known, `of ${service}`)
   }
 }

@@ -28,7 +28,7 @@ async function listOf(change, ports) {
 }
 
 /** What a connection to an endpoint holds, its pool included. They stay for a minute, and each call meets another endpoint. */
-const CONNECTION_BYTES = 27_000
+const CONNECTION_BYTES = 6_000
 
 /** Bytes in use after what can be collected was, beside those of open connections. */
 async function inUse() {
