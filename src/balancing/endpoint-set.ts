@@ -104,8 +104,10 @@ export class EndpointSet implements EndpointGroup {
 
   /** Picks of `balancer`, or of those like it that choose in parts of the set, are not yet as they will be, and it matters. */
   isUnprepared(balancer: Balancer): boolean {
+    // Most build nothing, and nothing like them does.
+    if (balancer.unprepared === undefined) return false
     if (this.stale) this.refresh()
-    if (this.spread === undefined) return balancer.unprepared === true && this.candidates.length > 1
+    if (this.spread === undefined) return balancer.unprepared && this.candidates.length > 1
     return this.unpreparedPart(balancer, this.spread) !== undefined
   }
 
@@ -162,10 +164,8 @@ export class EndpointSet implements EndpointGroup {
   /** What active checks found out. */
   setHealth(endpoint: Endpoint, unhealthy: boolean, degraded: boolean): void {
     if (endpoint.unhealthy === unhealthy && endpoint.degraded === degraded) return
-    this.count(endpoint, -1)
     endpoint.unhealthy = unhealthy
     endpoint.degraded = degraded
-    this.count(endpoint, 1)
     this.changed()
   }
 
@@ -181,7 +181,7 @@ export class EndpointSet implements EndpointGroup {
       const probe = this.takeProbe(call, now)
       if (probe !== undefined) return probe
     }
-    const picked = this.spread === undefined ? balancer.pick(this.candidates, call, this.memberList) : this.spread.pick(balancer, call)
+    const picked = this.pickFirst(balancer, call)
     if (this.inPanic && picked !== undefined && refusedLately(picked, now)) return pickConnecting(this.all, now, this.random) ?? picked
     return picked
   }

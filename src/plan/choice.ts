@@ -6,7 +6,7 @@ import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Protections } from './protections.ts'
 import { type Divided, type Division, isPromising } from './selection.ts'
-import { type Choosable, isUnprepared, type ServiceBalancing } from './service-balancing.ts'
+import type { Choosable, ServiceBalancing } from './service-balancing.ts'
 
 /** One place that calls may go to: the endpoints with certain metadata, or all. */
 export interface ChoiceStep {
@@ -182,7 +182,7 @@ export class Choice {
     // Most balancers build nothing.
     if (this.ground.balancing.balancer.unprepared === undefined) return false
     const { balancer, set } = this.choosable(call, colour, call.startedAt)
-    return isUnprepared(balancer, set)
+    return set.isUnprepared(balancer)
   }
 
   /** Calls back once they are. */

@@ -78,7 +78,7 @@ export class ServiceBalancing {
 
   /** No call can be sent as it will be: what the balancer hashes with is being loaded, or its first table is being built. */
   get pending(): boolean {
-    return this.standsIn || isUnprepared(this.balancer, this.set)
+    return this.standsIn || this.set.isUnprepared(this.balancer)
   }
 
   /** Calls back once the balancer is ready. */
@@ -179,9 +179,4 @@ export class ServiceBalancing {
 export interface Choosable {
   readonly set: EndpointSet
   readonly balancer: Balancer
-}
-
-/** Picks of `balancer` are not yet as they will be, and it matters. */
-export function isUnprepared(balancer: Balancer, set: EndpointSet): boolean {
-  return set.isUnprepared(balancer)
 }

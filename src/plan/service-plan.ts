@@ -214,11 +214,6 @@ export class ServicePlan {
     return this.protections.from(gate, this.snapshot.from)
   }
 
-  /** Clock time as of late. */
-  get now(): number {
-    return this.context.time.now
-  }
-
   get breaker(): CircuitBreaker | undefined {
     return this.protections.breaker
   }

@@ -1,26 +1,13 @@
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
+import { describe, expect, it } from 'vitest'
 import { doors } from '../support/doors.ts'
 import { failureOf } from '../support/failure.ts'
-import { FaultServer, type Step } from '../support/fault-server.ts'
+import type { Step } from '../support/fault-server.ts'
+import { oneService } from '../support/one-service.ts'
 import { meshErrorIn, scenario } from '../support/scenario.ts'
 
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
-})
-
-async function start(service: ServiceOptions, ...script: Step[]): Promise<{ mesh: Mesh; server: FaultServer }> {
-  const server = await FaultServer.start(...script)
-  const mesh = createMesh({ services: { orders: { endpoints: [server.address], ...service } } })
-  cleanups.push(
-    () => mesh.close({ timeout: 0 }),
-    () => server.close(),
-  )
-  return { mesh, server }
-}
+const { start } = oneService()
 
 function* repeated(piece: Buffer, times: number): Generator<Buffer> {
   for (let turn = 0; turn < times; turn++) yield piece

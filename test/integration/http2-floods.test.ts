@@ -2,6 +2,7 @@ import { createServer, type Http2Server } from 'node:http2'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createMesh, type Mesh } from '../../src/index.ts'
+import { frame } from '../support/http2-server.ts'
 import { lifetimes } from '../support/lifetimes.ts'
 import { getHttp2 } from '../support/raw-request.ts'
 import { nothingUncaught } from '../support/uncaught.ts'
@@ -9,15 +10,6 @@ import { nothingUncaught } from '../support/uncaught.ts'
 const { keep } = lifetimes()
 const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0)])
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
 
 /** A literal field of HPACK, without Huffman and without a place in the table. */
 function field(name: string, value: string): Buffer {

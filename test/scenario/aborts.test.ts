@@ -1,22 +1,10 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import { createMesh, type Mesh } from '../../src/index.ts'
 import { failureOf } from '../support/failure.ts'
-import { FaultServer, type Step } from '../support/fault-server.ts'
+import { FaultServer } from '../support/fault-server.ts'
+import { oneService } from '../support/one-service.ts'
 
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
-})
-
-async function start(service: ServiceOptions, ...script: Step[]): Promise<{ mesh: Mesh; server: FaultServer }> {
-  const server = await FaultServer.start(...script)
-  const mesh = createMesh({ services: { orders: { endpoints: [server.address], ...service } } })
-  cleanups.push(
-    () => mesh.close({ timeout: 0 }),
-    () => server.close(),
-  )
-  return { mesh, server }
-}
+const { keep, start } = oneService()
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const orders = (mesh: Mesh) => mesh.stats().services['orders']
@@ -142,10 +130,8 @@ describe('a caller that breaks', () => {
       ],
       services: { orders: { endpoints: [server.address] } },
     })
-    cleanups.push(
-      () => mesh.close(),
-      () => server.close(),
-    )
+    keep(() => mesh.close())
+    keep(() => server.close())
     mesh.on('retry', broken)
     expect(await (await mesh.fetch('http://orders/')).text()).toBe('ok')
   })

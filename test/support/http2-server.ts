@@ -227,7 +227,8 @@ function readFrames(socket: Socket, on: (type: number, flags: number, id: number
   })
 }
 
-function frame(type: number, flags: number, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+/** One frame of HTTP/2 as it goes over the wire. */
+export function frame(type: number, flags: number, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9)
   head.writeUIntBE(payload.length, 0, 3)
   head[3] = type

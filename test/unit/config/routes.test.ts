@@ -1,17 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { parseMeshOptions } from '../../../src/config/mesh-options.ts'
 import { ConfigStore } from '../../../src/config/store.ts'
-import { type MeshError, staticSource } from '../../../src/index.ts'
+import { staticSource } from '../../../src/index.ts'
 import type { RouteResource } from '../../../src/model/resources.ts'
-
-function problemsOf(options: unknown): readonly string[] {
-  try {
-    parseMeshOptions(options)
-    return []
-  } catch (error) {
-    return ((error as MeshError).cause as { problems: string[] }).problems
-  }
-}
+import { problemsOf } from '../../support/config-problems.ts'
 
 const TO_ORDERS = { backends: [{ service: 'orders' }] }
 const route = (rule: object, more: object = {}) => ({

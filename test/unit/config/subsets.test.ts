@@ -2,16 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { problemsOf as problemsOfResource } from '../../../src/config/check-resource.ts'
 import { parseMeshOptions } from '../../../src/config/mesh-options.ts'
 import { ConfigStore } from '../../../src/config/store.ts'
-import { type MeshError, type NamedSubsetOptions, staticSource } from '../../../src/index.ts'
-
-function problemsOf(options: unknown): readonly string[] {
-  try {
-    parseMeshOptions(options)
-    return []
-  } catch (error) {
-    return ((error as MeshError).cause as { problems: string[] }).problems
-  }
-}
+import { type NamedSubsetOptions, staticSource } from '../../../src/index.ts'
+import { problemsOf } from '../../support/config-problems.ts'
 
 const V2 = { v2: { version: 'v2' } }
 const orders = (subsets: unknown) => ({ services: { orders: { subsets } } })
