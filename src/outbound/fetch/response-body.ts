@@ -38,6 +38,8 @@ export class ResponseBody {
   private waiting: Waiting | undefined = undefined
   /** Weak, so that a stream which nobody holds can be collected although the engine still has something for it. */
   private reader: WeakRef<PieceReader> | undefined = undefined
+  /** The reader, strong, while somebody waits for what it reads: nothing else may hold him, as in a loop that nobody awaits. */
+  private awaited: PieceReader | undefined = undefined
 
   constructor(controller: DispatchController, service: string, codings: readonly Coding[]) {
     this.controller = controller
@@ -51,7 +53,7 @@ export class ResponseBody {
     this.pieces.push(piece)
     this.size += piece.length
     if (this.waiting !== undefined) return
-    this.reader?.deref()?.changed()
+    this.tellReader()
     if (this.size > HIGH_WATER_BYTES) this.controller.pause()
   }
 
@@ -61,7 +63,7 @@ export class ResponseBody {
       this.waiting.resolve(this.codings.length === 0 ? this.bytes() : this.decoded())
       this.consumed()
     }
-    this.reader?.deref()?.changed()
+    this.tellReader()
   }
 
   /** The body broke off, or the caller left: whoever reads hears of it, now and later. */
@@ -72,7 +74,8 @@ export class ResponseBody {
     this.size = 0
     this.waiting?.reject(error)
     this.consumed()
-    this.reader?.deref()?.changed()
+    this.tellReader()
+    this.unawaited()
   }
 
   // ---- what a reader asks ------------------------------------------------------------------------------
@@ -97,6 +100,16 @@ export class ResponseBody {
     if (!this.ended) this.reader = new WeakRef(reader)
   }
 
+  /** Somebody waits for what `reader` reads, until `unawaited`. */
+  awaitedBy(reader: PieceReader): void {
+    this.awaited = reader
+  }
+
+  /** Whoever waited has something. */
+  unawaited(): void {
+    this.awaited = undefined
+  }
+
   /** The next piece as it came; `null`: not yet; `undefined`: there is no further one. Throws what broke the body. */
   next(): Buffer | null | undefined {
     if (this.failure !== undefined) throw this.failure.error
@@ -118,6 +131,7 @@ export class ResponseBody {
   /** Nobody reads on: the connection is not kept waiting. */
   abandon(reason: unknown): void {
     this.reader = undefined
+    this.unawaited()
     this.pieces = []
     this.consumed()
     if (!this.ended && this.failure === undefined) this.controller.abort(reason)
@@ -144,6 +158,11 @@ export class ResponseBody {
         cause,
       }),
     )
+  }
+
+  private tellReader(): void {
+    const reader = this.awaited ?? this.reader?.deref()
+    reader?.changed()
   }
 
   private bytes(): Buffer {

@@ -32,6 +32,7 @@ class PlainSource implements PieceReader {
 
   pull(): void {
     this.wanted = true
+    this.body.awaitedBy(this)
     this.changed()
   }
 
@@ -50,6 +51,7 @@ class PlainSource implements PieceReader {
     }
     const piece = this.wanted ? body.next() : null
     if (piece === null && !body.drained) return
+    body.unawaited()
     if (piece) {
       this.wanted = false
       controller.enqueue(new Uint8Array(piece))
@@ -76,6 +78,7 @@ class DecodedSource implements PieceReader {
   }
 
   async pull(controller: ReadableByteStreamController): Promise<void> {
+    this.body.awaitedBy(this)
     try {
       const { done, value } = await this.decoded.next()
       if (done === true) {
@@ -85,6 +88,8 @@ class DecodedSource implements PieceReader {
     } catch (error) {
       controller.error(error === this.body.failure?.error ? error : this.body.undecodable(error))
       this.body.abandon(error)
+    } finally {
+      this.body.unawaited()
     }
   }
 

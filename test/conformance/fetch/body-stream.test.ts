@@ -1,4 +1,8 @@
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { ReadableStream as NodeStream } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { CHUNKED, chunked, reply, type Script } from './peer.ts'
 import { collectGarbage, conformance, failure, type Subject } from './subjects.ts'
@@ -223,4 +227,77 @@ conformance('a body as a stream', (subject) => {
       await sleep(5)
     }
   })
+
+  it.each<[string, boolean, (response: Response, heard: (chunk: Uint8Array) => void) => unknown]>([
+    ['a loop over it', false, async ({ body }, heard) => iterate(body, heard)],
+    ['its reader', false, async ({ body }, heard) => read((body as Body).getReader(), heard)],
+    ['a reader with a buffer of its own', false, async ({ body }, heard) => readInto((body as Body).getReader({ mode: 'byob' }), heard)],
+    ['a pipe', false, ({ body }, heard) => (body as Body).pipeTo(new WritableStream({ write: heard }))],
+    ['one of its halves', false, async ({ body }, heard) => iterate((body as Body).tee()[0], heard)],
+    ['a clone', false, async (response, heard) => iterate(response.clone().body, heard)],
+    ['a stream of Node', false, ({ body }, heard) => void Readable.fromWeb(body as NodeStream).on('data', heard)],
+    ['a reader of all', false, async (response, heard) => heard(Buffer.from(await response.text()))],
+    ['a loop over it, decoded', true, async ({ body }, heard) => iterate(body, heard)],
+    ['its reader, decoded', true, async ({ body }, heard) => read((body as Body).getReader(), heard)],
+  ])('is read to its end by %s that nobody else holds', async (_, compressed, reads) => {
+    const pieces = Array.from({ length: 6 }, () => randomBytes(3_000).toString('hex'))
+    subject.peer.answer(async ({ write }) => {
+      write(`HTTP/1.1 200 OK\r\n${compressed ? 'content-encoding: gzip\r\n' : ''}${CHUNKED}\r\n\r\n`)
+      const bytes = compressed ? gzipSync(pieces.join('')) : Buffer.from(pieces.join(''))
+      const size = Math.ceil(bytes.length / pieces.length)
+      for (let at = 0; at < bytes.length; at += size) {
+        for (let turn = 0; turn < 3; turn++) {
+          collectGarbage()
+          await sleep(3)
+        }
+        write(chunked([bytes.subarray(at, at + size)]).subarray(0, -5))
+      }
+      write('0\r\n\r\n')
+    })
+    let text = ''
+    await (async () =>
+      void reads(await subject.fetch(subject.url()), (chunk) => {
+        text += Buffer.from(chunk).toString()
+      }))()
+    await expect.poll(() => text.length).toBe(pieces.join('').length)
+    expect(text).toBe(pieces.join(''))
+  })
 })
+
+conformance('a body that nobody holds but its reader', (subject) => {
+  it.each([
+    ['a loop over it', ({ body }: Response) => iterate(body, () => {})],
+    ['a reader of all', (response: Response) => response.text()],
+  ])('breaks for %s when its signal aborts', async (_, reads) => {
+    subject.peer.answer(({ write }) => void write(Buffer.concat([Buffer.from(HEAD), PIECE])))
+    const aborter = new AbortController()
+    let broken: unknown
+    await (async () =>
+      void reads(await subject.fetch(subject.url(), { signal: aborter.signal })).catch((error: unknown) => {
+        broken = error
+      }))()
+    for (let turn = 0; turn < 5; turn++) {
+      collectGarbage()
+      await sleep(5)
+    }
+    const reason = new Error('enough')
+    aborter.abort(reason)
+    await expect.poll(() => broken).toBe(reason)
+  })
+})
+
+async function iterate(body: Body | null, heard: (chunk: Uint8Array) => void): Promise<void> {
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) heard(chunk)
+}
+
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>, heard: (chunk: Uint8Array) => void): Promise<void> {
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) heard(value as Uint8Array)
+}
+
+async function readInto(reader: ReadableStreamBYOBReader, heard: (chunk: Uint8Array) => void): Promise<void> {
+  for (;;) {
+    const { done, value } = await reader.read(new Uint8Array(4_096))
+    if (done) return
+    heard(value)
+  }
+}
