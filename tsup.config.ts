@@ -11,8 +11,8 @@ export default defineConfig(({ env }) => {
     splitting: true,
     // Loading them whole costs more than all of inmesh; of what is bundled only the part that is used remains.
     noExternal: ['valibot', 'lru-cache', 're2js'],
-    // Twelve milliseconds that only a regular expression in a policy is worth.
-    esbuildPlugins: [onDemand('re2js', ['RE2JS'])],
+    // Twelve milliseconds that only a regular expression in a policy is worth, and one and the platform's `performance` for a cache.
+    esbuildPlugins: [onDemand('re2js', ['RE2JS']), onDemand('lru-cache', ['LRUCache'])],
     treeshake: true,
     sourcemap: true,
     shims: false,

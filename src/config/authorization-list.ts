@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import { type AuthorizationResource, formatProvenance, type Provenance, resourceKey } from '../model/resources.ts'
 import type { AuthorizationSnapshot, AuthorizationState, MissingAuthorization } from '../model/snapshot.ts'
 

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import type { EndpointSpec } from '../core/endpoint.ts'
 import type {
   AuthorizationResource,

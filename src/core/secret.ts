@@ -1,6 +1,6 @@
-import { inspect } from 'node:util'
-
 const REDACTED = '[redacted]'
+/** `inspect.custom`, by the name under which `node:util` registers it. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** A value that prints `[redacted]` wherever it is printed; `reveal` hands it out. */
 export interface Secret {
@@ -25,7 +25,7 @@ export class SecretValue implements Secret {
   toJSON(): string {
     return REDACTED
   }
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return REDACTED
   }
 }

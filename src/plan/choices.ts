@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util'
 import { EndpointSet } from '../balancing/endpoint-set.ts'
 import { MetadataIndex, type WantedMetadata } from '../balancing/metadata-index.ts'
 import { RandomBalancer } from '../balancing/random.ts'
+import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { Random } from '../core/random.ts'
 import type { Policy } from '../model/resources.ts'

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import type { Random } from '../core/random.ts'
 import type { RouteSnapshot } from '../model/snapshot.ts'
 import { HostSearch } from '../routing/host-search.ts'

@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../balancing/balancer.ts'
 import type { SpreadGround } from '../balancing/spread/spread.ts'
 import type { Call } from '../core/call.ts'
+import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import { Endpoint, type EndpointSpec } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import { splitHost } from '../core/host.ts'

@@ -1,5 +1,5 @@
-import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { builtinModule } from '../../core/builtin-module.ts'
 
 /** A path as it was written, and where that leads: a program may change its directory later. */
 export interface NamedPath {
@@ -39,15 +39,17 @@ export async function listFiles(paths: readonly NamedPath[]): Promise<Listing> {
 }
 
 async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  )
+  return builtinModule('node:fs/promises')
+    .stat(path)
+    .then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    )
 }
 
 async function entries(directory: NamedPath): Promise<NamedPath[]> {
   try {
-    const names = (await readdir(directory.absolute)).filter(isConfigName).sort()
+    const names = (await builtinModule('node:fs/promises').readdir(directory.absolute)).filter(isConfigName).sort()
     return names.map((name) => ({ label: join(directory.label, name), absolute: join(directory.absolute, name) }))
   } catch {
     // Reading it as a file names the reason: no rights, or it is gone by now.

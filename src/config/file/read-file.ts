@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer'
-import { constants, type Stats } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { NamedPath } from './list-files.ts'
 import { type FileProblem, type Position, wholeFile } from './problem.ts'
 
@@ -9,13 +9,15 @@ const MAX_FILE_BYTES = 16 * 1024 ** 2
 
 /** The bytes of a regular file, or why there are none. Never waits for a writer, never reads more than the limit. */
 export async function readBytes({ label, absolute }: NamedPath): Promise<Buffer | FileProblem> {
+  const { open, stat } = builtinModule('node:fs/promises')
+  const { O_NONBLOCK = 0, O_RDONLY } = builtinModule('node:fs').constants
   let handle: FileHandle | undefined
   try {
     // Opening a pipe or a device may wait, or do something: look first.
     const refusal = refusalOf(await stat(absolute))
     if (refusal !== undefined) return wholeFile('unreadable', label, refusal)
     // It may have become a pipe since: without O_NONBLOCK that would hold a thread of the pool until somebody writes.
-    handle = await open(absolute, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+    handle = await open(absolute, O_RDONLY | O_NONBLOCK)
     const stats = await handle.stat()
     const late = refusalOf(stats)
     return late === undefined ? await readAll(handle, stats.size) : wholeFile('unreadable', label, late)
@@ -32,7 +34,8 @@ export function decode(bytes: Buffer, label: string): string | FileProblem {
   if (wide !== undefined) return wholeFile('invalid', label, `expected UTF-8, got ${wide.name}`)
   const zero = bytes.indexOf(0)
   if (zero >= 0) return { kind: 'invalid', file: label, ...positionOf(bytes, zero), message: 'a NUL byte: this is no text in UTF-8' }
-  if (!isUtf8(bytes)) return { kind: 'invalid', file: label, ...firstBroken(bytes), message: 'expected UTF-8, got other bytes' }
+  if (!builtinModule('node:buffer').isUtf8(bytes))
+    return { kind: 'invalid', file: label, ...firstBroken(bytes), message: 'expected UTF-8, got other bytes' }
   return bytes.toString('utf8').replace(/^\uFEFF/, '')
 }
 
@@ -94,6 +97,7 @@ function positionOf(bytes: Buffer, offset: number): Position {
 
 /** The first place whose bytes are no UTF-8; a line break is never part of a longer sequence. */
 function firstBroken(bytes: Buffer): Position {
+  const { isUtf8 } = builtinModule('node:buffer')
   let line = 1
   for (let start = 0; start <= bytes.length; line++) {
     const found = bytes.indexOf(0x0a, start)

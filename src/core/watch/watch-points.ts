@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
-import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join, parse, resolve, sep } from 'node:path'
+import { builtinModule } from '../builtin-module.ts'
 
 /** A directory or a file in which a change may alter what a path leads to. */
 export interface WatchPoint {
@@ -56,7 +56,9 @@ class Walk {
     if (stats?.isFile() === true) this.want(end, stats)
     if (stats?.isDirectory() !== true) return
     this.want(end, stats).everything = true
-    const names = await readdir(end).catch(() => [])
+    const names = await builtinModule('node:fs/promises')
+      .readdir(end)
+      .catch(() => [])
     for (const name of names.filter(this.matters).slice(0, MAX_ENTRIES)) {
       const entry = join(end, name)
       if ((await this.look(entry))?.isSymbolicLink() === true) await this.resolve(entry)
@@ -78,7 +80,9 @@ class Walk {
         if (stats === undefined || stats.isSymbolicLink() || last) await this.wantIn(at, part)
         if (stats === undefined) return undefined
         if (stats.isSymbolicLink()) {
-          const leadsTo = await readlink(here).catch(() => undefined)
+          const leadsTo = await builtinModule('node:fs/promises')
+            .readlink(here)
+            .catch(() => undefined)
           if (leadsTo === undefined) return undefined
           target = join(resolve(at, leadsTo), ...parts.slice(index + 1))
           break
@@ -109,7 +113,9 @@ class Walk {
   private look(path: string): Promise<BigIntStats | undefined> {
     let known = this.known.get(path)
     if (known === undefined) {
-      known = lstat(path, { bigint: true }).catch(() => undefined)
+      known = builtinModule('node:fs/promises')
+        .lstat(path, { bigint: true })
+        .catch(() => undefined)
       this.known.set(path, known)
     }
     return known

@@ -1,5 +1,6 @@
-import { type FSWatcher, watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
 import { basename } from 'node:path'
+import { builtinModule } from '../builtin-module.ts'
 import type { WatchPoint } from './watch-points.ts'
 
 interface Watched {
@@ -40,7 +41,7 @@ export class Watchers {
 
   private begin(point: WatchPoint): boolean {
     try {
-      const watcher = watch(point.path, { persistent: false })
+      const watcher = builtinModule('node:fs').watch(point.path, { persistent: false })
       const entry: Watched = { point, watcher, stale: false }
       watcher.on('change', (_, name) => {
         const itself = typeof name !== 'string' || name === basename(point.path)

@@ -40,15 +40,13 @@ export class DnsResolver implements NameResolver {
   private readonly shared = new Map<string, Shared>()
   private readonly failing = new Set<LivingName>()
   private readonly unsettled = new Set<LivingName>()
-  private readonly remembered: LRUCache<string, readonly string[]>
+  private memory: LRUCache<string, readonly string[]> | undefined = undefined
   private readonly underWay = new Map<string, Promise<readonly string[]>>()
   private started = false
 
   constructor(options: DnsResolverOptions) {
     this.options = options
     this.asking = new Lookup(options)
-    // `ttlResolution` 0: it would otherwise remember the time with a timer of its own.
-    this.remembered = new LRUCache({ max: MAX_REMEMBERED, ttlResolution: 0, perf: options.clock })
   }
 
   /** Names that were never resolved yet, nor failed to be. */
@@ -99,7 +97,7 @@ export class DnsResolver implements NameResolver {
   }
 
   lookup(name: string): Promise<readonly string[]> {
-    const known = this.remembered.get(name) ?? this.followed(name)
+    const known = this.memory?.get(name) ?? this.followed(name)
     if (known !== undefined) return Promise.resolve(known)
     const asked = this.underWay.get(name) ?? this.ask(name).finally(() => this.underWay.delete(name))
     this.underWay.set(name, asked)
@@ -111,7 +109,7 @@ export class DnsResolver implements NameResolver {
     for (const { living } of this.shared.values()) living.stop()
     this.shared.clear()
     this.failing.clear()
-    this.remembered.clear()
+    this.memory?.clear()
     this.asking.close()
   }
 
@@ -163,7 +161,9 @@ export class DnsResolver implements NameResolver {
     const allowed = found.filter((_, index) => refusals[index] === undefined)
     if (allowed.length === 0) throw new DnsError(name, 'EADDRESSREFUSED', refusals[0])
     const { minTtlMs, maxTtlMs } = this.lifetimes
-    if (isIP(name) === 0) this.remembered.set(name, allowed, { ttl: Math.min(Math.max(ttlMs, minTtlMs), maxTtlMs) })
+    // `ttlResolution` 0: it would otherwise remember the time with a timer of its own.
+    this.memory ??= new LRUCache({ max: MAX_REMEMBERED, ttlResolution: 0, perf: this.options.clock })
+    if (isIP(name) === 0) this.memory.set(name, allowed, { ttl: Math.min(Math.max(ttlMs, minTtlMs), maxTtlMs) })
     return allowed
   }
 

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os'
 import { builtinModule } from '../../core/builtin-module.ts'
 import type { Clock } from '../../core/clock.ts'
 import { isIP } from '../../core/ip.ts'
@@ -189,7 +188,7 @@ function reachable(parts: readonly Part[]): readonly Part[] {
 }
 
 function hasIPv6(): boolean {
-  return Object.values(networkInterfaces()).some((addresses) =>
+  return Object.values(builtinModule('node:os').networkInterfaces()).some((addresses) =>
     addresses?.some(({ family, internal, address }) => family === 'IPv6' && !internal && !address.startsWith('fe80:')),
   )
 }

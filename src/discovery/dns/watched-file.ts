@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Clock } from '../../core/clock.ts'
 
 /**
@@ -27,6 +27,7 @@ export class WatchedFile<T> {
     if (now - this.lookedAt < LOOK_EVERY_MS) return this.content
     this.lookedAt = now
     try {
+      const { readFileSync, statSync } = builtinModule('node:fs')
       const { mtimeMs, size, ino } = statSync(this.path)
       const stamp = `${mtimeMs} ${size} ${ino}`
       if (stamp === this.stamp || size > MAX_BYTES) return this.content

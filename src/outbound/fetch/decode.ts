@@ -1,4 +1,3 @@
-import { promisify } from 'node:util'
 import { builtinModule } from '../../core/builtin-module.ts'
 
 type OneShot = (bytes: Buffer) => Promise<Buffer>
@@ -17,6 +16,8 @@ interface Zstd {
 
 /** Loaded with the first answer that is compressed. */
 const zlib = () => builtinModule('node:zlib')
+const promisify = <T>(method: (bytes: Buffer, done: (error: Error | null, result: Buffer) => void) => T) =>
+  builtinModule('node:util').promisify(method)
 
 const gzip: Coding = { decode: (bytes) => promisify(zlib().gunzip)(bytes), stream: () => zlib().createGunzip() }
 const inflate: OneShot = (bytes) => promisify(zlib().inflate)(bytes)

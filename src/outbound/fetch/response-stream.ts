@@ -1,4 +1,5 @@
-import { pipeline, Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Coding } from './decode.ts'
 import type { PieceReader, ResponseBody } from './response-body.ts'
 
@@ -10,7 +11,7 @@ export function byteStream(body: ResponseBody): ReadableStream<Uint8Array> {
 
 /** Whether somebody read, or reads, a web stream or a stream of Node. */
 export function isDisturbed(readable: unknown): boolean {
-  return Readable.isDisturbed(readable as Readable)
+  return builtinModule('node:stream').Readable.isDisturbed(readable as Readable)
 }
 
 /** Hands the engine's pieces on as they come. */
@@ -121,6 +122,7 @@ async function* decodedBy(coding: Coding, pieces: AsyncGenerator<Buffer>): Async
   // An empty body was never compressed.
   if (first.done === true) return
   const decoder = coding.stream(first.value)
+  const { pipeline, Readable } = builtinModule('node:stream')
   // What breaks on either side ends both, and the loop below throws it.
   pipeline(Readable.from(startingWith(first.value, pieces)), decoder, () => {})
   for await (const piece of decoder) yield piece as Buffer

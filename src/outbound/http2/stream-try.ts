@@ -1,5 +1,5 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2'
-import { addAbortSignal } from 'node:stream'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Attempt } from '../attempt.ts'
 import type { DispatchOptions, RawHeaders } from '../handler.ts'
 import type { UndiciError } from '../undici.ts'
@@ -150,7 +150,7 @@ function cancel(stream: ClientHttp2Stream): void {
     stream.close(CANCEL)
     // It would wait for somebody to read what came already.
     stream.destroy()
-  } else addAbortSignal(AbortSignal.abort(), stream)
+  } else builtinModule('node:stream').addAbortSignal(AbortSignal.abort(), stream)
 }
 
 function onInfo(this: ClientHttp2Stream, headers: Head, _: number, raw: RawHeaders): void {

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { builtinModule } from '../../core/builtin-module.ts'
 import type { Refusal } from '../../core/gate.ts'
 import type { PathSettings } from '../../model/inbound.ts'
 import { MALFORMED } from './malformed.ts'
@@ -80,7 +80,7 @@ function decode(path: string, { escapedSlashes, parameters }: PathSettings): str
       continue
     }
     if (bytes.length > 0) {
-      if (!isUtf8(Buffer.from(bytes))) return MALFORMED.encoding
+      if (!builtinModule('node:buffer').isUtf8(Buffer.from(bytes))) return MALFORMED.encoding
       bytes = []
     }
     if (code < 0x20 || code === 0x7f || (code === 0x20 && !escaped)) return MALFORMED.control
@@ -101,7 +101,7 @@ function decode(path: string, { escapedSlashes, parameters }: PathSettings): str
     if (piece === '/') skipping = false
     if (!skipping) written += piece
   }
-  if (bytes.length > 0 && !isUtf8(Buffer.from(bytes))) return MALFORMED.encoding
+  if (bytes.length > 0 && !builtinModule('node:buffer').isUtf8(Buffer.from(bytes))) return MALFORMED.encoding
   if (keptSlash && HIDDEN_DOTS.test(written.replace(/(?:^|\/)\.{1,2}(?=\/|$)/g, ''))) return MALFORMED.hiddenDots
   return written
 }

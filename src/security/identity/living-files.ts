@@ -1,4 +1,3 @@
-import { readFileSync, statSync } from 'node:fs'
 import { builtinModule } from '../../core/builtin-module.ts'
 
 /** What became of a look. `waiting`: it is broken, and perhaps only half written. */
@@ -59,6 +58,7 @@ export class LivingFiles<T> {
 }
 
 function readSmall(path: string): Buffer {
+  const { readFileSync, statSync } = builtinModule('node:fs')
   const stats = statSync(path)
   // Opening a pipe would wait for a writer.
   if (!stats.isFile()) throw new Error(`${path} is no file`)
