@@ -9,7 +9,7 @@ export type Withdraw = () => unknown
 /** What is needed to leave. */
 export interface LifecycleOptions {
   readonly clock: Clock
-  readonly settings: LifecycleSettings
+  readonly settings: Pick<LifecycleSettings, 'drainDelayMs'>
   readonly readiness: Readiness
   readonly servers: Servers
   /** No connection is taken any more: what would keep one open for ever ends. */

@@ -179,7 +179,8 @@ describe('readiness', () => {
   })
 
   it('over gRPC behind the guard, and GOAWAY when the mesh leaves', async () => {
-    const mesh = meshWith({ service: 'web', inbound: { gates: [REFUSE_ALL], health: { grpc: true } } })
+    const { source, answer } = lateSource()
+    const mesh = meshWith({ service: 'web', sources: [source], inbound: { gates: [REFUSE_ALL], health: { grpc: true } } })
     const server = mesh.protect(createHttp2())
     const port = await listen(server)
     const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
@@ -194,7 +195,8 @@ describe('readiness', () => {
     call.on('data', (status: string) => seen.push(status))
     call.on('error', () => {})
     await vi.waitFor(() => expect(seen).toEqual(['NOT_SERVING']))
-    await mesh.ready()
+    // The question itself has started the source.
+    answer()
     await vi.waitFor(() => expect(seen).toEqual(['NOT_SERVING', 'SERVING']))
     const session = connectHttp2(`http://127.0.0.1:${port}`)
     session.on('error', () => {})
