@@ -70,7 +70,7 @@ export class Mesh<Name extends string = string> {
       unchecked: () => this.out.unchecked,
       begin: () => this.begin(),
       hurry: () => this.out.hurry(),
-      isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing !== 'stranger',
+      isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing === 'peer',
     })
     this.out.onProgress = () => this.life.readiness.check()
     this.inside = new InboundSide(

@@ -22,7 +22,7 @@ export interface LifeHost {
   begin(): void
   /** Readiness was asked for and waits: what it waits for is to come soon. */
   hurry(): void
-  /** Whether somebody else than a stranger is at the other end. */
+  /** Whether one of the mesh is at the other end: no stranger, and no proxy, which hands on to strangers what it hears. */
   isPeer(request: AnyRequest): boolean
 }
 
@@ -57,18 +57,22 @@ export class Life {
     this.grpc = new GrpcHealthService(readiness, parsed.service === undefined ? [] : [parsed.service], () => host.begin())
     this.passage = new Passage({
       servers,
-      contexts: parsed.context ? new RequestContexts({ settings: parsed.flow, random, isPeer }) : undefined,
+      contexts: parsed.context ? new RequestContexts({ settings: parsed.flow, random, isPeer: isBelieved }) : undefined,
       paths,
       health,
       grpc: this.grpc,
-      isPeer,
+      isPeer: (call) => standingOf(call) === 'peer',
       storage: () => ground.contextStorage(),
       now: () => ground.time.read(),
     })
   }
 }
 
+function isBelieved(call: InboundCall): boolean {
+  return standingOf(call) !== 'stranger'
+}
+
 /** Every call of the guard is one of its own requests. */
-function isPeer(call: InboundCall): boolean {
-  return (call as InboundRequest).peer.standing !== 'stranger'
+function standingOf(call: InboundCall): InboundRequest['peer']['standing'] {
+  return (call as InboundRequest).peer.standing
 }

@@ -36,6 +36,11 @@ export class Readiness {
     return this.look().ready
   }
 
+  /** Whether this process was told to end. */
+  get leaving(): boolean {
+    return this.state === 'draining' || this.state === 'closed'
+  }
+
   look(): HealthReport {
     this.check()
     const { state } = this
