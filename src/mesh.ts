@@ -67,8 +67,10 @@ export class Mesh<Name extends string = string> {
     this.out = new OutboundSide(parsed, this.ground, this.who, (how) => this.close(how))
     this.life = new Life(parsed, this.ground, {
       missing: () => this.out.missing,
-      begin: () => this.ground.closed || this.out.startup.begin(),
-      isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing !== 'stranger',
+      unchecked: () => this.out.unchecked,
+      begin: () => this.begin(),
+      hurry: () => this.out.hurry(),
+      isPeer: (request) => this.inside.guard.peers.of(connectionOf(request)).standing === 'peer',
     })
     this.out.onProgress = () => this.life.readiness.check()
     this.inside = new InboundSide(
@@ -77,7 +79,7 @@ export class Mesh<Name extends string = string> {
       {
         http: this.out.http,
         authorizer: this.out.authorizer,
-        begin: () => this.ground.closed || this.out.startup.begin(),
+        begin: () => this.begin(),
         identify: (connection) => this.who.peers.principalOf(connection),
         mustProve: (connection) => this.who.mustProve(connection),
       },
@@ -313,6 +315,13 @@ export class Mesh<Name extends string = string> {
     const endsAt = clock.now() + timeoutMs
     await this.life.lifecycle.drain(timeoutMs)
     await this.end(Math.max(0, endsAt - clock.now()))
+  }
+
+  /** Starts what is not started: somebody asks whether requests may come, or one came. */
+  private begin(): void {
+    if (this.ground.closed) return
+    this.inside.start()
+    this.out.startup.begin()
   }
 
   private end(timeoutMs: number): Promise<void> {

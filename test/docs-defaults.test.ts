@@ -99,6 +99,7 @@ describe('docs/defaults.md', () => {
       'options.context',
       ...flat({ flow: parsed['flow'] }, 'options.').map(([field]) => field),
       'options.inbound.lifecycle.drainDelayMs',
+      'options.inbound.lifecycle.warmUpTimeoutMs',
       ...flat((parsed['inbound'] as { health: object }).health, 'options.inbound.health.').map(([field]) => field),
     ])
     for (const { field, value } of documented) {

@@ -4,6 +4,7 @@ import { AuthenticationGate } from '../inbound/authentication-gate.ts'
 import { Entrance } from '../inbound/entrance.ts'
 import { Guard } from '../inbound/guard.ts'
 import { PolicyWait } from '../inbound/policy-wait.ts'
+import type { Servers } from '../inbound/servers.ts'
 import type { HttpClient } from '../model/http-client.ts'
 import type { Principal } from '../model/principal.ts'
 import type { InboundStats } from '../model/stats.ts'
@@ -33,6 +34,7 @@ export class InboundSide {
   /** Where requests come in. */
   readonly entrance: Entrance
   private readonly authorizer: Authorizer
+  private readonly servers: Servers
   /** Told when policies changed. */
   readonly policyWait: PolicyWait
   private readonly authenticator: TokenAuthenticator | undefined
@@ -44,6 +46,7 @@ export class InboundSide {
     const { clock, random, emit, report } = ground
     const { rateLimits, rateLimitHeaders, shedding, adaptiveConcurrency, gates, authentication } = parsed.inbound
     this.authorizer = shared.authorizer
+    this.servers = servers
     this.shedder = shedding === false ? undefined : new Shedder(shedding, clock, random)
     this.authenticator =
       authentication &&
@@ -108,6 +111,8 @@ export class InboundSide {
   /** What `mesh.stats()` says of the inbound side. */
   stats(): InboundStats {
     return {
+      requests: this.servers.requests,
+      inflight: this.servers.inflight,
       ...this.guard.stats(),
       authorization: this.authorizer.stats,
       ...(this.authenticator === undefined ? {} : { authentication: this.authenticator.stats() }),

@@ -8,6 +8,7 @@ import { Passage } from '../inbound/passage.ts'
 import { Readiness } from '../inbound/readiness.ts'
 import { RequestContexts } from '../inbound/request-contexts.ts'
 import { Servers } from '../inbound/servers.ts'
+import { WarmUp } from '../inbound/warm-up.ts'
 import type { InboundCall } from '../model/inbound-call.ts'
 import type { Ground } from './ground.ts'
 
@@ -15,9 +16,13 @@ import type { Ground } from './ground.ts'
 export interface LifeHost {
   /** The sources that have given nothing yet, and why. */
   missing(): readonly string[]
+  /** The services whose endpoints are not all checked yet, in words. */
+  unchecked(): readonly string[]
   /** Starts what is not started. */
   begin(): void
-  /** Whether somebody else than a stranger is at the other end. */
+  /** Readiness was asked for and waits: what it waits for is to come soon. */
+  hurry(): void
+  /** Whether one of the mesh is at the other end: no stranger, and no proxy, which hands on to strangers what it hears. */
   isPeer(request: AnyRequest): boolean
 }
 
@@ -34,27 +39,40 @@ export class Life {
     const { clock, random, report } = ground
     const { lifecycle: settings, health: paths } = parsed.inbound
     const { servers } = this
-    const readiness = new Readiness(report)
-    readiness.require(() => host.missing())
+    const readiness = new Readiness(report, { asked: () => void (warmUp.waits && host.hurry()), over: () => warmUp.close() })
+    const warmUp = new WarmUp({
+      clock,
+      timeoutMs: settings.warmUpTimeoutMs,
+      unchecked: () => host.unchecked(),
+      over: () => readiness.check(),
+    })
+    readiness.require(() => {
+      const missing = host.missing()
+      return [...missing, ...warmUp.missing(missing.length === 0)]
+    })
     this.readiness = readiness
     this.lifecycle = new Lifecycle({ clock, settings, readiness, servers, report, stopping: () => this.grpc.close() })
     const health = { readiness, isPeer: (request: AnyRequest) => host.isPeer(request), begin: () => host.begin() }
     this.handlers = healthHandlers(health)
-    this.grpc = new GrpcHealthService(readiness, parsed.service === undefined ? [] : [parsed.service])
+    this.grpc = new GrpcHealthService(readiness, parsed.service === undefined ? [] : [parsed.service], () => host.begin())
     this.passage = new Passage({
       servers,
-      contexts: parsed.context ? new RequestContexts({ settings: parsed.flow, random, isPeer }) : undefined,
+      contexts: parsed.context ? new RequestContexts({ settings: parsed.flow, random, isPeer: isBelieved }) : undefined,
       paths,
       health,
       grpc: this.grpc,
-      isPeer,
+      isPeer: (call) => standingOf(call) === 'peer',
       storage: () => ground.contextStorage(),
       now: () => ground.time.read(),
     })
   }
 }
 
+function isBelieved(call: InboundCall): boolean {
+  return standingOf(call) !== 'stranger'
+}
+
 /** Every call of the guard is one of its own requests. */
-function isPeer(call: InboundCall): boolean {
-  return (call as InboundRequest).peer.standing !== 'stranger'
+function standingOf(call: InboundCall): InboundRequest['peer']['standing'] {
+  return (call as InboundRequest).peer.standing
 }

@@ -83,7 +83,12 @@ export class OutboundSide {
       settled: () => this.startup.check(),
     })
     this.http = new UndiciHttpClient({ clock, addressPolicy, names: this.resolver, undici: () => this.startup.undici() })
-    this.monitor = new HealthMonitor({ clock, random, prober: new EndpointProber(clock, parsed.addressPolicy, mutual) })
+    this.monitor = new HealthMonitor({
+      clock,
+      random,
+      prober: new EndpointProber(clock, parsed.addressPolicy, mutual),
+      allAsked: () => this.onProgress(),
+    })
     const reporters = new HealthReporters(parsed.healthReporters, clock, (error) => report('health reporter', error))
     this.plan = new Plan(
       {
@@ -231,6 +236,19 @@ export class OutboundSide {
   get missing(): string[] {
     const missing = this.awaited
     return missing.length > 0 || this.startup.done ? missing : ['undici']
+  }
+
+  /** The services with endpoints that no health check has come to a verdict on yet, in words. */
+  get unchecked(): string[] {
+    if (this.monitor.unasked === 0) return []
+    return [...this.plan.services()].flatMap(({ name, health: { unasked, size } }) =>
+      unasked === 0 ? [] : [`${name}: ${unasked} of ${size} endpoints not checked yet`],
+    )
+  }
+
+  /** Somebody waits for the first health checks. */
+  hurry(): void {
+    this.monitor.hurry()
   }
 
   /** The per-call options around this moment. */

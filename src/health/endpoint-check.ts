@@ -28,6 +28,10 @@ export class EndpointCheck implements Due {
   slot = -1
   /** Nobody wants to know any more. */
   stopped = false
+  /** A probe came to its end, whatever it found: what can be known is known. */
+  asked = false
+  /** When its first probe would have been due, had nobody waited for it; undefined where nobody did. */
+  phaseAt: number | undefined = undefined
   private readonly service: CheckedService
   private failed = 0
   private passed = 0

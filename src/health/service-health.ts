@@ -25,6 +25,18 @@ export class ServiceHealth implements Described {
     return this.settings !== false
   }
 
+  /** How many of its endpoints no check has come to a verdict on yet. */
+  get unasked(): number {
+    let count = 0
+    for (const { asked } of this.checks.values()) if (!asked) count++
+    return count
+  }
+
+  /** How many are checked. */
+  get size(): number {
+    return this.checks.size
+  }
+
   describe(): Description {
     const { settings, endpoints } = this
     if (settings === false) return { state: 'off', because: 'nobody is asked' }

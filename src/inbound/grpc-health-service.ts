@@ -29,12 +29,17 @@ export function isHealthPath(path: string): boolean {
 export class GrpcHealthService {
   private readonly host: GrpcHealthHost
   private readonly names: ReadonlySet<string>
+  private readonly begin: () => void
   private readonly watchers = new Map<ServerHttp2Stream, string>()
   private stopListening: (() => void) | undefined = undefined
 
-  /** @param names the services that it answers for; the empty name stands for the whole process */
-  constructor(host: GrpcHealthHost, names: Iterable<string>) {
+  /**
+   * @param names the services that it answers for; the empty name stands for the whole process
+   * @param begin somebody wants to know whether this process is ready, so that it should become so
+   */
+  constructor(host: GrpcHealthHost, names: Iterable<string>, begin: () => void = () => {}) {
     this.host = host
+    this.begin = begin
     this.names = new Set(['', ...names])
   }
 
@@ -57,7 +62,10 @@ export class GrpcHealthService {
     stream.on('error', () => {})
     if (!/^application\/grpc(?:$|[+;])/.test(contentType ?? '')) stream.respond({ ':status': 415 }, { endStream: true })
     else if (path !== HEALTH_CHECK_PATH && path !== HEALTH_WATCH_PATH) fail(stream, UNIMPLEMENTED, 'there is no such method')
-    else this.read(stream, path === HEALTH_WATCH_PATH)
+    else {
+      this.begin()
+      this.read(stream, path === HEALTH_WATCH_PATH)
+    }
   }
 
   /** Watches would keep their connections open for ever: they end when the process does. */

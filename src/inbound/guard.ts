@@ -115,7 +115,6 @@ export class Guard implements Judge {
   take(call: InboundRequest): void {
     const { parts } = this
     if (this.begins(call)) return
-    this.counters.began()
     if (parts.closed) this.refuse(call, 'mesh', CLOSED)
     else if (call.peer.unproven) this.refuse(call, 'tls', UNPROVEN)
     else if (this.sheds(call) && this.read(call)) this.ask(call, 0)
@@ -136,6 +135,7 @@ export class Guard implements Judge {
     this.parts.serves?.(server)
   }
 
+  /** What it refused. */
   stats(): ReturnType<InboundCounters['stats']> {
     return this.counters.stats()
   }
@@ -292,7 +292,6 @@ export class Guard implements Judge {
   }
 
   private end(call: InboundRequest, outcome: Outcome, complete: boolean): void {
-    this.counters.ended()
     if (call.permits !== undefined) this.settle(call.permits, outcome)
     this.parts.ended?.(call, complete)
   }

@@ -4,6 +4,7 @@ import type { Refusal } from '../core/gate.ts'
 import { MALFORMED } from '../security/canonical/malformed.ts'
 import { endAll, InboundRequest, type Judge, type Marked, mark, type Routing } from './inbound-request.ts'
 import type { Connection } from './peer.ts'
+import { whenLineEnds } from './pipelined.ts'
 import type { Problem } from './problem.ts'
 import { distinctHeaders } from './request-edits.ts'
 import { markAnswer, markStream } from './retried-mark.ts'
@@ -59,6 +60,7 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     const { request, response } = this
     mark(request, this)
     response.on('close', closed)
+    if (!isHttp2(request) && response.socket === null) whenLineEnds(response as ServerResponse, closed)
     addHeaders(response, this)
     this.adapter.goOn(this)
   }
@@ -76,9 +78,21 @@ export class HttpRequest<Rest = undefined> extends InboundRequest {
     else response.end(body)
   }
 
+  override get line(): object | undefined {
+    return isHttp2(this.request) ? undefined : this.request.socket
+  }
+
   override makeLast(): void {
     const { response } = this
     if (!isHttp2(this.request) && !response.headersSent) response.setHeader('connection', 'close')
+  }
+
+  override takeBackLast(): boolean {
+    const { response } = this
+    if (response.headersSent) return /^close$/i.test(String(response.getHeader('connection'))) === false
+    // Taken out, some versions of Node would close all the same.
+    response.setHeader('connection', 'keep-alive')
+    return true
   }
 
   override sayRetried(): void {

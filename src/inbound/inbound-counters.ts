@@ -2,22 +2,11 @@ import type { MeshErrorCode } from '../core/errors.ts'
 import { FlagCounter, type ResponseFlags } from '../core/response-flags.ts'
 import type { InboundStats } from '../model/stats.ts'
 
-/** Counts what comes in, and what is refused by whom. */
+/** Counts what is refused, and by whom; how much came in is known where it is waited for. */
 export class InboundCounters {
-  private requests = 0
-  private inflight = 0
   private readonly flags = new FlagCounter()
   /** Keyed by names that come from configuration, never from a request. */
   private readonly refusals = new Map<string, Map<MeshErrorCode, number>>()
-
-  began(): void {
-    this.requests++
-    this.inflight++
-  }
-
-  ended(): void {
-    this.inflight--
-  }
 
   refused(gate: string, code: MeshErrorCode, flags: ResponseFlags): void {
     this.flags.add(flags)
@@ -29,8 +18,8 @@ export class InboundCounters {
     codes.set(code, (codes.get(code) ?? 0) + 1)
   }
 
-  stats(): Pick<InboundStats, 'requests' | 'inflight' | 'refused' | 'flags'> {
+  stats(): Pick<InboundStats, 'refused' | 'flags'> {
     const refused = [...this.refusals].map(([gate, codes]) => [gate, Object.fromEntries(codes)] as const)
-    return { requests: this.requests, inflight: this.inflight, refused: Object.fromEntries(refused), flags: this.flags.stats() }
+    return { refused: Object.fromEntries(refused), flags: this.flags.stats() }
   }
 }

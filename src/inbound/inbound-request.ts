@@ -171,8 +171,16 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   abstract pass(): void
   /** @internal Answers in place of the application. */
   abstract answer(problem: Problem): void
+  /** @internal The connection on which answers follow each other in the order of their requests; undefined where they need not. */
+  get line(): object | undefined {
+    return undefined
+  }
   /** @internal The process leaves: the answer shall be the last of its connection, where it can still say so. */
   makeLast(): void {}
+  /** @internal Another request came behind it, whose answer shall be the last instead; false: it has been said. */
+  takeBackLast(): boolean {
+    return true
+  }
   /** @internal An answer that says the application failed shall say too that trying again was tried; where there is no answer, nothing. */
   sayRetried(): void {}
   /** @internal Of HTTP/2. */

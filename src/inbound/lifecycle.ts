@@ -9,7 +9,7 @@ export type Withdraw = () => unknown
 /** What is needed to leave. */
 export interface LifecycleOptions {
   readonly clock: Clock
-  readonly settings: LifecycleSettings
+  readonly settings: Pick<LifecycleSettings, 'drainDelayMs'>
   readonly readiness: Readiness
   readonly servers: Servers
   /** No connection is taken any more: what would keep one open for ever ends. */
@@ -30,9 +30,11 @@ export class Lifecycle {
     this.options = options
   }
 
-  /** `withdraw` is called when this process begins to leave, and waited for; returns what ends that. */
+  /** `withdraw` is called when this process begins to leave, at once if it has, and waited for; returns what ends that. */
   onDrain(withdraw: Withdraw): () => void {
-    this.hooks.add(withdraw)
+    // Who is registered just now would be found for ever.
+    if (this.options.readiness.leaving) void this.withdraw(withdraw)
+    else this.hooks.add(withdraw)
     return () => this.hooks.delete(withdraw)
   }
 
@@ -49,7 +51,9 @@ export class Lifecycle {
     readiness.become('draining')
     const withdrawn = Promise.all([...this.hooks].map((hook) => this.withdraw(hook)))
     const delayMs = servers.empty ? 0 : settings.drainDelayMs
-    await Promise.all([this.within(left(), withdrawn), this.pause(Math.min(delayMs, left()))])
+    // A registry that hangs must not take the time of those who wait for their answers.
+    const mostMs = left() / 2
+    await Promise.all([this.within(mostMs, withdrawn), this.pause(Math.min(delayMs, mostMs))])
     servers.sayGoodbye()
     await this.untilQuiet(clock.now() + left() / 2)
     this.options.stopping()

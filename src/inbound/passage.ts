@@ -60,7 +60,8 @@ export class Passage {
     const session = call.http2?.session
     if (session !== undefined) servers.addSession(session)
     if (this.answersHealth(call)) return true
-    servers.began(call)
+    // It is not begun, since nobody could hear how it ends; who sent it learns from the answer before it that he may send it again.
+    if (!servers.began(call)) return true
     this.options.contexts?.read(call)
     return false
   }

@@ -3,6 +3,14 @@ import type { HealthReport, ReadinessState } from '../model/readiness.ts'
 /** What somebody needs before requests may come: the names of what is missing, with the reason. */
 export type Condition = () => readonly string[]
 
+/** Who wants to know how the start goes. */
+export interface StartWatcher {
+  /** Somebody asked whether it is ready, and it is not yet. */
+  asked(): void
+  /** It became ready, or leaves: no condition is looked at any more. */
+  over(): void
+}
+
 /**
  * Whether requests should be sent to this process. It is ready once every condition held; what is lost later is for those to say who
  * lost it, since a process that goes on with the last good configuration is better than none.
@@ -12,9 +20,11 @@ export class Readiness {
   private readonly listeners = new Set<(ready: boolean) => void>()
   private state: ReadinessState = 'starting'
   private readonly report: (what: string, error: unknown) => void
+  private readonly start: StartWatcher | undefined
 
-  constructor(report: (what: string, error: unknown) => void) {
+  constructor(report: (what: string, error: unknown) => void, start?: StartWatcher) {
     this.report = report
+    this.start = start
   }
 
   /** One more thing that must be there. */
@@ -26,10 +36,16 @@ export class Readiness {
     return this.look().ready
   }
 
+  /** Whether this process was told to end. */
+  get leaving(): boolean {
+    return this.state === 'draining' || this.state === 'closed'
+  }
+
   look(): HealthReport {
     this.check()
     const { state } = this
     if (state !== 'starting') return { ready: state === 'ready', state, missing: state === 'ready' ? [] : [state] }
+    this.start?.asked()
     return { ready: false, state, missing: this.missing }
   }
 
@@ -42,6 +58,7 @@ export class Readiness {
   become(state: ReadinessState): void {
     if (this.state === state || this.state === 'closed') return
     const before = this.state === 'ready'
+    if (this.state === 'starting') this.start?.over()
     this.state = state
     if (before === (state === 'ready')) return
     for (const listener of this.listeners) {

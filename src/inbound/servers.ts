@@ -9,8 +9,14 @@ type AnyServer = NetServer & Partial<Pick<Server, 'closeIdleConnections' | 'clos
 
 /** A request that has no complete answer yet. */
 export interface Answering {
+  /** The connection on which answers follow each other in the order of their requests; undefined where they need not. */
+  readonly line: object | undefined
+  /** Clock time at which it came. */
+  readonly startedAt: number
   /** Its answer is the last on its connection, where the protocol can still say so. */
   makeLast(): void
+  /** Another request came behind it, whose answer is the last instead; false: it has been said, and nothing of that one would be sent. */
+  takeBackLast(): boolean
   /** Its place among those that have none; -1 when it is not there. */
   place: number
 }
@@ -25,6 +31,8 @@ export class Servers {
   private readonly upgraded = new Set<Duplex>()
   private readonly answering: Answering[] = []
   private leaving = false
+  /** The request of each connection whose answer is to be the last. */
+  private readonly last = new WeakMap<object, Answering>()
   /** Requests ever. */
   requests = 0
 
@@ -53,11 +61,12 @@ export class Servers {
     if (this.leaving && !session.closed) session.goaway(0, LAST_STREAM)
   }
 
-  /** A request came in; until it ended it is waited for. */
-  began(request: Answering): void {
+  /** A request came in; until it ended it is waited for. False: its connection ends before it could be answered. */
+  began(request: Answering): boolean {
     this.requests++
+    if (this.leaving && !this.makeLast(request)) return false
     request.place = this.answering.push(request) - 1
-    if (this.leaving) request.makeLast()
+    return true
   }
 
   ended(request: Answering): void {
@@ -86,9 +95,20 @@ export class Servers {
     this.leaving = true
     // Not the close of node:http, which closes the idle ones at once.
     for (const server of this.servers) if (server.listening) builtinModule('node:net').Server.prototype.close.call(server)
-    for (const request of this.answering) request.makeLast()
+    // Pipelined ones in their order: what an earlier answer says cuts off the later.
+    for (const request of [...this.answering].sort((a, b) => a.startedAt - b.startedAt)) this.makeLast(request)
     // The highest of all stream ids: those that are on their way are still taken (RFC 9113 §6.8).
     for (const session of this.sessions) if (!session.closed) session.goaway(0, LAST_STREAM)
+  }
+
+  private makeLast(request: Answering): boolean {
+    const { line } = request
+    if (line !== undefined) {
+      if (this.last.get(line)?.takeBackLast() === false) return false
+      this.last.set(line, request)
+    }
+    request.makeLast()
+    return true
   }
 
   /** Connections without a request are closed, the others end with their last answer. */

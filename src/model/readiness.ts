@@ -19,11 +19,17 @@ export interface LifecycleOptions {
    * `5s` or what its endpoints take to get around.
    */
   drainDelay?: Duration
+  /**
+   * How long readiness waits for the first health check of every endpoint, counted from when all else is there. Default 10 s; 0: it does not
+   * wait.
+   */
+  warmUpTimeout?: Duration
 }
 
 /** {@link LifecycleOptions}, checked. */
 export interface LifecycleSettings {
   readonly drainDelayMs: number
+  readonly warmUpTimeoutMs: number
 }
 
 /** Paths that are answered before anything is asked of a request: whoever probes proves nothing. */

@@ -142,6 +142,7 @@ export class Startup {
     const closed = new MeshError('MESH_CLOSED', { reason: 'the mesh was closed before the call ended' })
     this.closed = true
     this.release(closed)
+    for (const watch of [...this.watching]) watch(closed)
     // Nobody waits for copies.
     for (const entry of time.entries()) if (entry instanceof Exchange && entry.isShadow) entry.abort(closed)
     const endsAt = clock.now() + timeoutMs

@@ -29,7 +29,13 @@ function leaving(drainDelayMs = 0): { lifecycle: Lifecycle; servers: Servers; re
 /** Requests as the guard would tell of them. */
 function told(servers: Servers, listener: (request: IncomingMessage, response: ServerResponse) => void): Server {
   const server = createServer((request, response) => {
-    const answering: Answering = { place: -1, makeLast: () => response.headersSent || response.setHeader('connection', 'close') }
+    const answering: Answering = {
+      place: -1,
+      line: undefined,
+      startedAt: 0,
+      makeLast: () => response.headersSent || response.setHeader('connection', 'close'),
+      takeBackLast: () => true,
+    }
     servers.began(answering)
     response.once('close', () => servers.ended(answering))
     listener(request, response)
@@ -139,6 +145,32 @@ describe('a server that drains', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_500)
     await line.closed
     expect(line.answers).toEqual([])
+  })
+
+  it('a withdrawal that hangs has half of the time, and the other half is for what is under way', async () => {
+    const { lifecycle, servers } = leaving()
+    const answers: ServerResponse[] = []
+    const server = told(servers, (_, response) => answers.push(response))
+    const line = new Line(await portOf(server))
+    line.ask()
+    await vi.waitFor(() => expect(servers.inflight).toBe(1))
+    lifecycle.onDrain(() => new Promise(() => {}))
+    const drained = lifecycle.drain(1_000)
+    await vi.waitFor(() => expect(server.listening).toBe(false))
+    answers[0]?.end('in time')
+    expect(await line.answer()).toContain('in time')
+    await drained
+  })
+
+  it('whoever registers while the process leaves is withdrawn at once', async () => {
+    const { lifecycle } = leaving()
+    const order: string[] = []
+    lifecycle.onDrain(() => {
+      lifecycle.onDrain(() => order.push('late'))
+    })
+    await lifecycle.drain(1_000)
+    lifecycle.onDrain(() => order.push('too late'))
+    expect(order).toEqual(['late', 'too late'])
   })
 
   it('a server that its owner closed himself is waited for all the same', async () => {

@@ -198,6 +198,13 @@ describe('close', () => {
     expect(mesh.stats()).toMatchObject({ closed: true, inflight: 0 })
   })
 
+  it('ends a ready() that waits', async () => {
+    const mesh = createMesh({ sources: [{ name: 'silent', watch: () => () => {} }] })
+    const ready = failureOf(mesh.ready({ timeout: '1h' }))
+    await mesh.close()
+    expect(await ready).toMatchObject({ code: 'MESH_CLOSED' })
+  })
+
   it('lets strangers that were passed on end too, and cuts them when the time is up', async () => {
     const [slow, silent] = (await Promise.all([
       servers(1, ({ answer }) => void setTimeout(() => answer(200, 'late'), 150)),

@@ -11,8 +11,8 @@ const boolean = checked('a boolean', (input) => (typeof input === 'boolean' ? in
 
 /** `inbound.lifecycle` of the options. */
 export const lifecycle: v.GenericSchema<unknown, LifecycleSettings> = v.pipe(
-  record({ drainDelay: v.optional(duration({ zero: true }), 0) }),
-  v.transform(({ drainDelay }) => ({ drainDelayMs: drainDelay })),
+  record({ drainDelay: v.optional(duration({ zero: true }), 0), warmUpTimeout: v.optional(duration({ zero: true }), 10_000) }),
+  v.transform(({ drainDelay, warmUpTimeout }) => ({ drainDelayMs: drainDelay, warmUpTimeoutMs: warmUpTimeout })),
 )
 
 /** `inbound.health` of the options. */

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2'
+import { get as httpsGet, type RequestOptions } from 'node:https'
 import { type AddressInfo, connect, type Server } from 'node:net'
 import { Client, credentials } from '@grpc/grpc-js'
 import express from 'express'
@@ -10,6 +11,7 @@ import { createMesh, type InboundGate, type Mesh, type MeshOptions, type Source 
 import { failureOf } from '../../support/failure.ts'
 import { lifetimes } from '../../support/lifetimes.ts'
 import { get } from '../../support/raw-request.ts'
+import { CertificateAuthority, type Credentials } from '../../support/tls.ts'
 
 const { keep, serverOf } = lifetimes()
 
@@ -120,11 +122,12 @@ describe('mesh.close()', () => {
 describe('readiness', () => {
   it('waits for the sources; the first question starts them; strangers do not hear what is missing', async () => {
     const { source, answer } = lateSource()
+    // A proxy hands on to strangers what it hears.
     const mesh = meshWith({ sources: [source], inbound: { trustedProxies: ['127.0.0.1'] } })
     const port = await listen(createServer(mesh.readinessHandler()))
     expect(mesh.health()).toEqual({ ready: false, state: 'starting', missing: ['registry'] })
     const first = await get(port, '/')
-    expect([first.status, JSON.parse(first.body)]).toEqual([503, { state: 'starting', missing: ['registry'] }])
+    expect([first.status, JSON.parse(first.body)]).toEqual([503, { state: 'starting' }])
     answer()
     await mesh.ready()
     const later = await get(port, '/')
@@ -133,6 +136,25 @@ describe('readiness', () => {
       { state: 'ready' },
       { ready: true, state: 'ready', missing: [] },
     ])
+  })
+
+  it.each(['path', 'handler'])('tells a peer of the mesh what is missing, by %s', async (door) => {
+    const ca = new CertificateAuthority('example.org CA')
+    const [ours, theirs] = ['orders', 'web'].map((name) =>
+      ca.issue({ names: [`spiffe://example.org/ns/shop/sa/${name}`, 'orders.internal'] }),
+    )
+    const mesh = meshWith({
+      identity: ours as Credentials,
+      trust: { 'example.org': { ca: ca.cert } },
+      sources: [lateSource().source],
+      inbound: { tls: { mode: 'strict' }, health: { readiness: '/readyz' } },
+    })
+    const port = await listen(mesh.server(door === 'path' ? mesh.handler(() => {}) : mesh.readinessHandler()))
+    const body = await new Promise<string>((resolve, reject) => {
+      const options = { ...theirs, host: '127.0.0.1', port, path: '/readyz', ca: ca.cert, servername: 'orders.internal', agent: false }
+      httpsGet(options as RequestOptions, (response) => response.setEncoding('utf8').on('data', resolve)).on('error', reject)
+    })
+    expect(JSON.parse(body)).toEqual({ state: 'starting', missing: ['registry'] })
   })
 
   it('is answered by the guard itself, before any gate, and to strangers in one word', async () => {
@@ -179,7 +201,8 @@ describe('readiness', () => {
   })
 
   it('over gRPC behind the guard, and GOAWAY when the mesh leaves', async () => {
-    const mesh = meshWith({ service: 'web', inbound: { gates: [REFUSE_ALL], health: { grpc: true } } })
+    const { source, answer } = lateSource()
+    const mesh = meshWith({ service: 'web', sources: [source], inbound: { gates: [REFUSE_ALL], health: { grpc: true } } })
     const server = mesh.protect(createHttp2())
     const port = await listen(server)
     const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
@@ -194,7 +217,8 @@ describe('readiness', () => {
     call.on('data', (status: string) => seen.push(status))
     call.on('error', () => {})
     await vi.waitFor(() => expect(seen).toEqual(['NOT_SERVING']))
-    await mesh.ready()
+    // The question itself has started the source.
+    answer()
     await vi.waitFor(() => expect(seen).toEqual(['NOT_SERVING', 'SERVING']))
     const session = connectHttp2(`http://127.0.0.1:${port}`)
     session.on('error', () => {})

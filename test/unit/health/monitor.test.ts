@@ -1,74 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Endpoint } from '../../../src/core/endpoint.ts'
-import { seededRandom } from '../../../src/core/random.ts'
-import type { CheckedService } from '../../../src/health/endpoint-check.ts'
-import { HealthMonitor } from '../../../src/health/monitor.ts'
-import { ServiceHealth } from '../../../src/health/service-health.ts'
-import { DEFAULT_HEALTH_CHECK } from '../../../src/model/defaults.ts'
-import type { ProbeRequest, ProbeResult, Prober } from '../../../src/model/health.ts'
-import { VirtualClock } from '../../../src/testing/virtual-clock.ts'
-import { endpointsOf } from '../../support/sample.ts'
-
-const OK: ProbeResult = { failure: undefined, degraded: false, immediate: false }
-const DOWN: ProbeResult = { ...OK, failure: 'it answered 503' }
-const DEGRADED: ProbeResult = { ...OK, degraded: true }
-
-const settings = { ...DEFAULT_HEALTH_CHECK, intervalMs: 10_000 }
-
-/** A monitor on a virtual clock whose probes are answered from a list; after its end, with the last. */
-function make(size: number, seed = 1) {
-  const clock = new VirtualClock()
-  const probes: { at: number; id: string }[] = []
-  const news: string[] = []
-  let hadTraffic = true
-  let answer: (id: string) => ProbeResult | Promise<ProbeResult> = () => OK
-  const prober: Prober = {
-    async probe({ endpoint }: ProbeRequest) {
-      probes.push({ at: clock.now(), id: endpoint.id })
-      return answer(endpoint.id)
-    },
-    close() {},
-  }
-  const monitor = new HealthMonitor({ clock, random: seededRandom(seed), prober })
-  const service: CheckedService = {
-    get hadTraffic() {
-      return hadTraffic
-    },
-    request: ({ spec }, check) => ({ endpoint: spec, port: spec.port, host: 'orders', settings: check, protocol: 'auto', tls: undefined }),
-    setHealth(endpoint, unhealthy, degraded) {
-      endpoint.unhealthy = unhealthy
-      endpoint.degraded = degraded
-    },
-    healthChanged: (_, state, reason, source) => news.push(`${state}: ${reason} (${source})`),
-    checkPassed: ({ id }) => news.push(`passed ${id}`),
-  }
-  const health = new ServiceHealth(monitor, service)
-  const endpoints = endpointsOf(size)
-  health.endpointsChanged(endpoints)
-  /** Passes `ms` in steps, letting the answers of probes arrive between. */
-  const pass = async (ms: number): Promise<void> => {
-    for (let left = ms; left > 0; left -= 100) {
-      clock.advance(Math.min(100, left))
-      for (let turn = 0; turn < 4; turn++) await undefined
-    }
-  }
-  return {
-    clock,
-    probes,
-    news,
-    monitor,
-    health,
-    endpoints,
-    pass,
-    first: endpoints[0] as Endpoint,
-    answer: (next: typeof answer) => {
-      answer = next
-    },
-    traffic: (had: boolean) => {
-      hadTraffic = had
-    },
-  }
-}
+import type { ProbeResult } from '../../../src/model/health.ts'
+import { DEGRADED, DOWN, monitorOver, OK, settings } from '../../support/health-monitor.ts'
 
 /** Each step is one check: what the probe said, and the state after it. */
 const verdicts: readonly (readonly [what: string, change: Partial<typeof settings>, steps: readonly (readonly [ProbeResult, string])[]])[] =
@@ -127,7 +59,7 @@ const verdicts: readonly (readonly [what: string, change: Partial<typeof setting
 
 describe('active health checks', () => {
   it.each(verdicts)('%s', async (_, change, steps) => {
-    const { health, monitor, first, answer, pass, probes } = make(1)
+    const { health, monitor, first, answer, pass, probes } = monitorOver(1)
     health.reconfigure({ ...settings, ...change })
     monitor.start()
     for (const [index, [result, state]] of steps.entries()) {
@@ -139,7 +71,7 @@ describe('active health checks', () => {
   })
 
   it('tells every change once, with its reason', async () => {
-    const { health, monitor, answer, pass, news } = make(1)
+    const { health, monitor, answer, pass, news } = monitorOver(1)
     health.reconfigure({ ...settings, endsEjection: false })
     monitor.start()
     answer(() => DOWN)
@@ -150,7 +82,7 @@ describe('active health checks', () => {
   })
 
   it('opens nothing before it is started, one timer for all, none after the close', async () => {
-    const { health, monitor, clock, pass, probes } = make(10_000)
+    const { health, monitor, clock, pass, probes } = monitorOver(10_000)
     health.reconfigure(settings)
     await pass(20_000)
     expect([clock.timers, probes.length]).toEqual([0, 0])
@@ -166,7 +98,7 @@ describe('active health checks', () => {
   })
 
   it('bounds the probes under way, and nobody is forgotten', async () => {
-    const { health, monitor, pass, probes, answer } = make(2_000)
+    const { health, monitor, pass, probes, answer } = monitorOver(2_000)
     let running = 0
     let most = 0
     const waiting: (() => void)[] = []
@@ -194,7 +126,7 @@ describe('active health checks', () => {
   it('500 processes that start together spread their probes: at most 15 % in any tenth of a period, also later', async () => {
     const tenths = Array.from({ length: 20 }, () => 0)
     for (let seed = 1; seed <= 500; seed++) {
-      const { health, monitor, pass, probes } = make(1, seed)
+      const { health, monitor, pass, probes } = monitorOver(1, seed)
       health.reconfigure(settings)
       monitor.start()
       await pass(20_000)
@@ -207,7 +139,7 @@ describe('active health checks', () => {
   })
 
   it('asks half as often while the service was never called, and as often as it is told while it is unhealthy', async () => {
-    const { health, monitor, pass, probes, traffic, answer } = make(1)
+    const { health, monitor, pass, probes, traffic, answer } = monitorOver(1)
     traffic(false)
     health.reconfigure({ ...settings, unhealthyIntervalMs: 1_000 })
     monitor.start()
@@ -222,7 +154,7 @@ describe('active health checks', () => {
   })
 
   it('follows the endpoints; the verdict on one that was away for a while stays', async () => {
-    const { health, monitor, pass, probes, endpoints, first, answer } = make(2)
+    const { health, monitor, pass, probes, endpoints, first, answer } = monitorOver(2)
     health.reconfigure({ ...settings, unhealthyAfter: 1 })
     monitor.start()
     answer(() => DOWN)
@@ -240,7 +172,7 @@ describe('active health checks', () => {
   })
 
   it('a push keeps phase and counts; switched off, what was found out is forgotten', async () => {
-    const { health, monitor, pass, probes, first, answer } = make(1)
+    const { health, monitor, pass, probes, first, answer } = monitorOver(1)
     answer(() => DOWN)
     health.reconfigure(settings)
     monitor.start()
@@ -258,7 +190,7 @@ describe('active health checks', () => {
   })
 
   it('a probe that failed because this process slept is held against nobody, and keeps its phase', async () => {
-    const { health, monitor, clock, pass, probes, first, answer } = make(1)
+    const { health, monitor, clock, pass, probes, first, answer } = monitorOver(1)
     health.reconfigure({ ...settings, unhealthyAfter: 1 })
     monitor.start()
     let wake = (_: ProbeResult): void => {}
@@ -281,7 +213,7 @@ describe('active health checks', () => {
   })
 
   it('an endpoint may ask in an answer to be taken out', async () => {
-    const { health, monitor, first, news, pass } = make(2)
+    const { health, monitor, first, news, pass } = monitorOver(2)
     health.failAtOnce(first)
     expect(first.unhealthy).toBe(false)
     health.reconfigure({ ...settings, endsEjection: false })
