@@ -24,6 +24,10 @@ export class EndpointSet implements EndpointGroup {
   private stale = false
   /** How calls are spread over its priorities and places. */
   spreading: SpreadSettings
+  /** So many in use are all that is wanted of a priority, since others are offered beside these: who has them is in no panic. */
+  enough = Number.POSITIVE_INFINITY
+  /** How many more would be used if one more went out of use: 0 or 1. */
+  spare = 0
   private inPanic = false
   /** `all` by priority and place, and whether that is older than `all`. */
   private divided: readonly Level[] = []
@@ -45,7 +49,9 @@ export class EndpointSet implements EndpointGroup {
 
   /** A set for some of these endpoints, that spreads calls as this one does. */
   part(): EndpointSet {
-    return new EndpointSet(this.spreading, this.random, this.ground)
+    const part = new EndpointSet(this.spreading, this.random, this.ground)
+    part.enough = this.enough
+    return part
   }
 
   /** So few endpoints are usable that ejection is more likely wrong than right: all of them are used. */
@@ -267,7 +273,7 @@ export class EndpointSet implements EndpointGroup {
       this.divided = levelsOf(all, { locality: settings.locality, own: ground.own }, this.divided)
     }
     for (const level of this.divided) level.count()
-    const state = new Spread(this.divided, settings, this.random, ground)
+    const state = new Spread(this.divided, settings, this.random, ground, this.enough)
     const { single } = state
     this.state = state
     this.inPanic = state.panic

@@ -51,6 +51,12 @@ export function metadataValues({ metadata }: EndpointSpec, key: string): string 
   return written.startsWith('[') ? (listIn(written) ?? written) : written
 }
 
+/** Whether an endpoint has everything that is wanted. */
+export function hasMetadata(spec: EndpointSpec, wanted: WantedMetadata): boolean {
+  for (const [key, value] of Object.entries(wanted)) if (!has(spec, key, value)) return false
+  return true
+}
+
 function has(spec: EndpointSpec, key: string, value: string): boolean {
   const values = metadataValues(spec, key)
   return values === value || (typeof values === 'object' && values.includes(value))

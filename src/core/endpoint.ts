@@ -105,6 +105,8 @@ export interface EndpointGroup {
   readonly all: readonly Endpoint[]
   /** How many of `all` are ejected. */
   readonly ejected: number
+  /** How many more would be used if one more went out of use, since they are offered and not used; 0 where nobody says. */
+  readonly spare?: number
   /** Takes `endpoint` out of use, or back. */
   setEjected(endpoint: Endpoint, ejected: boolean): void
   /** The ejection of `endpoint` is over: the next call may try it, one at a time. */

@@ -72,7 +72,13 @@ export interface Explanation {
   backends: { service: string; share: number; subset?: string; metadata?: Record<string, string> }[]
   candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
-  subset?: { size: number; of: number; because: string }
+  subset?: {
+    size: number
+    of: number
+    because: string
+    /** Those that are used beside them because some are out of use: who it is that each stands in for, null where that one is back. */
+    standIns?: { address: string; for: string | null }[]
+  }
   /** Present while newer endpoints than these are being taken over. */
   changing?: string
   /** Present when only some of the endpoints are meant: which, and which take the call; undefined when nobody may. */

@@ -1,4 +1,4 @@
-import { subsetSeed } from '../balancing/subset.ts'
+import { subsetSeed } from '../balancing/subset-score.ts'
 import { SharedXxHash64 } from '../balancing/xxhash64.ts'
 import type { Random } from '../core/random.ts'
 

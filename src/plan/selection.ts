@@ -86,6 +86,7 @@ export class Selection implements Choosable, Divided {
     const { set, balancing } = this.ground
     if (this.like !== balancing.balancer) this.own = undefined
     if (this.set.spreading !== set.spreading) this.set.reconfigure(set.spreading)
+    this.set.enough = set.enough
     this.like = balancing.balancer
     if (this.known !== set.changes) this.set.replace(this.endpoints)
     this.known = set.changes

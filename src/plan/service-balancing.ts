@@ -6,7 +6,7 @@ import { LeastRequest } from '../balancing/least-request.ts'
 import { LoadWeights } from '../balancing/load-weights.ts'
 import { Session } from '../balancing/session.ts'
 import { SlowStart } from '../balancing/slow-start.ts'
-import { subsetSteps } from '../balancing/subset.ts'
+import { SubsetMembers } from '../balancing/subset-members.ts'
 import type { Call } from '../core/call.ts'
 import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import type { Endpoint, EndpointSpec } from '../core/endpoint.ts'
@@ -17,6 +17,7 @@ import { DEFAULT_SUBSET_SIZE } from '../model/defaults.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { Policy } from '../model/resources.ts'
 import type { ProcessIdentity } from './process-identity.ts'
+import { subsetGrouping, subsetGroups } from './subset-grouping.ts'
 
 /** What balancing needs from the mesh. */
 export interface BalancingContext {
@@ -35,8 +36,10 @@ export class ServiceBalancing {
   loads: LoadWeights | undefined = undefined
   private session: Session | undefined = undefined
   private settings: BalancingSettings | undefined = undefined
-  /** Most endpoints of each priority that this process uses. */
-  size = Number.POSITIVE_INFINITY
+  /** Which endpoints of those that are offered this process uses. */
+  readonly members: SubsetMembers
+  /** What it divides them by, beside their priorities. */
+  private groups: unknown = undefined
   /** The balancer stands in for one that cannot be made yet. */
   private standsIn = true
   private waiting: (() => void)[] = []
@@ -44,10 +47,14 @@ export class ServiceBalancing {
   private readonly context: BalancingContext
   private readonly active: () => number
 
-  /** @param active tries under way at all endpoints of the service */
-  constructor(policy: Policy, set: EndpointSet, context: BalancingContext, active: () => number) {
+  /**
+   * @param active tries under way at all endpoints of the service
+   * @param isUsable whether the endpoint with this id is in use, as far as anybody knows
+   */
+  constructor(policy: Policy, set: EndpointSet, context: BalancingContext, active: () => number, isUsable: (id: string) => boolean) {
     this.set = set
     this.context = context
+    this.members = new SubsetMembers(() => context.identity.seed, isUsable)
     this.active = active
     this.balancer = new LeastRequest(context.random)
     this.apply(policy)
@@ -58,22 +65,38 @@ export class ServiceBalancing {
     return this.standsIn && this.settings !== undefined ? this.settings.policy : this.balancer.name
   }
 
+  /** Most endpoints of each group that this process uses while they are healthy. */
+  get size(): number {
+    return this.members.size
+  }
+
   /** Takes a new policy over; true when another part of the endpoints is to be used from now on. */
-  apply({ balancing, subset, lanes, subsets }: Policy): boolean {
+  apply(policy: Policy): boolean {
+    const { balancing, subset, lanes, subsets } = policy
     if (!isDeepStrictEqual(balancing, this.settings)) this.configure(balancing)
-    // What few endpoints have is mostly missing in a part of them.
-    const whole = isHashing(balancing.policy) || lanes !== false || subsets !== false
+    // What few endpoints have is mostly missing in a part of them, and so is the endpoint of a session that another process began.
+    const whole = isHashing(balancing.policy) || balancing.session !== false || lanes !== false || subsets !== false
     const automatic = whole ? Number.POSITIVE_INFINITY : DEFAULT_SUBSET_SIZE
     const size = subset === 'all' ? Number.POSITIVE_INFINITY : subset === 'auto' ? automatic : subset.size
-    const changed = size !== this.size
-    this.size = size
-    return changed
+    const groups = size === Number.POSITIVE_INFINITY ? undefined : subsetGroups(policy)
+    if (size === this.size && isDeepStrictEqual(groups, this.groups)) return false
+    this.groups = groups
+    this.members.configure(size, subsetGrouping(policy))
+    return true
   }
 
   /** The endpoints of the configuration that this process uses. */
   *part(specs: readonly EndpointSpec[]): Generator<undefined, readonly EndpointSpec[]> {
+    const { members, context } = this
     this.offered = specs.length
-    return specs.length <= this.size ? specs : yield* subsetSteps(specs, this.size, this.context.identity.seed)
+    return yield* members.steps(specs, context.time.read())
+  }
+
+  /** What {@link part} gave last is about to be used. */
+  adopted(): void {
+    const { set, members } = this
+    set.enough = members.partial ? members.size : Number.POSITIVE_INFINITY
+    set.spare = members.spare ? 1 : 0
   }
 
   /** No call can be sent as it will be: what the balancer hashes with is being loaded, or its first table is being built. */

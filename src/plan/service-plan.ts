@@ -33,6 +33,7 @@ import type { ProcessIdentity } from './process-identity.ts'
 import { Protections } from './protections.ts'
 import { ServiceBalancing } from './service-balancing.ts'
 import { ServiceCounters } from './service-counters.ts'
+import { StandingIn } from './standing-in.ts'
 import { WatchedSet } from './watched-set.ts'
 
 /** What a plan needs from the mesh it belongs to. */
@@ -84,6 +85,7 @@ export class ServicePlan {
   private readonly context: ServiceContext
   private readonly named: NamedEndpoints
   private readonly changes: EndpointChanges
+  private readonly standingIn: StandingIn
   private readonly former = new Map<string, ServedName>()
 
   /** @param name how it is called in events, errors and stats */
@@ -105,7 +107,10 @@ export class ServicePlan {
     this.protections = new Protections(name, policy, context)
     this.gates = this.protections.gates
     this.callPolicy = this.ownPolicy()
-    this.balancing = new ServiceBalancing(policy, this.set, context, () => this.protections.connections.busy)
+    const busy = (): number => this.protections.connections.busy
+    this.balancing = new ServiceBalancing(policy, this.set, context, busy, (id) => isUsable(this.changes.known.get(id), time.now))
+    this.standingIn = new StandingIn(time.clock, this.balancing.members, () => this.applyEndpoints(this.named.resolved))
+    this.set.onUse = () => this.standingIn.look()
     const from = (): string | undefined => this.from('subsets')
     this.choices = new Choices(policy, { set: this.set, random, time, balancing: this.balancing, protections: this.protections, from })
     this.changes = new EndpointChanges(time, this.endpointsOwner())
@@ -201,6 +206,7 @@ export class ServicePlan {
   /** Ends what waits for its time. */
   close(): void {
     this.changes.close()
+    this.standingIn.close()
   }
 
   /** The resource that wrote `section` of the policy, or the endpoints, or the service; as errors print it. */
@@ -272,7 +278,9 @@ export class ServicePlan {
         endpoint.spec = spec
       },
       replace: (present) => {
+        this.balancing.adopted()
         set.replace(present)
+        this.standingIn.wait()
         this.outlier.endpointsChanged()
         this.health.endpointsChanged(present)
         this.protections.connections.serve()
@@ -309,6 +317,12 @@ function endpointsOf(snapshot: ServiceSnapshot): readonly EndpointSpec[] {
   if (named === undefined) return []
   const { host, port } = splitHost(named)
   return [{ id: named, address: named, host, port: port ?? snapshot.ports[0] ?? 0, weight: 1, priority: 0, locality: {}, metadata: {} }]
+}
+
+/** One that nobody knows was never out of use; one that left is out as long as it was said to be. */
+function isUsable(endpoint: Endpoint | undefined, now: number): boolean {
+  if (endpoint === undefined || !endpoint.out) return true
+  return endpoint.removedAt !== undefined && !endpoint.unhealthy && endpoint.ejectedUntil <= now
 }
 
 /** Whether calls are spread over priorities and places as before. */

@@ -7,6 +7,8 @@ export class WatchedSet extends EndpointSet {
   changes = 0
   /** Told of every change of an endpoint. */
   onChange: (() => void) | undefined = undefined
+  /** Told when one of them may have gone out of use, or come back. */
+  onUse: (() => void) | undefined = undefined
 
   override replace(endpoints: readonly Endpoint[]): void {
     super.replace(endpoints)
@@ -16,11 +18,13 @@ export class WatchedSet extends EndpointSet {
   override setEjected(endpoint: Endpoint, ejected: boolean): void {
     super.setEjected(endpoint, ejected)
     this.noteChange()
+    this.onUse?.()
   }
 
   override setHealth(endpoint: Endpoint, unhealthy: boolean, degraded: boolean): void {
     super.setHealth(endpoint, unhealthy, degraded)
     this.noteChange()
+    this.onUse?.()
   }
 
   override callersChanged(): void {

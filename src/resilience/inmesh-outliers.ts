@@ -25,8 +25,10 @@ export class InmeshOutliers implements OutlierAlgorithm {
   }
 
   get most(): number {
-    const { length } = this.group.all
+    const { all, spare = 0 } = this.group
     const { maxEjectedPercent } = this.settings
+    // Who is stood in for leaves his load to nobody who has one already.
+    const length = all.length + spare
     return maxEjectedPercent === 0 || length < 2 ? 0 : Math.max(1, Math.floor((length * maxEjectedPercent) / 100))
   }
 

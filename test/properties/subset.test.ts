@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { subsetOf } from '../../src/balancing/index.ts'
-import { subsetSeed } from '../../src/balancing/subset.ts'
+import { subsetSeed } from '../../src/balancing/subset-score.ts'
 import type { EndpointSpec } from '../../src/core/endpoint.ts'
 import { specOf } from '../support/sample.ts'
 

@@ -19,7 +19,13 @@ export function choicesOf(metadata: readonly Record<string, string>[], change: P
   const time = new TimerWheel(clock)
   const set = new WatchedSet(policy.panicPercent, random)
   const identity = new ProcessIdentity('default/web', random)
-  const balancing = new ServiceBalancing(policy, set, { time, random, identity, emit() {} }, () => 0)
+  const balancing = new ServiceBalancing(
+    policy,
+    set,
+    { time, random, identity, emit() {} },
+    () => 0,
+    () => true,
+  )
   const protections = { hasRoom: () => true, endpointMaxRequests: Number.POSITIVE_INFINITY } as unknown as Protections
   const choices = new Choices(policy, { set, random, time, balancing, protections, from: () => 'the policy' })
   const endpoints = metadata.map((each, index) => new Endpoint('orders', specOf(index + 1, { metadata: each })))

@@ -18,6 +18,8 @@ export interface LoadSettings {
   readonly overprovisioningPercent: number
   /** A level with a smaller share of healthy and degraded endpoints panics, where all levels together cannot carry the load; 0 never. */
   readonly panicPercent: number
+  /** A level with so many usable endpoints does not panic, whatever their share: for who looks at a part of them. Default: there is no such number. */
+  readonly enough?: number
 }
 
 /**
@@ -27,13 +29,13 @@ export interface LoadSettings {
  * any the calls of the first level find nobody.
  */
 export function priorityLoads(levels: readonly LevelCount[], settings: LoadSettings): LevelLoad[] {
-  const { overprovisioningPercent, panicPercent } = settings
+  const { overprovisioningPercent, panicPercent, enough = Number.POSITIVE_INFINITY } = settings
   const carried = (usable: number, total: number): number =>
     total === 0 ? 0 : Math.min(100, Math.floor((overprovisioningPercent * usable) / total))
   const healthy = levels.map((level) => carried(level.healthy, level.total))
   const degraded = levels.map((level) => carried(level.degraded, level.total))
   const together = Math.min(100, sum(healthy) + sum(degraded))
-  const panic = levels.map((level) => together < 100 && panics(level, panicPercent))
+  const panic = levels.map((level) => together < 100 && level.healthy + level.degraded < enough && panics(level, panicPercent))
   if (panic.every(Boolean)) return inTotalPanic(levels)
   if (together === 0) return withoutPanic(levels)
   const first = distribute(healthy, 100, together)

@@ -52,11 +52,20 @@ export class Spread {
   private readonly random: Random
   private readonly shares: readonly Share[]
 
-  /** @param levels counted */
-  constructor(levels: readonly Level[], settings: SpreadSettings, random: Random, ground: Pick<SpreadGround, 'callers'>) {
+  /**
+   * @param levels counted
+   * @param enough a level with so many usable ones is in no panic
+   */
+  constructor(
+    levels: readonly Level[],
+    settings: SpreadSettings,
+    random: Random,
+    ground: Pick<SpreadGround, 'callers'>,
+    enough = Number.POSITIVE_INFINITY,
+  ) {
     this.settings = settings
     this.random = random
-    const loads = priorityLoads(levels, { ...settings.priorities, panicPercent: settings.panicPercent })
+    const loads = priorityLoads(levels, { ...settings.priorities, panicPercent: settings.panicPercent, enough })
     this.levels = levels.map((level, index) => this.stateOf(level, loads[index] as LevelLoad, index, ground))
     const main = this.levels.filter(({ load }) => load.healthy > 0)
     const reserve = this.levels.filter(({ load }) => load.degraded > 0)

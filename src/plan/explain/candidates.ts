@@ -2,6 +2,7 @@ import { formatDuration } from '../../core/duration.ts'
 import type { Endpoint } from '../../core/endpoint.ts'
 import type { ExplainedCandidate } from '../../model/explanation.ts'
 import { endpointState } from '../endpoint-state.ts'
+import { standInsOf } from './stand-ins.ts'
 import type { Subject } from './subject.ts'
 
 /** What is said of one endpoint beside its address. */
@@ -12,6 +13,8 @@ interface Look {
   readonly state: ExplainedCandidate['state']
   readonly reason: string | undefined
   readonly taken: boolean
+  /** The address of the one that it stands in for; null where nobody needs it any more, undefined where it stands in for nobody. */
+  readonly standsInFor: string | null | undefined
 }
 
 /** Every endpoint of the service, whether a first try may go there, with what chance, and why. A name that only was one of the service leads to nobody. */
@@ -21,9 +24,10 @@ export function explainedCandidates(subject: Subject): ExplainedCandidate[] {
   const usable = new Set(part.set.usable)
   const certain = certainOf(subject)
   const shares = certain === undefined ? sharesOf(subject) : undefined
+  const standIns = standInsOf(plan)
   return plan.set.all.map((endpoint) => {
     const taken = usable.has(endpoint) || endpoint === certain?.endpoint
-    const look: Look = { endpoint, subject, taken, ...endpointState(endpoint, asked.now) }
+    const look: Look = { endpoint, subject, taken, standsInFor: standIns.get(endpoint), ...endpointState(endpoint, asked.now) }
     const share = certain === undefined ? shares?.get(endpoint) : endpoint === certain.endpoint ? 1 : 0
     const known = share ?? (taken ? undefined : 0)
     const why = becauseOf(look)
@@ -82,7 +86,7 @@ function becauseOf(look: Look): string {
 }
 
 /** What is to be added of an endpoint that calls go to. */
-const NOTES: readonly ((look: Look) => string | undefined)[] = [warming, refused, full]
+const NOTES: readonly ((look: Look) => string | undefined)[] = [standing, warming, refused, full]
 
 function ejected({ endpoint, state, reason, taken, subject }: Look): string | undefined {
   const rest = taken ? 'the others alone are too few' : RESORT
@@ -95,6 +99,11 @@ function unhealthy({ endpoint, state, reason, taken, subject }: Look): string | 
   if (state !== 'unhealthy') return undefined
   const since = seconds(subject.asked.now - endpoint.healthSince)
   return `it fails its health checks${inBrackets(reason)}, for ${since} now; ${taken ? 'the others alone are too few' : RESORT}`
+}
+
+function standing({ standsInFor }: Look): string | undefined {
+  if (standsInFor === null) return '; it stood in for one that is back, and leaves when nobody else went out within a minute'
+  return standsInFor && `; it stands in for ${standsInFor}, which is out of use`
 }
 
 function warming({ endpoint, subject: { plan, asked } }: Look): string | undefined {

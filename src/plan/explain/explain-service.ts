@@ -17,6 +17,7 @@ import { explainedHedge } from './hedges.ts'
 import { outline } from './outline.ts'
 import { explainedRetry } from './retries.ts'
 import { explainedSafeguards } from './safeguards.ts'
+import { standInsOf } from './stand-ins.ts'
 import type { Subject } from './subject.ts'
 import { explainedTimeouts } from './timeouts.ts'
 
@@ -91,10 +92,13 @@ function subjectOf(plan: ServicePlan, asked: Asked, { gone, policy = plan.callPo
   return { plan, policy, asked, call, colour, choice, place, part: { set: place.chosen.set, balancer }, gone, from }
 }
 
-function subsetOf({ balancing, set }: ServicePlan): Pick<Explanation, 'subset'> {
+function subsetOf(plan: ServicePlan): Pick<Explanation, 'subset'> {
+  const { balancing, set } = plan
   if (balancing.offered <= set.all.length) return {}
-  const because = `subset: this process uses ${balancing.size} of each priority, other processes others`
-  return { subset: { size: balancing.size, of: balancing.offered, because } }
+  const { size, offered } = balancing
+  const because = `subset: this process uses ${size} of each priority, other processes others`
+  const standIns = [...standInsOf(plan)].map(([{ address }, standsInFor]) => ({ address, for: standsInFor }))
+  return { subset: { size, of: offered, because, ...(standIns.length === 0 ? {} : { standIns }) } }
 }
 
 /** Nothing where all endpoints are alike and in order: then there is nothing to say. */
