@@ -233,7 +233,12 @@ export class OutboundSide {
     return missing.length > 0 || this.startup.done ? missing : ['undici']
   }
 
-  /** The per-call options around this moment. */
+  /** What holds for a call that is made at this moment. */
+  get around(): CallSettings {
+    return this.outbound.around
+  }
+
+  /** Where that is kept. */
   contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
     return this.options.context ? this.ground.contextStorage() : undefined
   }
