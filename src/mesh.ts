@@ -248,12 +248,16 @@ export class Mesh<Name extends string = string> {
     return this.who.peers.principalOf(socket)
   }
 
-  /** What would happen now to a request, and which resource says so. Sends nothing. */
+  /**
+   * What would happen now to a request, and which resource says so. Sends nothing. `mesh` holds as for a call, and so does what `mesh.with`
+   * or a request that came in says around it.
+   * @throws MeshError `MESH_CONFIG` for a request that cannot be, with every problem
+   */
   explain(request: ExplainRequest): Explanation {
-    const { origin, ...asked } = explainedRequest(request)
     const { unknownHosts, context } = this.options
-    const found = this.out.targets.match(origin)
     const now = this.ground.time.read()
+    const { origin, ...asked } = explainedRequest(request, this.out.around, now)
+    const found = this.out.targets.match(origin)
     const told = explain(this.out.plan, found, { ...asked, now, tells: context }, unknownHosts)
     const waitsFor = this.out.awaited
     return waitsFor.length === 0 ? told : { ...told, waitsFor }

@@ -251,7 +251,12 @@ export class OutboundSide {
     this.monitor.hurry()
   }
 
-  /** The per-call options around this moment. */
+  /** What holds for a call that is made at this moment. */
+  get around(): CallSettings {
+    return this.outbound.around
+  }
+
+  /** Where that is kept. */
   contextStorage(): AsyncLocalStorage<CallSettings> | undefined {
     return this.options.context ? this.ground.contextStorage() : undefined
   }

@@ -1,5 +1,6 @@
 import type { HedgeSettings } from './hedge.ts'
 import type { LevelShare } from './locality.ts'
+import type { CallOptions } from './options.ts'
 import type { RetrySettings, TimeoutSettings } from './resources.ts'
 
 /** What is told of each service that a call may go to. */
@@ -52,6 +53,14 @@ export interface ExplainedRetry {
 /** When another endpoint is asked too. `delayMs`: how long a try is waited for now; undefined when it is waited for as long as it takes. */
 export type ExplainedHedge = HedgeSettings & { delayMs: number | undefined; applies: boolean; because: string }
 
+/** Who said something of a call: its own options, those of `mesh.with` around it, or the request that came in and beneath which it is made. */
+export type WishFrom = 'this call' | 'mesh.with' | 'the request that came in'
+
+/** What a call asks for itself, and who said so; what nobody said is absent. `deadline`: milliseconds that are left of what it inherits. */
+export type ExplainedWishes = {
+  [Wish in keyof CallOptions | 'deadline']?: { value: string | number | boolean | Record<string, string>; from: WishFrom }
+}
+
 /** The answer of `mesh.explain`: what would happen to a request now, and which resource says so. */
 export interface Explanation {
   /** `service` when the mesh serves the host, `answer` when a rule answers itself, else where the request would go. */
@@ -70,6 +79,8 @@ export interface Explanation {
   }
   /** Where the call may go, with the share of each, 0–1; what is told below is told of the one with the most. */
   backends: { service: string; share: number; subset?: string; metadata?: Record<string, string> }[]
+  /** Present when the call says something of itself, or inherits it. */
+  call?: ExplainedWishes
   candidates: ExplainedCandidate[]
   /** Present when this process uses a part of the service's endpoints only: `size` of each priority, of `of` endpoints in all. */
   subset?: {
@@ -127,4 +138,6 @@ export interface ExplainRequest {
   url: string | URL
   method?: string
   headers?: Record<string, string>
+  /** The options that the call would get. Those of `mesh.with` around the question hold as they do for a call. */
+  mesh?: CallOptions
 }

@@ -11,11 +11,15 @@ export function whyNobody(choice: Choice, call: Call, colour: string | undefined
   return from === undefined ? { reason } : { reason, from }
 }
 
-/** What `explain` says of whom a call chooses among; nothing where that is all endpoints. */
-export function explainChoice(choice: Choice, call: Call, colour: string | undefined, now: number): Pick<Explanation, 'selection'> {
+/**
+ * What `explain` says of whom a call chooses among; nothing where that is all endpoints.
+ * @param by who gave the metadata that the call asks for
+ */
+export function explainChoice(choice: Choice, call: Call, colour: string | undefined, by?: string): Pick<Explanation, 'selection'> {
   if (isWhole(choice)) return {}
-  const { problem, title, from = 'the call' } = choice
-  const selection = problem === undefined ? told(choice, call, colour, now) : { meant: title, taken: undefined, because: problem }
+  const { problem, title, from = by ?? 'this call' } = choice
+  const selection =
+    problem === undefined ? told(choice, call, colour, call.startedAt) : { meant: title, taken: undefined, because: problem }
   return { selection: { ...selection, from } }
 }
 

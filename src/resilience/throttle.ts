@@ -43,10 +43,12 @@ export class Throttle implements Gate, Permit {
     this.settings = settings
   }
 
-  describe(): Description {
-    const { requests, successes, rejectPercent } = this.stats()
-    const state = `refuses ${rejectPercent} % of calls`
-    return { state, because: `${successes} of ${requests} succeeded`, admits: rejectPercent === 0 ? true : undefined }
+  describe(call?: Pick<Call, 'priority'>): Description {
+    const { priority = 'normal' } = call ?? {}
+    const { requests, successes } = this.stats()
+    const percent = Math.round(this.shareFor(priority, this.share(this.time.now)) * 1_000) / 10
+    const state = `refuses ${percent} % of calls${priority === 'normal' ? '' : ` of ${priority} priority`}`
+    return { state, because: `${successes} of ${requests} succeeded`, admits: percent === 0 ? true : undefined }
   }
 
   stats(): ThrottleStats {
@@ -59,8 +61,7 @@ export class Throttle implements Gate, Permit {
   admit(call?: Pick<Call, 'priority'>): Permit | Refusal {
     const share = this.share(this.time.now)
     if (share === 0) return this
-    const { maxRejectPercent } = this.settings
-    if (this.random() >= Math.min(maxRejectPercent / 100, shareOf(call?.priority ?? 'normal', share))) return this
+    if (this.random() >= this.shareFor(call?.priority ?? 'normal', share)) return this
     this.refusals++
     return this.refusal
   }
@@ -70,6 +71,11 @@ export class Throttle implements Gate, Permit {
     const { now } = this.time
     this.window.add(REQUESTS, now)
     if (verdict === 'success') this.window.add(SUCCESSES, now)
+  }
+
+  /** The share of calls of a priority that is refused. */
+  private shareFor(priority: Priority, share: number): number {
+    return share === 0 ? 0 : Math.min(this.settings.maxRejectPercent / 100, shareOf(priority, share))
   }
 
   private share(now: number): number {

@@ -6,12 +6,16 @@ import { seededRandom } from '../../src/core/random.ts'
 import { TimerWheel } from '../../src/core/timer-wheel.ts'
 import { HealthMonitor } from '../../src/health/monitor.ts'
 import type { MeshOptions } from '../../src/index.ts'
+import { NO_SETTINGS } from '../../src/model/call-settings.ts'
 import type { Explanation } from '../../src/model/explanation.ts'
 import type { Asked } from '../../src/plan/explain/asked.ts'
 import { explain } from '../../src/plan/explain/explain.ts'
 import { Plan } from '../../src/plan/plan.ts'
 import type { ServicePlan } from '../../src/plan/service-plan.ts'
 import { VirtualClock } from '../../src/testing/virtual-clock.ts'
+
+/** A call of which nothing is said but what it asks for. */
+const NOTHING_SAID = { tells: true, settings: NO_SETTINGS, wishes: {} }
 
 /** The running side of a configuration without sockets, on a clock that the test turns. */
 export function planOf(options: MeshOptions, { random = seededRandom(1) }: { random?: Random } = {}) {
@@ -52,7 +56,7 @@ export function planOf(options: MeshOptions, { random = seededRandom(1) }: { ran
     events,
     service: (name = 'orders') => plan.service(name) as ServicePlan,
     explain: (change: Partial<Asked> = {}): Explanation => {
-      const asked = { host: 'orders', method: 'GET', path: '/', headers: {}, secure: false, now: time.read(), tells: true, ...change }
+      const asked = { host: 'orders', method: 'GET', path: '/', headers: {}, secure: false, now: time.read(), ...NOTHING_SAID, ...change }
       const { host, port = asked.secure ? 443 : 80 } = splitHost(asked.host)
       return explain(plan, plan.find(host, port), asked, 'pass')
     },

@@ -45,7 +45,8 @@ function certainOf({ plan, call, part, asked }: Subject): { readonly endpoint: E
   const probed = part.set.foreseeProbe(call, asked.now)
   if (probed !== undefined) return { endpoint: probed, why: 'as its probe' }
   const keyed = part.set.foresee(part.balancer, call)
-  return keyed === undefined ? undefined : { endpoint: keyed, why: 'by its key' }
+  const { hashKey } = asked.wishes
+  return keyed === undefined ? undefined : { endpoint: keyed, why: hashKey === undefined ? 'by its key' : `by the key of ${hashKey.from}` }
 }
 
 function sharesOf({ plan, call, part, asked }: Subject): ReadonlyMap<Endpoint, number> | undefined {

@@ -43,7 +43,7 @@ interface Told {
 function explainBackends(plan: Plan, found: FoundRule<PlannedRule>, view: RoutedRequest, asked: Asked, { head, from }: Told): Explanation {
   const { rule } = found
   const path = rewrittenPath(found, view, asked)
-  const hashKey = rule.hash === undefined ? undefined : hashKeyOf(rule.hash, view)
+  const hashKey = asked.hashKey ?? (rule.hash === undefined ? undefined : hashKeyOf(rule.hash, view))
   // A key leads to one backend whatever is drawn.
   const keyed = hashKey === undefined ? undefined : rule.pick(hashKey, () => 0)
   const urlHost = rule.settings.rewrite?.host

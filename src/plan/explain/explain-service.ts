@@ -20,6 +20,7 @@ import { explainedSafeguards } from './safeguards.ts'
 import { standInsOf } from './stand-ins.ts'
 import type { Subject } from './subject.ts'
 import { explainedTimeouts } from './timeouts.ts'
+import { withWishes } from './wishes.ts'
 
 /** Says what would happen now to a request for a host that `found` answers, redirects of traffic policies included. */
 export function explainFound(plan: Plan, { plan: first, gone, match }: HostMatch, asked: Asked): Explanation {
@@ -60,8 +61,9 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
   const lane = lanes === undefined ? [] : [`${(subject.place.lanes ?? lanes).describe(colour)} (${subject.from('lanes')})`]
   return outline(route, {
     backends: [{ service: name, share: 1 }],
+    ...(Object.keys(asked.wishes).length === 0 ? {} : { call: asked.wishes }),
     candidates,
-    ...explainChoice(subject.choice, subject.call, colour, asked.now),
+    ...explainChoice(subject.choice, subject.call, colour, asked.wishes.metadata?.from),
     ...subsetOf(plan),
     ...(way.gone ? {} : prioritiesOf(subject.part.set, subject.part.balancer.keyed)),
     ...(plan.changing ? { changing: 'newer endpoints are known, and taken over within 50ms; until then calls choose among these' } : {}),
@@ -79,10 +81,15 @@ function explainService(plan: ServicePlan, asked: Asked, way: Way, said: readonl
   })
 }
 
-function subjectOf(plan: ServicePlan, asked: Asked, { gone, policy = plan.callPolicy, choice = plan.choices.whole }: Way): Subject {
+function subjectOf(plan: ServicePlan, asked: Asked, { gone, ...way }: Way): Subject {
+  const { settings } = asked
+  const policy = withWishes(way.policy ?? plan.callPolicy, asked)
   const { timeoutMs, headTimeoutMs } = policy.timeouts
+  const led = way.choice ?? plan.choices.whole
+  const choice = settings.metadata === undefined ? led : led.narrowed(settings.metadata)
   const call = callOf(plan.name, asked, timeoutMs ?? headTimeoutMs)
-  const colour = plan.lanes === undefined ? undefined : headerIn(asked.headers, plan.lanes.header)
+  const lane = plan.lanes?.header
+  const colour = lane === undefined ? undefined : (headerIn(asked.headers, lane) ?? settings.within?.handedOn(lane))
   const place = choice.place(call, colour, asked.now)
   const { balancer } = plan.balancing
   const from = (section: string): string => {

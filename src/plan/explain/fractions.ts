@@ -15,13 +15,13 @@ export interface Chance {
  * Which rules of `route` such a request gets, the likeliest first; at least one. Fractions of a match are drawn for calls, not here: between
  * two of them nothing changes, so one look at each piece of the way from 0 to 100 finds them all.
  */
-export function rulesFor(route: RoutePlan, { method, path, headers }: Asked): Chance[] {
+export function rulesFor(route: RoutePlan, { method, path, headers, settings }: Asked): Chance[] {
   const fractions = route.snapshot.rules.flatMap(({ matches }) => matches.flatMap(({ fraction }) => fraction ?? []))
   const bounds = [...new Set([0, ...fractions, 100])].sort((a, b) => a - b)
   const chances = new Map<PlannedRule | undefined, Chance>()
   for (const [index, from] of bounds.slice(0, -1).entries()) {
     const to = bounds[index + 1] as number
-    const view = new RequestView(readHeader, () => (from + to) / 200).of(method, path, headers)
+    const view = new RequestView(readHeader, () => (from + to) / 200).of(method, path, headers, settings.within)
     const found = route.rules.find(view)
     const share = (to - from) / 100 + (chances.get(found?.rule)?.share ?? 0)
     chances.set(found?.rule, { found, share, view })

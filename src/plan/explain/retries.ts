@@ -16,14 +16,20 @@ const FAILURES: readonly (readonly [after: string, outcome: Partial<Outcome>])[]
 export function explainedRetry(subject: Subject): NonNullable<Explanation['retry']> {
   const { policy, call } = subject
   const { retrySettings: settings } = policy
-  const { method } = subject.asked
-  const because =
-    settings.attempts === 0
-      ? 'retries are switched off'
-      : call.idempotent
-        ? `${method} is idempotent: broken tries and unavailable answers are repeated`
-        : `${method} without Idempotency-Key: only what was never sent is repeated`
-  return { ...settings, applies: settings.attempts > 0, idempotent: call.idempotent, because, cases: casesOf(subject) }
+  const { idempotent } = call
+  return { ...settings, applies: settings.attempts > 0, idempotent, because: because(subject), cases: casesOf(subject) }
+}
+
+function because({ policy, call, asked: { method, wishes } }: Subject): string {
+  if (policy.retrySettings.attempts === 0)
+    return wishes.retries === undefined ? 'retries are switched off' : `retries are switched off (${wishes.retries.from})`
+  const { idempotent: said } = wishes
+  if (call.idempotent) {
+    const why = said === undefined ? `${method} is idempotent` : `it is said to be idempotent (${said.from})`
+    return `${why}: broken tries and unavailable answers are repeated`
+  }
+  const why = said === undefined ? `${method} without Idempotency-Key` : `it is said not to be idempotent (${said.from})`
+  return `${why}: only what was never sent is repeated`
 }
 
 function casesOf({ policy, call, plan, asked, gone }: Subject): ExplainedRetry[] {

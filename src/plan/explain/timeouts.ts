@@ -15,8 +15,8 @@ export function explainedTimeouts({ policy, call, from }: Subject): ExplainedTim
       headTimeoutMs: by('headTimeoutMs'),
       connectTimeoutMs: by('connectTimeoutMs'),
       idleTimeoutMs: by('idleTimeoutMs'),
-      // What nobody wrote is what remains, shared among the tries.
-      perTryTimeoutMs: retrySettings.perTryTimeoutMs === undefined ? by('headTimeoutMs') : from('retry'),
+      // What nobody wrote is what remains, shared among the tries; what is more than that is cut down to it.
+      perTryTimeoutMs: perTryTimeoutMs === retrySettings.perTryTimeoutMs ? from('retry') : by('headTimeoutMs'),
     },
   }
 }

@@ -195,7 +195,7 @@ describe('what is told of a choice', () => {
     [{ subset: 'v3' }, undefined, 'the service has no subset v3', 'the rule'],
   ])('%j', (selection, taken, because, from) => {
     const choice = choices.of(selection, 'the rule')
-    expect(explainChoice(choice, first(), undefined, 0).selection).toMatchObject({ taken, because, from })
+    expect(explainChoice(choice, first(), undefined).selection).toMatchObject({ taken, because, from })
     if (taken === undefined) expect(whyNobody(choice, first(), undefined)).toEqual({ reason: because, from })
   })
 
@@ -207,7 +207,7 @@ describe('what is told of a choice', () => {
   })
 
   it('nothing of all endpoints', () => {
-    expect([explainChoice(choices.whole, first(), undefined, 0), whyNobody(choices.whole, first(), undefined)]).toEqual([{}, undefined])
+    expect([explainChoice(choices.whole, first(), undefined), whyNobody(choices.whole, first(), undefined)]).toEqual([{}, undefined])
   })
 
   it('stats count calls by the subset that they were meant for', () => {
