@@ -18,64 +18,101 @@ const MAX_ITEMS = 1_000_000
  * Objects lose their prototype, so that nothing inherited is ever taken for written; an object that is there twice is
  * copied once, or a handful of YAML aliases would unfold into millions. Class instances and functions stay as they are.
  */
-export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
-  const problems: Problem[] = []
-  const done = new Map<object, unknown>()
-  const open = new Set<object>()
-
-  const copy = (value: unknown, path: readonly PropertyKey[]): unknown => {
-    if (typeof value !== 'object' || value === null) return value
-    if (done.has(value)) return done.get(value)
-    const isList = Array.isArray(value)
-    if (!isList && !isPlainObject(value)) return value
-    if (open.has(value) || path.length > MAX_DEPTH || (isList && value.length > MAX_ITEMS)) {
-      problems.push(problem(path, open.has(value) ? 'refers to itself' : isList ? 'is too long a list' : 'is nested too deeply'))
-      return undefined
-    }
-    open.add(value)
-    const copied = isList ? copyList(value, path) : copyObject(value, path)
-    open.delete(value)
-    done.set(value, copied)
-    return copied
-  }
-
-  const copyList = (list: readonly unknown[], path: readonly PropertyKey[]): unknown[] => {
-    const copied: unknown[] = []
-    for (let index = 0; index < list.length; index++) copied.push(guarded(() => list[index], [...path, index], copy))
-    return copied
-  }
-
-  const copyObject = (object: Record<string, unknown>, path: readonly PropertyKey[]): unknown => {
-    const copied = Object.create(null) as Record<string, unknown>
-    for (const key of Object.keys(object)) {
-      const here = [...path, key]
-      // It comes from parsed text, and nothing good is meant by it.
-      if (key === '__proto__') problems.push(problem(here, 'this key is not allowed'))
-      else copied[key] = guarded(() => object[key], here, path.length < 2 ? kept(opaque[here.join('.')], copy) : copy)
-    }
-    return copied
-  }
-
-  const guarded = (
-    read: () => unknown,
-    path: readonly PropertyKey[],
-    use: (value: unknown, path: readonly PropertyKey[]) => unknown,
-  ): unknown => {
-    try {
-      return use(read(), path)
-    } catch (error) {
-      problems.push(problem(path, `cannot be read: ${textOf(error)}`))
-      return undefined
-    }
-  }
-
-  const value = guarded(() => input, [], copy)
-  return { value, problems }
+export function copyPlain(input: unknown, opaque?: Opaque): Plain {
+  const copying = new Copying(opaque)
+  return { value: copying.of(input), problems: copying.problems }
 }
 
-function kept<Use>(how: Opaque[string] | undefined, copy: Use): Use | ((value: unknown) => unknown) {
-  if (how === undefined) return copy
-  return how === 'value' ? (value) => value : (value) => (Array.isArray(value) ? [...(value as unknown[])] : value)
+/**
+ * What copied objects are made of: one that inherits nothing but nothing. Of `Object.create(null)` each would be a dictionary of its own,
+ * which takes several times as long to write and to read.
+ */
+function Bare(this: object): void {}
+Bare.prototype = Object.freeze(Object.create(null) as object)
+const BareObject = Bare as unknown as new () => Record<string, unknown>
+
+/** Where a copy is not done yet: whoever comes upon it again came in a circle. */
+const OPEN = Symbol('open')
+
+/** One copy under way. Where it is, is known as a path that grows and shrinks: it is written down only for a problem. */
+class Copying {
+  readonly problems: Problem[] = []
+  private readonly opaque: Opaque | undefined
+  private readonly done = new Map<object, unknown>()
+  private readonly path: PropertyKey[] = []
+
+  constructor(opaque: Opaque | undefined) {
+    this.opaque = opaque
+  }
+
+  of(value: unknown): unknown {
+    try {
+      return this.copy(value)
+    } catch (error) {
+      return this.tell(`cannot be read: ${textOf(error)}`)
+    }
+  }
+
+  private copy(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value
+    const isList = Array.isArray(value)
+    if (!isList && !isPlainObject(value)) return value
+    const done = this.done.get(value)
+    if (done === OPEN) return this.tell('refers to itself')
+    if (done !== undefined) return done
+    if (this.path.length > MAX_DEPTH) return this.tell('is nested too deeply')
+    if (isList && value.length > MAX_ITEMS) return this.tell('is too long a list')
+    this.done.set(value, OPEN)
+    const copied = isList ? this.copyList(value) : this.copyObject(value)
+    this.done.set(value, copied)
+    return copied
+  }
+
+  private copyList(list: readonly unknown[]): unknown[] {
+    const copied: unknown[] = []
+    for (let index = 0; index < list.length; index++) copied.push(this.part(list, index))
+    return copied
+  }
+
+  private copyObject(object: Record<string, unknown>): unknown {
+    const copied = new BareObject()
+    for (const key of Object.keys(object)) {
+      // It comes from parsed text, and nothing good is meant by it.
+      if (key === '__proto__') this.told(key, 'this key is not allowed')
+      else copied[key] = this.part(object, key)
+    }
+    return copied
+  }
+
+  private part(whole: object, key: PropertyKey): unknown {
+    const { path } = this
+    path.push(key)
+    try {
+      const value = (whole as Record<PropertyKey, unknown>)[key]
+      const how = this.opaque === undefined || path.length > 2 ? undefined : howKept(this.opaque, path.join('.'))
+      if (how === undefined) return this.copy(value)
+      return how === 'list' && Array.isArray(value) ? [...(value as unknown[])] : value
+    } catch (error) {
+      return this.tell(`cannot be read: ${textOf(error)}`)
+    } finally {
+      path.pop()
+    }
+  }
+
+  private told(key: PropertyKey, message: string): void {
+    this.path.push(key)
+    this.tell(message)
+    this.path.pop()
+  }
+
+  private tell(message: string): undefined {
+    this.problems.push(problem([...this.path], message))
+    return undefined
+  }
+}
+
+function howKept(opaque: Opaque, place: string): Opaque[string] | undefined {
+  return Object.hasOwn(opaque, place) ? opaque[place] : undefined
 }
 
 function problem(path: readonly PropertyKey[], message: string): Problem {
