@@ -8,19 +8,48 @@ export type Opaque = Readonly<Record<string, 'value' | 'list'>>
 export interface Plain {
   readonly value: unknown
   readonly problems: readonly Problem[]
+  /** A small tree of values that nobody can change: what says the same another time can be told by comparing. */
+  readonly comparable: boolean
 }
 
 const MAX_DEPTH = 64
 const MAX_ITEMS = 1_000_000
+/** Whatever has more objects in it costs more memory than reading it again costs time. */
+const MAX_COMPARED = 1_000
 
 /**
  * A copy of `input` read exactly once: what was checked is what is used, even when a getter answers differently each time.
  * Objects lose their prototype, so that nothing inherited is ever taken for written; an object that is there twice is
  * copied once, or a handful of YAML aliases would unfold into millions. Class instances and functions stay as they are.
+ * @param levels how many levels of objects are copied; what lies deeper is handed on as it came. Default all of them
  */
-export function copyPlain(input: unknown, opaque?: Opaque): Plain {
-  const copying = new Copying(opaque)
-  return { value: copying.of(input), problems: copying.problems }
+export function copyPlain(input: unknown, opaque?: Opaque, levels = Number.POSITIVE_INFINITY): Plain {
+  const copying = new Copying(opaque, levels)
+  const value = copying.of(input)
+  return { value, problems: copying.problems, comparable: copying.comparable }
+}
+
+/**
+ * Whether `written` says what was copied from something before, which must be `comparable`. It is read once; in another order of keys it
+ * is not the same.
+ */
+export function saysTheSame(written: unknown, copy: unknown): boolean {
+  if (typeof written !== 'object' || written === null) return Object.is(written, copy)
+  if (typeof copy !== 'object' || copy === null) return false
+  if (Array.isArray(written)) {
+    if (!Array.isArray(copy) || written.length !== copy.length) return false
+    for (let index = 0; index < copy.length; index++) if (!saysTheSame(written[index], copy[index])) return false
+    return true
+  }
+  if (Array.isArray(copy) || !isPlainObject(written)) return false
+  const keys = Object.keys(written)
+  const copied = Object.keys(copy)
+  if (keys.length !== copied.length) return false
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] as string
+    if (key !== copied[at] || !saysTheSame(written[key], (copy as Record<string, unknown>)[key])) return false
+  }
+  return true
 }
 
 /**
@@ -37,12 +66,15 @@ const OPEN = Symbol('open')
 /** One copy under way. Where it is, is known as a path that grows and shrinks: it is written down only for a problem. */
 class Copying {
   readonly problems: Problem[] = []
+  comparable = true
   private readonly opaque: Opaque | undefined
+  private readonly levels: number
   private readonly done = new Map<object, unknown>()
   private readonly path: PropertyKey[] = []
 
-  constructor(opaque: Opaque | undefined) {
+  constructor(opaque: Opaque | undefined, levels: number) {
     this.opaque = opaque
+    this.levels = levels
   }
 
   of(value: unknown): unknown {
@@ -54,10 +86,18 @@ class Copying {
   }
 
   private copy(value: unknown): unknown {
-    if (typeof value !== 'object' || value === null) return value
+    if (typeof value !== 'object' || value === null) {
+      if (typeof value === 'function') this.comparable = false
+      return value
+    }
+    if (this.path.length >= this.levels) return value
     const isList = Array.isArray(value)
-    if (!isList && !isPlainObject(value)) return value
+    if (!isList && !isPlainObject(value)) {
+      this.comparable = false
+      return value
+    }
     const done = this.done.get(value)
+    if (done !== undefined || this.done.size >= MAX_COMPARED) this.comparable = false
     if (done === OPEN) return this.tell('refers to itself')
     if (done !== undefined) return done
     if (this.path.length > MAX_DEPTH) return this.tell('is nested too deeply')
