@@ -2,7 +2,7 @@ import type { Resource } from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
 import type { Rejection, Sink } from '../model/source.ts'
 import type { ParsedDocument } from './document-reader.ts'
-import { unfoldAuthorizationPolicy, unfoldPolicy, unfoldRoute, unfoldService } from './short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
 
 /** The resources of one part of a document. */
 interface Unfolded {
@@ -40,11 +40,10 @@ export class Deliveries {
       unfolded.set(part, each)
       for (let at = 0; at < each.keys.length; at++) next.set(each.keys[at] as string, each.resources[at] as Resource)
     }
-    for (const [name, service] of services) enter(service, 0, (part) => unfoldService(name, part, namespace))
-    for (const [order, policy] of policies.entries()) enter(policy, order, (part) => [unfoldPolicy(part, order, namespace)])
-    for (const [order, route] of routes.entries()) enter(route, order, (part) => [unfoldRoute(part, order, namespace)])
-    for (const [order, policy] of authorization.entries())
-      enter(policy, order, (part) => [unfoldAuthorizationPolicy(part, order, namespace)])
+    for (const [name, service] of services) enter(service, 0, () => unfoldServices(new Map([[name, service]]), namespace))
+    for (const [order, policy] of policies.entries()) enter(policy, order, (part) => unfoldPolicies([part], namespace))
+    for (const [order, route] of routes.entries()) enter(route, order, (part) => unfoldRoutes([part], namespace))
+    for (const [order, policy] of authorization.entries()) enter(policy, order, (part) => unfoldAuthorization([part], namespace))
     this.unfolded = unfolded
     this.former = next
     const upserts: Resource[] = []
@@ -58,6 +57,7 @@ export class Deliveries {
   }
 }
 
-function unfoldedOf(resources: readonly Resource[], order: number): Unfolded {
+function unfoldedOf(alone: readonly Resource[], order: number): Unfolded {
+  const resources = alone.map((resource) => ('order' in resource ? { ...resource, order } : resource))
   return { order, resources, keys: resources.map(resourceKey) }
 }

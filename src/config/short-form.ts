@@ -6,7 +6,7 @@ import type { ParsedRoute } from './schema/routes.ts'
 import type { ParsedService } from './schema/service.ts'
 
 /** Unfolds one service of the short form into resources of separate kinds. */
-export function unfoldService(name: string, service: ParsedService, defaultNamespace: string): Resource[] {
+function unfoldService(name: string, service: ParsedService, defaultNamespace: string): Resource[] {
   const namespace = service.namespace ?? defaultNamespace
   const { hosts, port, ports = port === undefined ? [] : [port], protocol, endpoints } = service
   const resources: Resource[] = [{ kind: 'service', namespace, name, hosts, ports, protocol }]
@@ -23,32 +23,28 @@ export function unfoldServices(services: ReadonlyMap<string, ParsedService>, def
 
 /** Unfolds `policies: [ … ]`, whose order is part of what they say. */
 export function unfoldPolicies(policies: readonly ParsedOutboundPolicy[], namespace: string): Resource[] {
-  return policies.map((policy, order) => unfoldPolicy(policy, order, namespace))
-}
-
-/** Unfolds one of them; `order` is its place. */
-export function unfoldPolicy({ name, rule }: ParsedOutboundPolicy, order: number, namespace: string): Resource {
-  return { kind: 'outbound-policy', namespace, name, order, rule }
+  return policies.map(({ name, rule }, order) => ({ kind: 'outbound-policy', namespace, name, order, rule }))
 }
 
 /** Unfolds `routes: [ … ]`; of two for one host the first counts. */
 export function unfoldRoutes(routes: readonly ParsedRoute[], defaultNamespace: string): Resource[] {
-  return routes.map((route, order) => unfoldRoute(route, order, defaultNamespace))
-}
-
-/** Unfolds one of them; `order` is its place. */
-export function unfoldRoute(route: ParsedRoute, order: number, defaultNamespace: string): Resource {
-  const { name, namespace = defaultNamespace, hosts, rules } = route
-  return { kind: 'route', namespace, name, order, hosts, rules }
+  return routes.map(({ name, namespace = defaultNamespace, hosts, rules }, order) => ({
+    kind: 'route',
+    namespace,
+    name,
+    order,
+    hosts,
+    rules,
+  }))
 }
 
 /** Unfolds `authorization: [ … ]`; the order decides only which policy is named where several match. */
 export function unfoldAuthorization(policies: readonly ParsedAuthorizationPolicy[], defaultNamespace: string): Resource[] {
-  return policies.map((policy, order) => unfoldAuthorizationPolicy(policy, order, defaultNamespace))
-}
-
-/** Unfolds one of them; `order` is its place. */
-export function unfoldAuthorizationPolicy(parsed: ParsedAuthorizationPolicy, order: number, defaultNamespace: string): Resource {
-  const { name, namespace = defaultNamespace, policy } = parsed
-  return { kind: 'authorization', namespace, name, order, policy }
+  return policies.map(({ name, namespace = defaultNamespace, policy }, order) => ({
+    kind: 'authorization',
+    namespace,
+    name,
+    order,
+    policy,
+  }))
 }
