@@ -1,29 +1,21 @@
-import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import { type AuthorizationResource, formatProvenance, type Provenance, resourceKey } from '../model/resources.ts'
 import type { AuthorizationSnapshot, AuthorizationState, MissingAuthorization } from '../model/snapshot.ts'
-
-/** One version of a policy that counts, who gave it, and the strength of that source. */
-export interface AuthorizationVersion {
-  readonly resource: AuthorizationResource
-  readonly from: Provenance
-  readonly rank: number
-}
+import { RankedList, type RankedVersion } from './ranked-list.ts'
 
 /**
  * The inbound policies in force, and those that should be and are not known: a policy that was rejected and has no former version,
- * and whatever a source holds that has not delivered yet. There may be tens of thousands, so they are listed anew only when one of
- * them changes.
+ * and whatever a source holds that has not delivered yet.
  */
 export class AuthorizationList {
-  private readonly keys = new Set<string>()
+  private readonly ranked = new RankedList<AuthorizationResource, AuthorizationSnapshot>(
+    ({ resource: { name, namespace, policy }, from }) => Object.freeze({ name, namespace, policy, from }),
+  )
   /** By source and key: policies that were rejected and never were in force. */
   private readonly broken = new Map<string, { readonly source: string; readonly key: string; readonly missing: MissingAuthorization }>()
   /** By source: those that have delivered nothing yet. */
   private readonly awaited = new Map<string, MissingAuthorization>()
   private readonly onChange: (state: AuthorizationState) => void
   private policies: readonly AuthorizationSnapshot[] = Object.freeze([])
-  /** Something is different since the list was made. */
-  private dirty = true
   /** Something is different since it was told. */
   private untold = true
 
@@ -66,39 +58,22 @@ export class AuthorizationList {
 
   /** A policy was given. */
   touch(key: string, source: string): void {
-    this.keys.add(key)
-    this.dirty = true
+    this.ranked.touch(key)
     this.forget(idOf(source, key))
   }
 
   /** A resource is gone from a source. */
   dropped(key: string, source: string): void {
-    if (this.keys.has(key)) this.dirty = true
+    this.ranked.touch(key)
     this.forget(idOf(source, key))
   }
 
   /** Every policy that counts, the stronger source's first; the same list as before when none is different. */
-  list(winner: (key: string) => AuthorizationVersion | undefined): readonly AuthorizationSnapshot[] {
-    if (!this.dirty) return this.policies
-    this.dirty = false
-    const versions: AuthorizationVersion[] = []
-    for (const key of this.keys) {
-      const version = winner(key)
-      if (version === undefined) this.keys.delete(key)
-      else versions.push(version)
-    }
-    versions.sort((a, b) => b.rank - a.rank || a.resource.order - b.resource.order)
-    const former = new Map(this.policies.map((each) => [formatProvenance(each.from), each]))
-    const next = versions.map(({ resource: { name, namespace, policy }, from }) => {
-      const before = former.get(formatProvenance(from))
-      // What says the same keeps its identity, and what was compiled from it.
-      if (before !== undefined && (before.policy === policy || isDeepStrictEqual(before.policy, policy))) return before
-      return Object.freeze({ name, namespace, policy, from })
-    })
-    if (next.length === this.policies.length && next.every((each, index) => each === this.policies[index])) return this.policies
-    this.untold = true
-    this.policies = Object.freeze(next)
-    return this.policies
+  list(winner: (key: string) => RankedVersion<AuthorizationResource> | undefined): readonly AuthorizationSnapshot[] {
+    const next = this.ranked.list(winner)
+    if (next !== this.policies) this.untold = true
+    this.policies = next
+    return next
   }
 
   /** Tells what is in force now, unless it was told already. */

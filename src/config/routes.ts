@@ -1,18 +1,8 @@
-import type { Provenance, RouteResource } from '../model/resources.ts'
+import type { RouteResource } from '../model/resources.ts'
 import type { RouteSnapshot } from '../model/snapshot.ts'
+import type { RankedVersion } from './ranked-list.ts'
 
-/** One version of a route that counts, and who gave it. */
-export interface RouteVersion {
-  readonly resource: RouteResource
-  readonly from: Provenance
-  /** Strength of its source: of two routes for one host that of the greater counts. */
-  readonly rank: number
-}
-
-/** The routes, those whose hosts count first: of the stronger source first, each source's in its own order. */
-export function orderRoutes(versions: readonly RouteVersion[]): readonly RouteSnapshot[] {
-  const sorted = [...versions].sort((a, b) => b.rank - a.rank || a.resource.order - b.resource.order)
-  return Object.freeze(
-    sorted.map(({ resource: { name, namespace, hosts, rules }, from }) => Object.freeze({ name, namespace, hosts, rules, from })),
-  )
+/** What the snapshot shows of a route; of two for one host the one that stands first in the list counts. */
+export function shownRoute({ resource: { name, namespace, hosts, rules }, from }: RankedVersion<RouteResource>): RouteSnapshot {
+  return Object.freeze({ name, namespace, hosts, rules, from })
 }

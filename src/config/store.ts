@@ -12,20 +12,14 @@ import type {
   TrafficPolicyResource,
 } from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
-import type {
-  AuthorizationSnapshot,
-  AuthorizationState,
-  OutboundPolicySnapshot,
-  RouteSnapshot,
-  ServiceSnapshot,
-  Snapshot,
-} from '../model/snapshot.ts'
+import type { AuthorizationState, OutboundPolicySnapshot, RouteSnapshot, ServiceSnapshot, Snapshot } from '../model/snapshot.ts'
 import type { Rejection, ResourceDelta } from '../model/source.ts'
 import { AuthorizationList } from './authorization-list.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
-import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
-import { orderRoutes, type RouteVersion } from './routes.ts'
+import { shownPolicy } from './outbound-policies.ts'
+import { RankedList, type RankedVersion } from './ranked-list.ts'
+import { shownRoute } from './routes.ts'
 import { sameEndpoints } from './same-endpoints.ts'
 
 /** What a store starts from, and whom it tells. */
@@ -57,8 +51,8 @@ export class ConfigStore {
   private readonly options: StoreOptions
   private readonly resources = new Map<string, Versions>()
   private readonly services = new Map<string, ServiceSnapshot>()
-  private readonly policyKeys = new Set<string>()
-  private readonly routeKeys = new Set<string>()
+  private readonly policies = new RankedList<OutboundPolicyResource, OutboundPolicySnapshot>(shownPolicy)
+  private readonly routes = new RankedList<RouteResource, RouteSnapshot>(shownRoute)
   private readonly authorization: AuthorizationList
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
@@ -72,9 +66,7 @@ export class ConfigStore {
     this.snapshot = {
       version: 1,
       services: new Map(this.services),
-      policies: this.policies(),
-      routes: this.routes(),
-      authorization: this.authorized(),
+      ...this.lists(),
     }
     this.authorization.tell()
   }
@@ -115,9 +107,7 @@ export class ConfigStore {
     }
     this.authorization.delivered(source, delta.complete ? named : undefined)
     const changed = this.rebuild(touched)
-    const authorization = this.authorized()
-    const policies = keepEqual({ list: this.policies() }, { list: this.snapshot.policies }).list
-    const routes = keepEqual({ list: this.routes() }, { list: this.snapshot.routes }).list
+    const { policies, routes, authorization } = this.lists()
     const { snapshot: former } = this
     const same = policies === former.policies && routes === former.routes && authorization === former.authorization
     if (changed.size > 0 || !same) {
@@ -133,22 +123,22 @@ export class ConfigStore {
     const versions = this.resources.get(key)
     if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
     else versions.set(source, resource)
-    if (resource.kind === 'outbound-policy') this.policyKeys.add(key)
-    else if (resource.kind === 'route') this.routeKeys.add(key)
     if (resource.kind === 'authorization') this.authorization.touch(key, source)
-    touched.add(`${resource.namespace}/${resource.name}`)
+    else this.touch(resource.kind, key, touched)
   }
 
   private drop(source: string, key: string, touched: Set<string>): void {
     this.authorization.dropped(key, source)
     const versions = this.resources.get(key)
     if (versions?.delete(source) !== true) return
-    if (versions.size === 0) {
-      this.resources.delete(key)
-      this.policyKeys.delete(key)
-      this.routeKeys.delete(key)
-    }
-    touched.add(key.slice(key.indexOf('/') + 1))
+    if (versions.size === 0) this.resources.delete(key)
+    this.touch(key.slice(0, key.indexOf('/')), key, touched)
+  }
+
+  private touch(kind: string, key: string, touched: Set<string>): void {
+    if (kind === 'outbound-policy') this.policies.touch(key)
+    else if (kind === 'route') this.routes.touch(key)
+    else if (kind !== 'authorization') touched.add(key.slice(kind.length + 1))
   }
 
   /** Works the touched services out anew; those whose content is the same keep their object. */
@@ -192,30 +182,17 @@ export class ConfigStore {
     return layers
   }
 
-  /** The rules over source and target; there are few of them, so they are listed anew with every delta, and not looked for among all. */
-  private policies(): readonly OutboundPolicySnapshot[] {
-    const versions: OutboundPolicyVersion[] = []
-    for (const key of this.policyKeys) {
-      const found = this.winner<OutboundPolicyResource>(key)
-      if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
+  private lists(): Pick<Snapshot, 'policies' | 'routes' | 'authorization'> {
+    return {
+      policies: this.policies.list((key) => this.ranked<OutboundPolicyResource>(key)),
+      routes: this.routes.list((key) => this.ranked<RouteResource>(key)),
+      authorization: this.authorization.list((key) => this.ranked<AuthorizationResource>(key)),
     }
-    return orderPolicies(versions)
   }
 
-  private routes(): readonly RouteSnapshot[] {
-    const versions: RouteVersion[] = []
-    for (const key of this.routeKeys) {
-      const found = this.winner<RouteResource>(key)
-      if (found !== undefined) versions.push({ ...found, rank: this.rank(found.from.source) })
-    }
-    return orderRoutes(versions)
-  }
-
-  private authorized(): readonly AuthorizationSnapshot[] {
-    return this.authorization.list((key) => {
-      const found = this.winner<AuthorizationResource>(key)
-      return found && { ...found, rank: this.rank(found.from.source) }
-    })
+  private ranked<T extends Resource>(key: string): RankedVersion<T> | undefined {
+    const found = this.winner<T>(key)
+    return found && { ...found, rank: this.rank(found.from.source) }
   }
 
   private has(source: string, resource: Resource): boolean {
@@ -223,7 +200,7 @@ export class ConfigStore {
   }
 
   private rank(source: string): number {
-    return source === OPTIONS ? this.order.length : this.order.indexOf(source)
+    return source === OPTIONS ? Number.MAX_SAFE_INTEGER : this.order.indexOf(source)
   }
 
   /** The version that counts: the options', else the latest source's. */

@@ -8,74 +8,151 @@ export type Opaque = Readonly<Record<string, 'value' | 'list'>>
 export interface Plain {
   readonly value: unknown
   readonly problems: readonly Problem[]
+  /** A small tree of values that nobody can change: what says the same another time can be told by comparing. */
+  readonly comparable: boolean
 }
 
 const MAX_DEPTH = 64
 const MAX_ITEMS = 1_000_000
+/** Whatever has more objects in it costs more memory than reading it again costs time. */
+const MAX_COMPARED = 1_000
 
 /**
  * A copy of `input` read exactly once: what was checked is what is used, even when a getter answers differently each time.
  * Objects lose their prototype, so that nothing inherited is ever taken for written; an object that is there twice is
  * copied once, or a handful of YAML aliases would unfold into millions. Class instances and functions stay as they are.
+ * @param levels how many levels of objects are copied; what lies deeper is handed on as it came. Default all of them
  */
-export function copyPlain(input: unknown, opaque: Opaque = {}): Plain {
-  const problems: Problem[] = []
-  const done = new Map<object, unknown>()
-  const open = new Set<object>()
-
-  const copy = (value: unknown, path: readonly PropertyKey[]): unknown => {
-    if (typeof value !== 'object' || value === null) return value
-    if (done.has(value)) return done.get(value)
-    const isList = Array.isArray(value)
-    if (!isList && !isPlainObject(value)) return value
-    if (open.has(value) || path.length > MAX_DEPTH || (isList && value.length > MAX_ITEMS)) {
-      problems.push(problem(path, open.has(value) ? 'refers to itself' : isList ? 'is too long a list' : 'is nested too deeply'))
-      return undefined
-    }
-    open.add(value)
-    const copied = isList ? copyList(value, path) : copyObject(value, path)
-    open.delete(value)
-    done.set(value, copied)
-    return copied
-  }
-
-  const copyList = (list: readonly unknown[], path: readonly PropertyKey[]): unknown[] => {
-    const copied: unknown[] = []
-    for (let index = 0; index < list.length; index++) copied.push(guarded(() => list[index], [...path, index], copy))
-    return copied
-  }
-
-  const copyObject = (object: Record<string, unknown>, path: readonly PropertyKey[]): unknown => {
-    const copied = Object.create(null) as Record<string, unknown>
-    for (const key of Object.keys(object)) {
-      const here = [...path, key]
-      // It comes from parsed text, and nothing good is meant by it.
-      if (key === '__proto__') problems.push(problem(here, 'this key is not allowed'))
-      else copied[key] = guarded(() => object[key], here, path.length < 2 ? kept(opaque[here.join('.')], copy) : copy)
-    }
-    return copied
-  }
-
-  const guarded = (
-    read: () => unknown,
-    path: readonly PropertyKey[],
-    use: (value: unknown, path: readonly PropertyKey[]) => unknown,
-  ): unknown => {
-    try {
-      return use(read(), path)
-    } catch (error) {
-      problems.push(problem(path, `cannot be read: ${textOf(error)}`))
-      return undefined
-    }
-  }
-
-  const value = guarded(() => input, [], copy)
-  return { value, problems }
+export function copyPlain(input: unknown, opaque?: Opaque, levels = Number.POSITIVE_INFINITY): Plain {
+  const copying = new Copying(opaque, levels)
+  const value = copying.of(input)
+  return { value, problems: copying.problems, comparable: copying.comparable }
 }
 
-function kept<Use>(how: Opaque[string] | undefined, copy: Use): Use | ((value: unknown) => unknown) {
-  if (how === undefined) return copy
-  return how === 'value' ? (value) => value : (value) => (Array.isArray(value) ? [...(value as unknown[])] : value)
+/**
+ * Whether `written` says what was copied from something before, which must be `comparable`. It is read once; in another order of keys it
+ * is not the same.
+ */
+export function saysTheSame(written: unknown, copy: unknown): boolean {
+  if (typeof written !== 'object' || written === null) return Object.is(written, copy)
+  if (typeof copy !== 'object' || copy === null) return false
+  if (Array.isArray(written)) {
+    if (!Array.isArray(copy) || written.length !== copy.length) return false
+    for (let index = 0; index < copy.length; index++) if (!saysTheSame(written[index], copy[index])) return false
+    return true
+  }
+  if (Array.isArray(copy) || !isPlainObject(written)) return false
+  const keys = Object.keys(written)
+  const copied = Object.keys(copy)
+  if (keys.length !== copied.length) return false
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at] as string
+    if (key !== copied[at] || !saysTheSame(written[key], (copy as Record<string, unknown>)[key])) return false
+  }
+  return true
+}
+
+/**
+ * What copied objects are made of: one that inherits nothing but nothing. Of `Object.create(null)` each would be a dictionary of its own,
+ * which takes several times as long to write and to read.
+ */
+function Bare(this: object): void {}
+Bare.prototype = Object.freeze(Object.create(null) as object)
+const BareObject = Bare as unknown as new () => Record<string, unknown>
+
+/** Where a copy is not done yet: whoever comes upon it again came in a circle. */
+const OPEN = Symbol('open')
+
+/** One copy under way. Where it is, is known as a path that grows and shrinks: it is written down only for a problem. */
+class Copying {
+  readonly problems: Problem[] = []
+  comparable = true
+  private readonly opaque: Opaque | undefined
+  private readonly levels: number
+  private readonly done = new Map<object, unknown>()
+  private readonly path: PropertyKey[] = []
+
+  constructor(opaque: Opaque | undefined, levels: number) {
+    this.opaque = opaque
+    this.levels = levels
+  }
+
+  of(value: unknown): unknown {
+    try {
+      return this.copy(value)
+    } catch (error) {
+      return this.tell(`cannot be read: ${textOf(error)}`)
+    }
+  }
+
+  private copy(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) {
+      if (typeof value === 'function') this.comparable = false
+      return value
+    }
+    if (this.path.length >= this.levels) return value
+    const isList = Array.isArray(value)
+    if (!isList && !isPlainObject(value)) {
+      this.comparable = false
+      return value
+    }
+    const done = this.done.get(value)
+    if (done !== undefined || this.done.size >= MAX_COMPARED) this.comparable = false
+    if (done === OPEN) return this.tell('refers to itself')
+    if (done !== undefined) return done
+    if (this.path.length > MAX_DEPTH) return this.tell('is nested too deeply')
+    if (isList && value.length > MAX_ITEMS) return this.tell('is too long a list')
+    this.done.set(value, OPEN)
+    const copied = isList ? this.copyList(value) : this.copyObject(value)
+    this.done.set(value, copied)
+    return copied
+  }
+
+  private copyList(list: readonly unknown[]): unknown[] {
+    const copied: unknown[] = []
+    for (let index = 0; index < list.length; index++) copied.push(this.part(list, index))
+    return copied
+  }
+
+  private copyObject(object: Record<string, unknown>): unknown {
+    const copied = new BareObject()
+    for (const key of Object.keys(object)) {
+      // It comes from parsed text, and nothing good is meant by it.
+      if (key === '__proto__') this.told(key, 'this key is not allowed')
+      else copied[key] = this.part(object, key)
+    }
+    return copied
+  }
+
+  private part(whole: object, key: PropertyKey): unknown {
+    const { path } = this
+    path.push(key)
+    try {
+      const value = (whole as Record<PropertyKey, unknown>)[key]
+      const how = this.opaque === undefined || path.length > 2 ? undefined : howKept(this.opaque, path.join('.'))
+      if (how === undefined) return this.copy(value)
+      return how === 'list' && Array.isArray(value) ? [...(value as unknown[])] : value
+    } catch (error) {
+      return this.tell(`cannot be read: ${textOf(error)}`)
+    } finally {
+      path.pop()
+    }
+  }
+
+  private told(key: PropertyKey, message: string): void {
+    this.path.push(key)
+    this.tell(message)
+    this.path.pop()
+  }
+
+  private tell(message: string): undefined {
+    this.problems.push(problem([...this.path], message))
+    return undefined
+  }
+}
+
+function howKept(opaque: Opaque, place: string): Opaque[string] | undefined {
+  return Object.hasOwn(opaque, place) ? opaque[place] : undefined
 }
 
 function problem(path: readonly PropertyKey[], message: string): Problem {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { MeshError } from '../../core/errors.ts'
 import { type Problem, pathText, problemText } from './path.ts'
-import { copyPlain, type Opaque, textOf } from './plain.ts'
+import { copyPlain, type Opaque, type Plain, textOf } from './plain.ts'
 
 /** What became of an input: the checked copy, or every problem with its path. */
 export type Parsed<T> = { readonly output: T } | { readonly problems: string[] }
@@ -29,7 +29,14 @@ export function check<T>(
   input: unknown,
   opaque?: Opaque,
 ): Checked<T> {
-  const { value, problems } = copyPlain(input, opaque)
+  return judge(schema, copyPlain(input, opaque))
+}
+
+/** {@link check} of what was copied already. */
+export function judge<T>(
+  schema: v.GenericSchema<unknown, T> | ((plain: unknown) => v.GenericSchema<unknown, T>),
+  { value, problems }: Plain,
+): Checked<T> {
   try {
     const result = v.safeParse(typeof schema === 'function' ? schema(value) : schema, value)
     if (result.success) return problems.length === 0 ? { output: result.output } : { problems }

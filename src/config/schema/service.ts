@@ -18,7 +18,7 @@ const hostPattern = checked('a host such as orders.example.com, orders:8080 or *
 })
 
 /** Any string up to 253 characters without control characters; only DNS names become hosts. */
-const serviceName = text(253)
+export const serviceName = text(253)
 
 /** A DNS label, as Kubernetes namespaces are. */
 export const namespaceName = checked('a namespace: letters, digits and dashes, at most 63', (input) =>

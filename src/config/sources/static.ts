@@ -1,14 +1,13 @@
 import * as v from 'valibot'
 import { AddressPolicy } from '../../core/address.ts'
+import { problemText } from '../../core/problem.ts'
 import type { SourceConfigOptions } from '../../model/options.ts'
 import type { Rejection, Sink, Source } from '../../model/source.ts'
-import { authorizationPolicies } from '../schema/authorization.ts'
+import { Deliveries } from '../deliveries.ts'
+import { DocumentReader } from '../document-reader.ts'
 import { record, text } from '../schema/blocks.ts'
-import { outboundPolicies } from '../schema/outbound-policies.ts'
 import { configError, parse } from '../schema/problems.ts'
-import { routes as routesSchema } from '../schema/routes.ts'
-import { allowAddresses, LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from '../short-form.ts'
+import { allowAddresses, namespaceName } from '../schema/service.ts'
 
 /** A source whose content the program sets. */
 export interface StaticSource extends Source {
@@ -41,56 +40,35 @@ export function staticSource(config: SourceConfigOptions, options: StaticSourceO
   const settings = parse(OPTIONS, options)
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `staticSource options: ${problem}`))
   const { name, namespace } = settings.output
-  const policy = new AddressPolicy(settings.output.allowAddresses)
-  const schema = record(
-    {
-      services: v.optional(servicesSchema(policy, namespace ?? 'default'), {}),
-      policies: v.optional(outboundPolicies, []),
-      routes: v.optional(routesSchema, []),
-      authorization: v.optional(authorizationPolicies, []),
-    },
-    LATER_KEYS,
-  )
-  const first = parse(schema, config)
-  if ('problems' in first) throw configError(first.problems)
+  const reader = new DocumentReader(new AddressPolicy(settings.output.allowAddresses), namespace ?? 'default')
+  const first = reader.read(config)
+  if ('problems' in first) throw configError(first.problems.map(problemText))
 
-  const sinks = new Set<Sink>()
+  const sinks = new Map<Sink, Deliveries>()
   let version = 1
   let document = first.output
-  const deliver = (sink: Sink): Rejection[] => {
-    const home = namespace ?? sink.namespace
-    return sink.update({
-      version: String(version),
-      upserts: [
-        ...unfoldServices(document.services, home),
-        ...unfoldPolicies(document.policies, home),
-        ...unfoldAuthorization(document.authorization, home),
-        ...unfoldRoutes(document.routes, home),
-      ],
-      removals: [],
-      complete: true,
-    })
-  }
   return {
     name,
     inbound: true,
     watch(sink) {
-      sinks.add(sink)
-      deliver(sink)
+      const deliveries = new Deliveries(sink, namespace ?? sink.namespace)
+      sinks.set(sink, deliveries)
+      deliveries.deliver(document, String(version))
       return () => {
         sinks.delete(sink)
       }
     },
     update(written) {
-      const next = parse(schema, written)
+      const next = reader.read(written)
       if ('problems' in next) {
-        const rejections: Rejection[] = [{ kind: 'document', namespace: namespace ?? '', name, problems: next.problems }]
-        for (const sink of sinks) sink.rejected(rejections)
+        const problems = next.problems.map(problemText)
+        const rejections: Rejection[] = [{ kind: 'document', namespace: namespace ?? '', name, problems }]
+        for (const sink of sinks.keys()) sink.rejected(rejections)
         return rejections
       }
       version++
       document = next.output
-      return [...sinks].flatMap(deliver)
+      return [...sinks.values()].flatMap((deliveries) => deliveries.deliver(document, String(version)))
     },
   }
 }
