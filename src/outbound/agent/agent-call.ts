@@ -99,13 +99,18 @@ export class AgentCall extends OutboundCall {
   open(connections: Connections, connected: (error: Error | null, socket: Duplex | null) => void): void {
     const { endpoint } = this.attempt as TryOutcome
     connections.connector(endpoint, this.target.wire)({}, (error, socket) => {
+      // The request has heard its end already, and must not hear of another one.
+      if (this.over) {
+        socket?.destroy()
+        return
+      }
       if (socket !== null) {
         leadsTo(socket, endpoint)
         connected(null, socket)
         return
       }
       const now = this.engine.time.read()
-      const moves = !this.over && this.moves < MAX_MOVES && this.choice.hasUntried(this, this.colour)
+      const moves = this.moves < MAX_MOVES && this.choice.hasUntried(this, this.colour)
       this.unreachable(error, now)
       const next = moves ? this.choose(now) : undefined
       if (next === undefined) {
