@@ -156,3 +156,22 @@ it('a request of node:http to a host that a source may still name waits as long 
     'no source named http://elsewhere within 50 ms, and not all of them have answered',
   ])
 })
+
+it('an answer of node:http that falls silent ends for a loop over it', async () => {
+  const server = await serverOf(({ write }) => write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nnot'))
+  const mesh = meshOf({ services: { orders: { endpoints: [server.address], idleTimeout: '50ms' } } })
+  const broken = new Promise((resolve) => {
+    request('http://orders/', { agent: mesh.httpAgent() }, async (response) => {
+      try {
+        for await (const _ of response);
+        resolve('the end')
+      } catch (error) {
+        resolve((error as { code?: string }).code)
+      }
+    })
+      .on('error', () => {})
+      .end()
+  })
+  expect(await broken).toMatch(/ECONNRESET|MESH_DEADLINE/)
+  await expect.poll(() => mesh.stats().inflight).toBe(0)
+})
