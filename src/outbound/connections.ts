@@ -3,8 +3,9 @@ import type { AddressPolicy } from '../core/address.ts'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
+import { beginningWith } from './beginning-with.ts'
 import { ClientPool } from './client-pool.ts'
-import { type Connector, connectorTo } from './connector.ts'
+import { CLOSED, type Connector, connectorTo, DialError, type GiveUp } from './connector.ts'
 import { Http2Pool } from './http2/pool.ts'
 import { limitedConnector } from './limited-connector.ts'
 import type { MutualTls } from './mutual-tls.ts'
@@ -26,6 +27,7 @@ export class Connections {
   private readonly entries = new Map<Endpoint, PoolEntry>()
   private readonly closing = new Set<Pool>()
   private readonly upgraded = new Set<Socket>()
+  private readonly dialling = new Set<GiveUp>()
   private sweeper: Timer | undefined = undefined
   private destroyed = false
 
@@ -124,7 +126,10 @@ export class Connections {
     }
     this.entries.clear()
     for (const socket of this.upgraded) socket.destroy()
-    await Promise.all(pools.map((pool) => pool.destroy().catch(() => {})))
+    const destroyed = pools.map((pool) => pool.destroy().catch(() => {}))
+    // After the pools, which would begin anew with whoever waits.
+    for (const giveUp of [...this.dialling]) giveUp(new DialError('the mesh was closed', CLOSED, false))
+    await Promise.all(destroyed)
   }
 
   /** What dials `endpoint` over `wire`, and by TLS offers these protocols. */
@@ -137,6 +142,7 @@ export class Connections {
       addressPolicy: this.addressPolicy,
       contexts: this.contexts,
       protocols,
+      dialling: this.dialling,
     })
   }
 
@@ -149,7 +155,8 @@ export class Connections {
       if (!this.entries.has(endpoint)) limit.carries(endpoint, 1)
       return this.http1Pool(endpoint, wire, maxConnections, dials(HTTP1_ONLY))
     }
-    const http1 = (socket: Socket): Pool => this.http1Pool(endpoint, wire, maxConnections, beginningWith(socket, dials(HTTP1_ONLY)))
+    const http1 = (socket: Socket): Pool =>
+      this.http1Pool(endpoint, wire, maxConnections, beginningWith(socket, dials(HTTP1_ONLY), this.clock))
     return new Http2Pool({
       origin: new URL(wire.origin),
       address: endpoint.address,
@@ -248,18 +255,6 @@ export interface SocketStats {
   connections: number
   idleConnections: number
   protocol: 'http/1.1' | 'h2' | 'none'
-}
-
-/** Takes `socket` for the first connection, and dials from then on. */
-function beginningWith(socket: Socket, connect: Connector): Connector {
-  let first: Socket | undefined = socket
-  return (options, connected) => {
-    const given = first
-    first = undefined
-    if (given === undefined || given.destroyed) connect(options, connected)
-    // undici does not go on with what it has when it is told so before it stopped asking.
-    else queueMicrotask(() => connected(null, given))
-  }
 }
 
 const HTTP1_ONLY = ['http/1.1']

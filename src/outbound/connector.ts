@@ -11,6 +11,9 @@ import type { SecureContexts } from './secure-contexts.ts'
 /** Code of a dial that was given up because we cannot say who we are; no endpoint is to blame. */
 export const NO_IDENTITY = 'ERR_NO_IDENTITY'
 
+/** Code of a dial that the end of the mesh cut short; no endpoint is to blame. */
+export const CLOSED = 'ERR_CLOSED'
+
 /** Code of a connection on which nobody speaks HTTP/2 although nothing else will do. */
 export const NO_HTTP2 = 'ERR_NO_HTTP2'
 
@@ -44,7 +47,12 @@ export interface DialOptions {
   readonly protocols?: readonly string[]
   /** Gets every socket as soon as it is made; the wait for it keeps no process alive then. */
   readonly background?: (socket: Socket) => void
+  /** Holds, while a dial is under way, what gives it up: nobody else knows its socket yet. */
+  readonly dialling?: Set<GiveUp>
 }
+
+/** Ends a dial with `error`. */
+export type GiveUp = (error: DialError) => void
 
 /**
  * Dials one endpoint: TCP and TLS together within `timeoutMs`, counted by our own clock, since undici's
@@ -74,6 +82,7 @@ export function connectorTo(dial: DialOptions): Connector {
       if (settled) return
       settled = true
       timer.cancel()
+      dial.dialling?.delete(settle)
       if (error === null) {
         // Nothing of the dial is to live as long as the socket.
         socket.removeListener('error', failed)
@@ -93,6 +102,7 @@ export function connectorTo(dial: DialOptions): Connector {
       settle(new DialError(`${endpoint.address}: no ${missing} within ${timeoutMs} ms`, 'ERR_CONNECT_TIMEOUT', tcpStands))
     }, timeoutMs)
     if (dial.background !== undefined) timer.unref()
+    dial.dialling?.add(settle)
     if (tls !== undefined) {
       socket.once('connect', () => {
         tcpStands = true

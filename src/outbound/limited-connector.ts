@@ -1,5 +1,5 @@
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { type Connector, DialError } from './connector.ts'
+import { CLOSED, type Connector, DialError } from './connector.ts'
 
 /**
  * `connect` within the sockets that a service may have: each is counted from its first packet to its close, and one too many is
@@ -12,7 +12,7 @@ export function limitedConnector(connect: Connector, limit: ConnectionLimit, mak
     limit.dial(() => {
       if (closed()) {
         limit.closed()
-        connected(new DialError('the mesh was closed', 'ERR_CLOSED', false), null)
+        connected(new DialError('the mesh was closed', CLOSED, false), null)
         return
       }
       connect(options, (error, socket) => {

@@ -1,7 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { flagsOf, MeshError, meshErrorWithoutStack } from '../core/errors.ts'
 import { flagsFrom } from '../core/response-flags.ts'
-import { DEFAULT_POLICY } from '../model/defaults.ts'
 import { followRedirects } from '../plan/redirect.ts'
 import { parseCallOptions } from './call-options.ts'
 import { type Caller, callerOf } from './caller.ts'
@@ -10,6 +9,7 @@ import { Exchange } from './exchange.ts'
 import type { DispatchHandler, DispatchOptions } from './handler.ts'
 import { refuse } from './refuse.ts'
 import type { NoWay, Router, Way } from './router.ts'
+import { waitForSources } from './source-wait.ts'
 import type { Destination, Targets } from './targets.ts'
 import { readableTwice } from './try-options.ts'
 import { splitUrl } from './url.ts'
@@ -151,7 +151,7 @@ export class Outbound {
     } catch (error) {
       return this.refuse(callerOf(handler), error)
     }
-    this.waitForSources(options, settings, (late, error) => {
+    waitForSources(this.host, options.origin, settings, (late, error) => {
       if (late !== undefined) this.refuse(callerOf(handler), late)
       else if (error !== undefined && host.unknownHosts === 'refuse') this.refuse(callerOf(handler), error)
       else this.dispatch(options, handler, passOn)
@@ -161,7 +161,7 @@ export class Outbound {
 
   /** A rule leads to a service that a source may still name. */
   private openLater(options: DispatchOptions, caller: Caller, settings: CallSettings): void {
-    this.waitForSources(options, settings, (late, error) => {
+    waitForSources(this.host, options.origin, settings, (late, error) => {
       const to = this.host.targets.find(options.origin as string)
       if (late !== undefined || error !== undefined || to === undefined)
         this.refuse(
@@ -170,22 +170,6 @@ export class Outbound {
         )
       else this.open(to, options, caller, settings)
     })
-  }
-
-  /** Calls back once every source has answered, with what prevents it, or with the error of a call that waited long enough. */
-  private waitForSources(options: DispatchOptions, settings: CallSettings, then: (late: unknown, error: unknown) => void): void {
-    const { host } = this
-    const timeoutMs = settings.timeoutMs ?? DEFAULT_POLICY.timeouts.headTimeoutMs
-    let waiting = true
-    const end = (late: unknown, error: unknown): void => {
-      if (!waiting) return
-      waiting = false
-      timer.cancel()
-      then(late, error)
-    }
-    const reason = `no source named ${String(options.origin)} within ${Math.round(timeoutMs)} ms, and not all of them have answered`
-    const timer = host.engine.clock.setTimer(() => end(meshErrorWithoutStack('MESH_DEADLINE', { reason }), undefined), timeoutMs)
-    host.whenReady((error) => end(undefined, error))
   }
 
   private settings(options: DispatchOptions): CallSettings {

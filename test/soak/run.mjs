@@ -1,4 +1,4 @@
-// npm run test:soak [-- --short] [--json] [--only failover,heap]
+// npm run test:soak [-- --short] [--json] [--only failover,heap] [--seed 42]
 //
 // Drives the built package against real server processes on loopback and compares what it sees with what was promised. Each check
 // runs in a process of its own, one after the other, so that none of them inherits another's heap or sockets.
@@ -26,12 +26,15 @@ const CHECKS = {
   overload: () => import('./checks/overload.mjs'),
   outliers: () => import('./checks/outliers.mjs'),
   import: () => import('./checks/import.mjs'),
+  integrity: () => import('./checks/integrity.mjs'),
 }
 
 const root = join(import.meta.dirname, '../..')
 const flag = (name) => process.argv.includes(`--${name}`)
 const value = (name) => (flag(name) ? process.argv[process.argv.indexOf(`--${name}`) + 1] : undefined)
 const short = flag('short')
+/** For checks that draw what they do. */
+const seed = value('seed')
 /** A check that hangs has failed too. */
 const PATIENCE_MS = short ? 120_000 : 3_600_000
 
@@ -48,10 +51,14 @@ function build() {
 /** One check in a process of its own: its rows, and whatever kept it from having any. */
 async function inChild(name) {
   const startedAt = performance.now()
-  const child = fork(import.meta.filename, ['--check', name, ...(short ? ['--short'] : [])], {
-    execArgv: ['--expose-gc'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
+  const child = fork(
+    import.meta.filename,
+    ['--check', name, ...(short ? ['--short'] : []), ...(seed === undefined ? [] : ['--seed', seed])],
+    {
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  )
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
   let rows = []
   child.on('message', (message) => {
@@ -75,7 +82,7 @@ const print = ({ what, asked, seen, ok }) =>
 const check = value('check')
 if (check !== undefined) {
   const { run } = await CHECKS[check]()
-  const rows = await run({ short })
+  const rows = await run({ short, ...(seed === undefined ? {} : { seed: Number(seed) }) })
   await new Promise((resolve) => process.send(rows, resolve))
   process.disconnect()
 } else {

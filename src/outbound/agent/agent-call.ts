@@ -99,13 +99,18 @@ export class AgentCall extends OutboundCall {
   open(connections: Connections, connected: (error: Error | null, socket: Duplex | null) => void): void {
     const { endpoint } = this.attempt as TryOutcome
     connections.connector(endpoint, this.target.wire)({}, (error, socket) => {
+      // The request has heard its end already, and must not hear of another one.
+      if (this.over) {
+        socket?.destroy()
+        return
+      }
       if (socket !== null) {
         leadsTo(socket, endpoint)
         connected(null, socket)
         return
       }
       const now = this.engine.time.read()
-      const moves = !this.over && this.moves < MAX_MOVES && this.choice.hasUntried(this, this.colour)
+      const moves = this.moves < MAX_MOVES && this.choice.hasUntried(this, this.colour)
       this.unreachable(error, now)
       const next = moves ? this.choose(now) : undefined
       if (next === undefined) {
@@ -207,7 +212,7 @@ export class AgentCall extends OutboundCall {
   /** Whether bytes came since the last look, or could not come because nobody reads. */
   private isHeard(response: IncomingMessage): boolean {
     const { bytesRead } = response.socket
-    const heard = bytesRead !== this.bytesSeen || response.isPaused() || response.readableLength >= response.readableHighWaterMark
+    const heard = bytesRead !== this.bytesSeen || isHeldUp(response) || response.readableLength >= response.readableHighWaterMark
     this.bytesSeen = bytesRead
     return heard
   }
@@ -264,6 +269,11 @@ export class AgentCall extends OutboundCall {
     this.countEnd(outcome)
     this.settle(outcome)
   }
+}
+
+/** Its reader does not take what is there. Who reads by `readable`, as a loop over an answer does, never lets it flow. */
+function isHeldUp(response: IncomingMessage): boolean {
+  return response.listenerCount('readable') > 0 ? response.readableLength > 0 : response.isPaused()
 }
 
 const NOT_HTTP1 = 'node:http speaks HTTP/1.1, and the service speaks HTTP/2 only (protocol: http2)'

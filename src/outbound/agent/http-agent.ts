@@ -3,6 +3,7 @@ import { builtinModule } from '../../core/builtin-module.ts'
 import { meshErrorWithoutStack } from '../../core/errors.ts'
 import { type CallSettings, NO_SETTINGS, type Target } from '../engine.ts'
 import type { OutboundHost } from '../outbound.ts'
+import { waitForSources } from '../source-wait.ts'
 import type { Destination } from '../targets.ts'
 import { AgentCall } from './agent-call.ts'
 import { type EndpointAgents, failRequest, type TakingAgent } from './endpoint-agents.ts'
@@ -44,7 +45,7 @@ export class HttpAgent {
     const origin = this.originOf(options)
     const to = origin === undefined ? undefined : host.targets.find(origin)
     if (to !== undefined) this.open(to, request, options)
-    else if (!host.ready && !host.closed) host.whenReady((error) => this.whenKnown(error, request, options))
+    else if (!host.ready && !host.closed) this.wait(origin, request, options)
     else if (host.unknownHosts === 'refuse') {
       const reason = `${origin ?? 'a unix socket'} is no service of this mesh, and unknownHosts is 'refuse'`
       failRequest(request, meshErrorWithoutStack('MESH_UNKNOWN_SERVICE', { reason }))
@@ -60,9 +61,19 @@ export class HttpAgent {
     this.agents.destroy()
   }
 
+  /** Nobody knows yet whether the host is ours, or where its rule leads. */
+  private wait(origin: string | undefined, request: ClientRequest, options: RequestPlace): void {
+    const { host } = this
+    waitForSources(host, origin ?? 'a unix socket', host.context?.getStore() ?? NO_SETTINGS, (late, error) => {
+      if (late !== undefined) failRequest(request, late)
+      else this.whenKnown(error, request, options)
+    })
+  }
+
   private whenKnown(error: unknown, request: ClientRequest, options: RequestPlace): void {
-    if (request.destroyed) return
-    if (error !== undefined && this.host.unknownHosts === 'refuse') failRequest(request, error)
+    // It does not close before it hears of a socket, or of none.
+    if (request.destroyed) failRequest(request, null)
+    else if (error !== undefined && this.host.unknownHosts === 'refuse') failRequest(request, error)
     else this.addRequest(request, options)
   }
 
@@ -80,7 +91,7 @@ export class HttpAgent {
     }
     const asked = askedOf(request)
     const way = host.router.follow(to.routed, asked, new RefusedRequest(request), settings, host.ready)
-    if (way === 'unknown') host.whenReady((error) => this.whenKnown(error, request, options))
+    if (way === 'unknown') this.wait(this.originOf(options), request, options)
     else if (way !== 'ended' && 'rule' in way) failRequest(request, answersItself(way.rule))
     else if (way !== 'ended' && (way.options === asked || rewrite(request, way.options, way.target.host))) {
       this.send(way.target, request, options, way.settings)

@@ -90,6 +90,7 @@ export class FetchCall implements Caller {
     }
     this.body?.fail(reason)
     this.controller?.abort(reason)
+    this.leaveFormer()
   }
 
   start(controller: DispatchController): void {
@@ -153,7 +154,7 @@ export class FetchCall implements Caller {
     }
     if (request.method !== 'HEAD' && !NULL_BODY_STATUSES.has(status))
       this.body = new ResponseBody(controller, this.service, encoding === undefined ? NO_CODINGS : codingsOf(encoding))
-    this.former?.abort(UNWANTED)
+    this.leaveFormer()
     if (this.body === undefined) this.stopListening?.()
     else this.body.whenConsumed = this.stopListening
     const length = rawHeader(raw, 'content-length')
@@ -180,7 +181,7 @@ export class FetchCall implements Caller {
     this.hops++
     this.abroad ||= next.request.origin !== this.request.origin
     this.request = next.request
-    this.former?.abort(UNWANTED)
+    this.leaveFormer()
     this.former = this.controller
     this.drained = 0
     const { exchange } = this
@@ -208,6 +209,7 @@ export class FetchCall implements Caller {
         this.follow(response.status, location)
       } else {
         this.stopListening?.()
+        this.leaveFormer()
         this.settle(Object.defineProperties(response, { redirected: AFTER_A_HOP, type: ANOTHER_ORIGIN }))
       }
     } catch (error) {
@@ -223,6 +225,13 @@ export class FetchCall implements Caller {
     this.reject = NOBODY
   }
 
+  /** What the hop before still has to say would hold its connection until it was silent for long enough. */
+  private leaveFormer(): void {
+    const { former } = this
+    this.former = undefined
+    former?.abort(UNWANTED)
+  }
+
   /** The call ends without an answer. */
   private fail(error: unknown): void {
     if (this.answered) return
@@ -231,6 +240,7 @@ export class FetchCall implements Caller {
     const { controller } = this
     this.controller = undefined
     controller?.abort(UNWANTED)
+    this.leaveFormer()
     this.reject(isFetchError(error) ? error : new TypeError('fetch failed', { cause: error }))
   }
 }

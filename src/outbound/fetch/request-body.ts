@@ -10,6 +10,9 @@ export interface RequestBody {
   readonly isData: boolean
 }
 
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+type Reading = ReturnType<Reader['read']>
+
 /** Ready at once; `undefined`: nothing fetch takes as it is, or something that it refuses. */
 export function requestBody(init: unknown, duplex: unknown): RequestBody | undefined {
   if (init === undefined || init === null) return NO_BODY
@@ -36,10 +39,26 @@ class ByteChunks implements AsyncIterable<Uint8Array> {
     return this.stream.cancel(reason)
   }
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    const reader = this.stream.getReader()
+    return new RestOfChunks(this.stream.getReader())[Symbol.asyncIterator]()
+  }
+}
+
+/** What a reader of such a stream still has to give, after what was read of it already. Whoever ends it need not wait for the next piece. */
+class RestOfChunks implements AsyncIterable<Uint8Array> {
+  private readonly reader: Reader
+  private readonly before: Reading[]
+  constructor(reader: Reader, before: Reading[] = []) {
+    this.reader = reader
+    this.before = before
+  }
+  cancel(reason: unknown): Promise<void> {
+    return this.reader.cancel(reason)
+  }
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    const { reader, before } = this
     return {
       next: async () => {
-        const { done, value } = await reader.read()
+        const { done, value } = await (before.shift() ?? reader.read())
         if (done) return { done, value: undefined }
         if (!(value instanceof Uint8Array)) throw new TypeError('Received non-Uint8Array chunk')
         return { done, value }
@@ -91,24 +110,16 @@ export async function bodyOfRequest(stream: ReadableStream<Uint8Array>, afterPol
   for (;;) {
     const late = new Promise<undefined>((resolve) => afterPoll(() => resolve(undefined)))
     const piece = await Promise.race([pending, late])
-    if (piece === undefined) return { body: restOf(pieces, pending, reader), type: undefined, isData: false }
+    if (piece === undefined)
+      return { body: new RestOfChunks(reader, [...pieces.map(alreadyRead), pending]), type: undefined, isData: false }
     if (piece.done) return { body: Buffer.concat(pieces), type: undefined, isData: true }
     pieces.push(piece.value)
     pending = reader.read()
   }
 }
 
-async function* restOf(
-  pieces: readonly Uint8Array[],
-  pending: ReturnType<ReadableStreamDefaultReader<Uint8Array>['read']>,
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* pieces
-    for (let piece = await pending; !piece.done; piece = await reader.read()) yield piece.value
-  } finally {
-    reader.cancel().catch(() => {})
-  }
+function alreadyRead(value: Uint8Array): Reading {
+  return Promise.resolve({ done: false, value })
 }
 
 const NO_BODY: RequestBody = Object.freeze({ body: undefined, type: undefined, isData: true })

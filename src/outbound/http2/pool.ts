@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../core/clock.ts'
 import type { Attempt } from '../attempt.ts'
-import { type Connector, DialError, NO_HTTP2 } from '../connector.ts'
+import { CLOSED, type Connector, DialError, NO_HTTP2 } from '../connector.ts'
 import type { DispatchOptions } from '../handler.ts'
 import type { Pool, PooledRequest } from '../pool.ts'
 import type { UndiciError } from '../undici.ts'
@@ -114,7 +114,7 @@ export class Http2Pool implements Pool {
   }
 
   async destroy(): Promise<void> {
-    this.failure ??= new DialError('the mesh was closed', 'ERR_CLOSED', false)
+    this.failure ??= new DialError('the mesh was closed', CLOSED, false)
     this.failQueue(this.failure)
     for (const connection of [...this.connections, ...this.leaving]) connection.destroy(this.failure)
     await this.http1?.destroy()
