@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 
-const REDACTED = '[redacted]'
+/** What is printed in place of a secret. */
+export const REDACTED = '[redacted]'
 
 /** A value that prints `[redacted]` wherever it is printed; `reveal` hands it out. */
 export interface Secret {
