@@ -1,4 +1,5 @@
 import type { Agent, RequestListener, Server } from 'node:http'
+import { inspect } from 'node:util'
 import { Ground } from './composition/ground.ts'
 import { IdentitySide } from './composition/identity-side.ts'
 import { InboundSide } from './composition/inbound-side.ts'
@@ -7,6 +8,7 @@ import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
+import { withoutCredentials } from './core/redact.ts'
 import { waitMs } from './core/wait.ts'
 import { RequestFacts } from './inbound/current-request.ts'
 import type { GrpcHealthHandler } from './inbound/grpc-health-service.ts'
@@ -275,7 +277,7 @@ export class Mesh<Name extends string = string> {
   snapshot(): PrintedSnapshot {
     const { services, ...rest } = this.out.store.snapshot
     const printed = { ...rest, services: Object.fromEntries(services), identity: this.who.store.stats() }
-    return JSON.parse(JSON.stringify(printed)) as PrintedSnapshot
+    return JSON.parse(JSON.stringify(printed, withoutCredentials)) as PrintedSnapshot
   }
 
   /** Counters and states now, as plain JSON. */
@@ -304,6 +306,11 @@ export class Mesh<Name extends string = string> {
       this.closing = this.life.lifecycle.idle ? this.end(timeoutMs) : this.leave(timeoutMs)
     }
     return this.closing
+  }
+
+  /** What `console.log(mesh)` prints: what is inside carries the headers of requests that are under way. */
+  [inspect.custom](): string {
+    return `Mesh { service: ${JSON.stringify(this.options.service)}, state: '${this.life.readiness.current}' }`
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,5 @@
-const REDACTED = '[redacted]'
+/** What is printed in place of a secret. */
+export const REDACTED = '[redacted]'
 /** `inspect.custom`, by the name under which `node:util` registers it. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 

@@ -1,6 +1,7 @@
 import type { Described, Description } from '../core/described.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { Endpoint } from '../core/endpoint.ts'
+import { spokenUrl } from '../core/redact.ts'
 import type { HealthCheckSettings } from '../model/resources.ts'
 import { type CheckedService, EndpointCheck } from './endpoint-check.ts'
 import type { HealthMonitor } from './monitor.ts'
@@ -42,7 +43,7 @@ export class ServiceHealth implements Described {
     if (settings === false) return { state: 'off', because: 'nobody is asked' }
     const { type, method, path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter } = settings
     const failing = endpoints.filter(({ unhealthy }) => unhealthy).length
-    const asked = type === 'http' ? `${method} ${path}` : type
+    const asked = type === 'http' ? `${method} ${spokenUrl(path)}` : type
     const often = `${asked} each ${formatDuration(intervalMs)}, within ${formatDuration(timeoutMs)}`
     const because = `${often}; ${unhealthyAfter} failures take an endpoint out, ${healthyAfter} answers bring it back`
     return { state: `${failing} of ${endpoints.length} fail`, because }

@@ -36,6 +36,11 @@ export class Readiness {
     return this.look().ready
   }
 
+  /** Where it stands, as it was when somebody looked last. */
+  get current(): ReadinessState {
+    return this.state
+  }
+
   /** Whether this process was told to end. */
   get leaving(): boolean {
     return this.state === 'draining' || this.state === 'closed'

@@ -42,7 +42,11 @@ export class StreamRequest extends InboundRequest {
     mark(stream, this)
     heedMark(stream)
     stream.off('error', ignore)
-    stream.once('close', () => this.judge.ended(this, stream.rstCode === 0 ? Number(stream.sentHeaders?.[':status'] ?? 0) : 0))
+    // A client may leave without an error, too; Node ends the stream then as if the application had.
+    stream.once('close', () => {
+      const whole = stream.rstCode === 0 && !stream.aborted
+      this.judge.ended(this, whole ? Number(stream.sentHeaders?.[':status'] ?? 0) : 0)
+    })
     this.continuation()
   }
 

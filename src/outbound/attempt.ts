@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../core/clock.ts'
 import type { Endpoint } from '../core/endpoint.ts'
 import { TryOutcome } from '../core/try-outcome.ts'
 import type { ConnectionLimit } from '../resilience/connection-limit.ts'
-import { codeOf, flagOf, kindOf } from './failure.ts'
+import { codeOf, flagOf, forgetBytes, kindOf } from './failure.ts'
 import type { DispatchController, DispatchHandler, DispatchOptions, HeaderRecord, RawHeaders } from './handler.ts'
 import { toRawHeaders } from './headers.ts'
 import type { Pool, PooledRequest } from './pool.ts'
@@ -190,6 +190,7 @@ export abstract class Attempt extends TryOutcome implements PooledRequest {
     this.finish()
     if (!silent) {
       this.kind = kindOf(error, queued)
+      if (this.kind === 'protocol') forgetBytes(error)
       this.code = codeOf(this.kind, error)
       this.flag = flagOf(this.kind, error)
       this.owner.attemptFailed(this, error)

@@ -55,6 +55,14 @@ export function kindOf(error: unknown, unsent: boolean): FailureKind {
   return 'reset'
 }
 
+/**
+ * undici's parser keeps what it could not read, which may be the middle of an answer with cookies and tokens; errors are printed
+ * wherever they end up.
+ */
+export function forgetBytes(error: unknown): void {
+  if ((error as { name?: unknown }).name === 'HTTPParserError') (error as { data?: unknown }).data = undefined
+}
+
 /** What `error` says beyond the kind of failure: one stream that its peer ended is not the connection. */
 export function flagOf(kind: FailureKind, error: unknown): ResponseFlag | undefined {
   return kind === 'reset' && errorCode(error).startsWith('ERR_HTTP2_STREAM') ? 'UR' : undefined

@@ -1,11 +1,14 @@
 import * as v from 'valibot'
 import { parseDuration } from '../../core/duration.ts'
 import { unknownKey as unknownKeyText } from '../../core/problem.ts'
+import { spokenUrl, withoutUserInfo } from '../../core/redact.ts'
 
 /** A value for an error text: short, and never what looks like a key or a certificate. */
 export function print(value: unknown): string {
   if (typeof value === 'string')
-    return value.length > 60 || value.includes('-----') ? `text of ${value.length} characters` : JSON.stringify(value)
+    return value.length > 60 || value.includes('-----')
+      ? `text of ${value.length} characters`
+      : JSON.stringify(/^[a-z]+:\/\//i.test(value) ? spokenUrl(value) : withoutUserInfo(value))
   if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return String(value)
   return printType(value)
 }

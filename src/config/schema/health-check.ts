@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { SecretValue } from '../../core/secret.ts'
-import { checked, compact, duration, integer, listOf, mapOf, oneOf, percent, record, text } from './blocks.ts'
+import { checked, compact, duration, integer, listOf, mapOf, oneOf, percent, printType, record, text } from './blocks.ts'
 
 const TOKEN = /^[!#$%&'*+.^`|~0-9a-z-]+$/i
 
@@ -11,8 +11,10 @@ const headerName = checked('the name of a header that a probe may carry', (input
   typeof input === 'string' && TOKEN.test(input) && !OWN_HEADERS.includes(input.toLowerCase()) ? input : undefined,
 )
 
-const headerValue = checked('the value of a header', (input) =>
-  typeof input === 'string' && input.length <= 8_192 && /^[\t\x20-\x7e\x80-\xff]*$/.test(input) ? input : undefined,
+const headerValue = checked(
+  'the value of a header, one line of Latin-1',
+  (input) => (typeof input === 'string' && input.length <= 8_192 && /^[\t\x20-\x7e\x80-\xff]*$/.test(input) ? input : undefined),
+  printType,
 )
 
 /** `200`, `[200, 299]` or `'200-299'`, as both ends of a range. */

@@ -9,7 +9,7 @@ import type {
   RateLimitSettings,
   RateSettings,
 } from '../../model/resources.ts'
-import { checked, duration, integer, listOf, mapOf, oneOf, percent, type Report, record, text } from './blocks.ts'
+import { checked, duration, integer, listOf, mapOf, oneOf, percent, printType, type Report, record, text } from './blocks.ts'
 
 const count = integer(1, 1_000_000_000)
 const countOrNone = integer(0, 1_000_000_000)
@@ -49,8 +49,10 @@ export const rateLimit: v.GenericSchema<unknown, RateLimitSettings> = v.pipe(
 )
 
 /** What may stand in a header: no line may end in it. */
-export const headerValue = checked('the value of a header', (input) =>
-  typeof input === 'string' && /^[\t\x20-\x7e\x80-\xff]{0,8192}$/.test(input) ? input : undefined,
+export const headerValue = checked(
+  'the value of a header, one line of Latin-1',
+  (input) => (typeof input === 'string' && /^[\t\x20-\x7e\x80-\xff]{0,8192}$/.test(input) ? input : undefined),
+  printType,
 )
 
 const condition = v.optional(record({ name: headerName, value: v.optional(headerValue) }))

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Duration } from '../../core/duration.ts'
 import { MeshError } from '../../core/errors.ts'
+import { spokenUrl } from '../../core/redact.ts'
 import { fromHttpSd } from '../../discovery/http/http-sd.ts'
 import { Poll } from '../../discovery/http/poll.ts'
 import type { Resource } from '../../model/resources.ts'
@@ -119,11 +120,13 @@ function watch(settings: Settings, sink: Sink): () => void {
         // The same mistakes are told once, however often they are read.
         if (told !== refused) sink.rejected([{ kind: 'document', namespace: settings.namespace ?? '', name, problems: read.problems }])
         refused = told
-        throw new MeshError('MESH_CONFIG', { reason: `${url}: ${told}` })
+        throw new MeshError('MESH_CONFIG', { reason: `${spokenUrl(url)}: ${told}` })
       }
       refused = ''
       if (good !== undefined && good.length > 0 && read.resources.length === 0 && !settings.allowEmpty)
-        throw new MeshError('MESH_CONFIG', { reason: `${url} names no service any more (allowEmpty takes that for what it says)` })
+        throw new MeshError('MESH_CONFIG', {
+          reason: `${spokenUrl(url)} names no service any more (allowEmpty takes that for what it says)`,
+        })
       good = read.resources
       version++
       sink.update({ version: String(version), upserts: good, removals: [], complete: true })

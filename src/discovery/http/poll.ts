@@ -2,6 +2,7 @@ import { type Backoff, jittered } from '../../core/backoff.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Loop } from '../../core/loop.ts'
 import type { Random } from '../../core/random.ts'
+import { spokenUrl } from '../../core/redact.ts'
 import { parseRetryAfter } from '../../core/retry-after.ts'
 import type { HttpAnswer, HttpClient } from '../../model/http-client.ts'
 
@@ -79,7 +80,7 @@ export class Poll {
     }
     if (answer.status !== 200) {
       const retryAfterMs = parseRetryAfter(answer.headers['retry-after'], this.options.clock.wallTime())
-      throw new PollError(`${url} answered ${answer.status}`, retryAfterMs)
+      throw new PollError(`${spokenUrl(url)} answered ${answer.status}`, retryAfterMs)
     }
     this.options.document(jsonOf(answer, url))
     // Only now: of a document that was refused the server must not say that it is unchanged.
@@ -92,7 +93,7 @@ function jsonOf(answer: HttpAnswer, url: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new PollError(`${url} answered ${text.trim() === '' ? 'nothing' : 'what is no JSON'}`, undefined, cause)
+    throw new PollError(`${spokenUrl(url)} answered ${text.trim() === '' ? 'nothing' : 'what is no JSON'}`, undefined, cause)
   }
 }
 

@@ -1,3 +1,4 @@
+import { spokenHeader, spokenHeaders } from '../../core/redact.ts'
 import type { Explanation } from '../../model/explanation.ts'
 import type { AnswerSettings } from '../../model/resources.ts'
 import type { CompiledBackend } from '../../routing/compiled-rule.ts'
@@ -101,13 +102,13 @@ function answerOf(
 ): NonNullable<Explanation['answer']> {
   const { redirect, respond, headers } = rule.settings
   const edits = headers?.response
-  const changed = { ...edits?.add, ...edits?.set }
+  const changed = spokenHeaders({ ...edits?.add, ...edits?.set })
   if (redirect !== undefined && rule.location !== undefined) {
     const location = rule.location.of({ secure, authority: host }, view, prefixLength)
     return { status: redirect.status, headers: { location, ...changed }, bodyBytes: 0 }
   }
   const { status, headers: own, body } = respond as AnswerSettings
-  return { status, headers: { ...own, ...changed }, bodyBytes: Buffer.byteLength(body) }
+  return { status, headers: { ...spokenHeaders(own), ...changed }, bodyBytes: Buffer.byteLength(body) }
 }
 
 function rewrittenPath({ rule, prefixLength }: FoundRule<PlannedRule>, { pathname }: RoutedRequest, { path }: Asked): string {
@@ -134,8 +135,8 @@ function rewritesOf({ rule }: FoundRule<PlannedRule>, request: Asked, { path, ha
   ] as const) {
     if (edits === undefined) continue
     for (const name of edits.remove) said.push(`the ${what} header ${name} is removed`)
-    for (const [name, value] of Object.entries(edits.set)) said.push(`the ${what} header ${name} is set to ${value}`)
-    for (const [name, value] of Object.entries(edits.add)) said.push(`the ${what} header ${name} gets ${value} added`)
+    for (const [name, value] of Object.entries(edits.set)) said.push(`the ${what} header ${name} is set to ${spokenHeader(name, value)}`)
+    for (const [name, value] of Object.entries(edits.add)) said.push(`the ${what} header ${name} gets ${spokenHeader(name, value)} added`)
   }
   for (const { service, percent } of settings.mirror) said.push(`${percent} % of the calls are copied to ${service}`)
   if (keyed !== undefined)

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
+import { connect as connectHttp2, constants, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
 import { describe, expect, it } from 'vitest'
 import { FREE_PERMIT, type Permit } from '../../../src/core/gate.ts'
 import type { Outcome } from '../../../src/core/outcome.ts'
@@ -130,6 +130,30 @@ describe.each([false, true])('a protected server, whose gate answers later: %s',
     expect(mesh.stats().inbound).toMatchObject({ requests: 1, inflight: 0, refused: {} })
   })
 })
+
+it.each([constants.NGHTTP2_CANCEL, constants.NGHTTP2_NO_ERROR])(
+  'a client of HTTP/2 that resets a stream before its end has left, also with code %d',
+  async (code) => {
+    const gate = new Recorder()
+    const mesh = meshWith(gate)
+    const server = mesh.protect(createHttp2Server())
+    let signal: AbortSignal | undefined
+    server.on('stream', (stream: ServerHttp2Stream) => {
+      signal = mesh.current()?.signal
+      stream.on('error', () => {})
+      stream.respond({ ':status': 200 })
+      stream.write('one event')
+    })
+    const session = connectHttp2(`http://127.0.0.1:${await listen(server)}`)
+    keep(() => session.destroy())
+    const stream = session.request({ ':path': '/yes' })
+    stream.on('error', () => {})
+    await new Promise((resolve) => stream.once('data', resolve))
+    stream.close(code)
+    await expect.poll(() => gate.outcomes).toMatchObject([{ verdict: 'ignored' }])
+    expect(signal?.aborted).toBe(true)
+  },
+)
 
 describe('mesh.handler', () => {
   it('protects the whole server from its first request on', async () => {

@@ -67,7 +67,7 @@ describe('bad options', () => {
         'services.orders.healthCheck.method: expected a method, got "CONNECT"',
         'services.orders.healthCheck.host: expected a host such as orders.example.com, got "a b"',
         'services.orders.healthCheck.headers.Host: name: expected the name of a header that a probe may carry, got "Host"',
-        'services.orders.healthCheck.headers.x-y: expected the value of a header, got "a\\nb"',
+        'services.orders.healthCheck.headers.x-y: expected the value of a header, one line of Latin-1, got text',
       ],
     ],
     [

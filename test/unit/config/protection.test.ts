@@ -56,7 +56,7 @@ describe('bad sections', () => {
       [
         'fallback.respond.status: expected an integer from 200 to 599, got 600',
         'fallback.respond.headers["a b"]: name: expected the name of a header, got "a b"',
-        String.raw`fallback.respond.headers.d: expected the value of a header, got "e\r\nf: g"`,
+        'fallback.respond.headers.d: expected the value of a header, one line of Latin-1, got text',
         'fallback.respond.body: expected text or bytes, got 1',
       ],
     ],
