@@ -1,3 +1,4 @@
+import { quarterOctaveOf } from './quarter-octaves.ts'
 import { SlidingWindow } from './window.ts'
 
 /**
@@ -41,7 +42,7 @@ export class LatencyHistogram {
   }
 
   add(latencyMs: number, now: number): void {
-    this.window.add(columnOf(latencyMs), now)
+    this.window.add(quarterOctaveOf(latencyMs, COLUMNS), now)
   }
 
   /** Takes out what `other` counted of the same answers. */
@@ -52,7 +53,7 @@ export class LatencyHistogram {
   /** Samples in the columns beyond that of `latencyMs`. */
   beyond(latencyMs: number, now: number): number {
     let seen = 0
-    for (let column = columnOf(latencyMs) + 1; column < COLUMNS; column++) seen += this.window.sum(column, now)
+    for (let column = quarterOctaveOf(latencyMs, COLUMNS) + 1; column < COLUMNS; column++) seen += this.window.sum(column, now)
     return seen
   }
 
@@ -69,11 +70,6 @@ export class LatencyHistogram {
     }
     return 1
   }
-}
-
-function columnOf(latencyMs: number): number {
-  const column = latencyMs <= 1 ? 0 : Math.ceil(Math.log2(latencyMs) * STEPS_PER_DOUBLING)
-  return column < COLUMNS ? column : COLUMNS - 1
 }
 
 const STEPS_PER_DOUBLING = 4

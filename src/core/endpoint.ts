@@ -29,12 +29,9 @@ export interface EndpointSpec {
  * configuration: a push, even a removal for less than a minute, makes nobody forget.
  */
 export class Endpoint implements LatencyRecord {
+  // What every call reads or writes comes first and together: of many endpoints each is cold when it is met.
   /** Tries under way now. */
   inflight = 0
-  // Of its connections: how many tries one carries, how many use one, how many connections these hold.
-  streams = 1
-  using = 0
-  held = 0
   /** Connections open, or being opened. */
   connections = 0
   // What balancers go by that look at latency, beside what all of them read.
@@ -43,40 +40,45 @@ export class Endpoint implements LatencyRecord {
   latencyPeak = 0
   failing = 0
   sparedUntil = 0
-  readonly service: string
-  readonly id: string
-  spec: EndpointSpec
-  /** What balancers go by that look at reported load, made at the first report. */
-  load: ReportedLoad | undefined = undefined
+  // Of its connections: how many tries one carries, how many use one, how many connections these hold.
+  streams = 1
+  using = 0
+  held = 0
   /** Tries ever sent, those that succeeded and those that failed. */
   tries = 0
   successes = 0
   failures = 0
+  consecutiveFailures = 0
+  /** Ejections ever. */
+  ejections = 0
   /** Outlier detection took it out of the balancer. */
   ejected = false
+  /** Its ejection is over, and it stays out of use until one try, the probe, has succeeded. */
+  recovering = false
+  /** Active checks say that it is out of order, or that it works with less than it should. */
+  unhealthy = false
+  degraded = false
+  /** What outlier detection counts; made at the first answer. */
+  record: EndpointRecord | undefined = undefined
+  /** What balancers go by that look at reported load, made at the first report. */
+  load: ReportedLoad | undefined = undefined
+  spec: EndpointSpec
+  readonly service: string
+  readonly id: string
   /** Clock time of the last ejection, and of its end. */
   ejectedAt = 0
   ejectedUntil = 0
-  /** Ejections ever; and how far the next one has grown (it shrinks again while the endpoint behaves). */
-  ejections = 0
+  /** How far the next ejection has grown (it shrinks again while the endpoint behaves). */
   ejectionMultiplier = 0
-  consecutiveFailures = 0
   /** Why it was ejected last, in words. */
   ejectionReason: string | undefined = undefined
-  /** Its ejection is over, and it stays out of use until one try, the probe, has succeeded. */
-  recovering = false
   /** Clock time at which the probe under way began; NaN when none is. */
   probedAt = Number.NaN
-  /** Active checks say that it is out of order, or that it works with less than it should; and what they last said. */
-  unhealthy = false
-  degraded = false
+  /** What active checks said last, and when (clock time) that changed. */
   healthReason: string | undefined = undefined
-  /** When (clock time) that last changed. */
   healthSince = Number.NEGATIVE_INFINITY
   /** Clock time at which it joined its service or last came back; slow start counts from here. */
   warmFrom = Number.NEGATIVE_INFINITY
-  /** What outlier detection counts; made at the first answer. */
-  record: EndpointRecord | undefined = undefined
   /** When (clock time) a connect last failed; another endpoint is preferred for a second. */
   connectFailedAt = Number.NEGATIVE_INFINITY
   /** When (clock time) it left the configuration; undefined while it is in it. */

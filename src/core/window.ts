@@ -4,10 +4,15 @@
  */
 export class SlidingWindow {
   private bucketMs: number
-  private readonly counts: Float64Array
   private readonly columns: number
-  private readonly totals: Float64Array
+  /**
+   * When (clock time) the newest bucket is over, so that most looks need no division; what each column adds up to; and ten buckets of them.
+   * One array, since a window is mostly cold when it is met: there is one for each endpoint.
+   */
+  private readonly counts: Float64Array
   private newest = 0
+  /** Where the newest bucket begins in `counts`. */
+  private start = 0
 
   /**
    * @param windowMs length of the window in milliseconds
@@ -16,21 +21,21 @@ export class SlidingWindow {
   constructor(windowMs: number, columns: number, now: number) {
     this.bucketMs = windowMs / BUCKETS
     this.columns = columns
-    this.counts = new Float64Array(BUCKETS * columns)
-    this.totals = new Float64Array(columns)
-    this.newest = Math.floor(now / this.bucketMs)
+    this.counts = new Float64Array(1 + columns + BUCKETS * columns)
+    this.turnTo(Math.floor(now / this.bucketMs))
   }
 
   add(column: number, now: number, amount = 1): void {
-    this.advance(now)
-    const slot = (this.newest % BUCKETS) * this.columns + column
-    this.counts[slot] = (this.counts[slot] as number) + amount
-    this.totals[column] = (this.totals[column] as number) + amount
+    const { counts } = this
+    if (now >= (counts[0] as number)) this.advance(now)
+    const slot = this.start + column
+    counts[slot] = (counts[slot] as number) + amount
+    counts[1 + column] = (counts[1 + column] as number) + amount
   }
 
   sum(column: number, now: number): number {
-    this.advance(now)
-    return this.totals[column] as number
+    if (now >= (this.counts[0] as number)) this.advance(now)
+    return this.counts[1 + column] as number
   }
 
   /** Takes out what `other` counted of the same events: a window of the same length and columns. */
@@ -38,22 +43,19 @@ export class SlidingWindow {
     this.advance(now)
     other.advance(now)
     if (other.bucketMs !== this.bucketMs) return
-    for (let slot = 0; slot < this.counts.length; slot++) this.counts[slot] = (this.counts[slot] as number) - (other.counts[slot] as number)
-    for (let column = 0; column < this.columns; column++)
-      this.totals[column] = (this.totals[column] as number) - (other.totals[column] as number)
+    for (let slot = 1; slot < this.counts.length; slot++) this.counts[slot] = (this.counts[slot] as number) - (other.counts[slot] as number)
   }
 
   clear(): void {
-    this.counts.fill(0)
-    this.totals.fill(0)
+    this.counts.fill(0, 1)
   }
 
   /** Goes on with another length; what was counted stays, as if it had just happened. */
   resize(windowMs: number, now: number): void {
-    const totals = [...this.totals]
+    const totals = this.counts.slice(1, 1 + this.columns)
     this.clear()
     this.bucketMs = windowMs / BUCKETS
-    this.newest = Math.floor(now / this.bucketMs)
+    this.turnTo(Math.floor(now / this.bucketMs))
     for (const [column, total] of totals.entries()) this.add(column, now, total)
   }
 
@@ -65,15 +67,26 @@ export class SlidingWindow {
     } else {
       for (let passed = this.newest + 1; passed <= bucket; passed++) this.emptyBucket(passed)
     }
+    this.turnTo(bucket)
+  }
+
+  private turnTo(bucket: number): void {
     this.newest = bucket
+    this.start = this.startOf(bucket)
+    this.counts[0] = (bucket + 1) * this.bucketMs
   }
 
   private emptyBucket(bucket: number): void {
-    const start = (bucket % BUCKETS) * this.columns
-    for (let column = 0; column < this.columns; column++) {
-      this.totals[column] = (this.totals[column] as number) - (this.counts[start + column] as number)
-      this.counts[start + column] = 0
+    const { counts, columns } = this
+    const start = this.startOf(bucket)
+    for (let column = 0; column < columns; column++) {
+      counts[1 + column] = (counts[1 + column] as number) - (counts[start + column] as number)
+      counts[start + column] = 0
     }
+  }
+
+  private startOf(bucket: number): number {
+    return 1 + this.columns + (bucket % BUCKETS) * this.columns
   }
 }
 

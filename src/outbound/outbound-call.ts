@@ -43,7 +43,7 @@ export abstract class OutboundCall extends WheelEntry implements AdmittedByGates
   /** @internal */ scopeAfter: ScopeMember | undefined = undefined
   affinity: Affinity | undefined = undefined
   /** @internal What the gates gave; each is settled once. */
-  permits: Permit[] | undefined = undefined
+  permits: Permit | Permit[] | undefined = undefined
   protected readonly engine: Engine
   protected readonly plan: ServicePlan
   /** What it goes by: the policy that its service, or its rule, had when it began. */

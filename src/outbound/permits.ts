@@ -6,8 +6,8 @@ type Report = (what: string, error: unknown) => void
 
 /** A call that keeps what its gates gave. */
 export interface AdmittedByGates extends Call {
-  /** Undefined until one gave something. */
-  permits: Permit[] | undefined
+  /** Undefined until one gave something; without an array around it while it is one alone. */
+  permits: Permit | Permit[] | undefined
 }
 
 /**
@@ -20,9 +20,10 @@ export function askGates(gates: readonly Gate[], call: AdmittedByGates, report: 
       const verdict = gate.admit(call)
       if (verdict.refused === true) return { gate, refusal: verdict }
       if (typeof verdict.settle !== 'function') throw defectOf(verdict, gate, report)
-      // An array that begins empty makes room for seventeen at its first entry.
-      if (call.permits === undefined) call.permits = [verdict]
-      else call.permits.push(verdict)
+      const { permits } = call
+      if (permits === undefined) call.permits = verdict
+      else if (Array.isArray(permits)) permits.push(verdict)
+      else call.permits = [permits, verdict]
     } catch (error) {
       report(`gate ${gate.name}`, error)
     }
@@ -31,14 +32,21 @@ export function askGates(gates: readonly Gate[], call: AdmittedByGates, report: 
 }
 
 /** Tells every permit how the call ended, last first. */
-export function settlePermits(permits: readonly Permit[], outcome: Outcome, report: Report): void {
-  for (let index = permits.length - 1; index >= 0; index--) {
-    try {
-      const returned: unknown = (permits[index] as Permit).settle(outcome)
-      if (returned instanceof Promise) returned.catch((error: unknown) => report('permit', error))
-    } catch (error) {
-      report('permit', error)
-    }
+export function settlePermits(permits: Permit | readonly Permit[], outcome: Outcome, report: Report): void {
+  if (!isList(permits)) settlePermit(permits, outcome, report)
+  else for (let index = permits.length - 1; index >= 0; index--) settlePermit(permits[index] as Permit, outcome, report)
+}
+
+function isList(permits: Permit | readonly Permit[]): permits is readonly Permit[] {
+  return Array.isArray(permits)
+}
+
+function settlePermit(permit: Permit, outcome: Outcome, report: Report): void {
+  try {
+    const returned: unknown = permit.settle(outcome)
+    if (returned instanceof Promise) returned.catch((error: unknown) => report('permit', error))
+  } catch (error) {
+    report('permit', error)
   }
 }
 

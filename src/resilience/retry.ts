@@ -44,17 +44,15 @@ export class RetryPolicy {
   private readonly on: ReadonlySet<RetryCondition>
   private readonly budget: RetryBudget
   private readonly random: Random
+  /** Whether a try that ran out of time may be sent again; if not, it is given all the time that there is. */
+  private readonly coversTimeouts: boolean
 
   constructor(settings: RetrySettings, budget: RetryBudget, random: Random) {
     this.settings = settings
     this.on = new Set(settings.on)
     this.budget = budget
     this.random = random
-  }
-
-  /** Whether a try that ran out of time may be sent again; if not, it is given all the time that there is. */
-  private get coversTimeouts(): boolean {
-    return this.on.has('timeout') || this.on.has('5xx')
+    this.coversTimeouts = this.on.has('timeout') || this.on.has('5xx')
   }
 
   next(call: Call, outcome: Outcome, context: RetryContext): RetryDecision {
@@ -147,7 +145,8 @@ const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS
 
 /** Whether a second execution of `method` does no harm by definition: the safe methods, PUT and DELETE. */
 export function isIdempotentMethod(method: string): boolean {
-  return IDEMPOTENT_METHODS.has(method)
+  // Nearly all of them: comparing costs less than a look into the set.
+  return method === 'GET' || IDEMPOTENT_METHODS.has(method)
 }
 
 const QUICK_REFUSAL_MS = 50
