@@ -4,6 +4,9 @@ import type { Clock } from '../core/clock.ts'
 import type { ProbeRequest, ProbeResult, Prober } from '../model/health.ts'
 import type { Protocol } from '../model/names.ts'
 import { connectorTo } from './connector.ts'
+import { probeGrpc } from './grpc-probe.ts'
+import { probeHttp } from './http-probe.ts'
+import { probeHttp2 } from './http2-probe.ts'
 import type { MutualTls } from './mutual-tls.ts'
 import type { ProbeEnd } from './probe-end.ts'
 import { SecureContexts } from './secure-contexts.ts'
@@ -54,16 +57,24 @@ export class EndpointProber implements Prober {
         }
         connected.on('error', (broken) => end({ failure: broken.message }))
         if (settings.type === 'tcp') end({ failure: undefined })
-        else
-          clientOf(settings.type, speaksHttp2(connected, request))
-            .then((ask) => open && ask(connected, request, end))
-            .catch((thrown: unknown) => end({ failure: String(thrown) }))
+        else this.ask(connected, request, end)
       })
     })
   }
 
   close(): void {
     for (const end of [...this.running]) end({ failure: 'the mesh is closed' })
+  }
+
+  /** What the platform's clients refuse to send is a failure too: a header that is none, for one. */
+  private ask(connected: Socket, request: ProbeRequest, end: ProbeEnd): void {
+    try {
+      if (request.settings.type === 'grpc') probeGrpc(connected, request, end)
+      else if (speaksHttp2(connected, request)) probeHttp2(connected, request, end)
+      else probeHttp(connected, request, end)
+    } catch (error) {
+      end({ failure: String(error) })
+    }
   }
 
   private dial(
@@ -86,14 +97,6 @@ export class EndpointProber implements Prober {
       connected(error as Error, null)
     }
   }
-}
-
-type Ask = (socket: Socket, request: ProbeRequest, end: ProbeEnd) => void
-
-/** The platform's clients, loaded by the first probe that needs one: HTTP/2 alone costs more than the rest of inmesh. */
-async function clientOf(type: 'http' | 'grpc', http2: boolean): Promise<Ask> {
-  if (type === 'grpc') return (await import('./grpc-probe.ts')).probeGrpc
-  return http2 ? (await import('./http2-probe.ts')).probeHttp2 : (await import('./http-probe.ts')).probeHttp
 }
 
 /** Whether that was agreed on, or in clear text is known. */
