@@ -59,7 +59,10 @@ export class InmeshOutliers implements OutlierAlgorithm {
       return
     }
     this.rules ??= new OutlierRules(this.settings, now)
-    const reason = this.rules.judge(endpoint, outcome, now, timed, this.group.all.length)
+    const { all, ejected, spare = 0 } = this.group
+    // A few are replaced to find out whether it is all of them or ourselves, and no more: it may be ourselves.
+    const replaceable = spare > 0 && ejected * 4 < all.length
+    const reason = this.rules.judge(endpoint, outcome, now, timed, all.length, replaceable)
     if (reason === undefined) return
     this.ejections.found(endpoint, reason)
     if (this.mayEject() || this.makeRoom(outcome, now)) this.eject(endpoint, reason, now)

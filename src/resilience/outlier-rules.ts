@@ -13,7 +13,7 @@ import { isWorse } from './significance.ts'
  * With `compare: 'relative'` an endpoint must also be clearly worse than the others of its service: where all suffer, the
  * trouble lies behind them, and who is ejected only leaves his load to the rest. Failures in a row are the exception, as long as one of
  * them was an answer: that is the endpoint's own word. Silence alone (connect, reset, timeout) may be that of our own network: it ejects
- * nobody while the others that are tried keep silent too.
+ * nobody while the others that are tried keep silent too, unless somebody who was not asked yet can be asked in its place.
  */
 export class OutlierRules {
   private settings: OutlierSettings
@@ -42,8 +42,9 @@ export class OutlierRules {
    * Counts one try, and says in words why its endpoint should go, or undefined.
    * @param timed false when its latency proves nothing, because our own event loop was blocked meanwhile
    * @param among how many endpoints are compared with each other
+   * @param replaceable another endpoint, that nobody asked yet, would be used in its place
    */
-  judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean, among: number): string | undefined {
+  judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean, among: number, replaceable = false): string | undefined {
     const { verdict, status } = outcome
     const record = this.recordOf(endpoint, now)
     if (status > 0) this.answers.note(endpoint, now)
@@ -53,7 +54,7 @@ export class OutlierRules {
     const slow = timed && this.sample(record, outcome, now)
     if (verdict === 'failure') {
       this.count(record, RECORD.failures, now)
-      const reason = this.failsInARow(endpoint, record, status, now) ?? this.failsTooOften(record, now, among)
+      const reason = this.failsInARow(endpoint, record, status, now, replaceable) ?? this.failsTooOften(record, now, among)
       if (reason !== undefined) return reason
     }
     return slow ? this.tooSlow(record, now, among) : undefined
@@ -99,7 +100,7 @@ export class OutlierRules {
     return slow
   }
 
-  private failsInARow(endpoint: Endpoint, record: EndpointRecord, status: number, now: number): string | undefined {
+  private failsInARow(endpoint: Endpoint, record: EndpointRecord, status: number, now: number, replaceable: boolean): string | undefined {
     const { consecutiveFailures, compare } = this.settings
     if (endpoint.consecutiveFailures++ === 0) {
       record.rowSince = now
@@ -107,7 +108,8 @@ export class OutlierRules {
     }
     if (status > 0) record.rowAnswered = true
     if (endpoint.consecutiveFailures < consecutiveFailures) return undefined
-    if (compare === 'relative' && !record.rowAnswered && this.allSilentSince(record.rowSince, endpoint)) return undefined
+    const silent = compare === 'relative' && !record.rowAnswered && !replaceable
+    if (silent && this.allSilentSince(record.rowSince, endpoint)) return undefined
     return `${endpoint.consecutiveFailures} failures in a row (consecutiveFailures: ${consecutiveFailures})`
   }
 

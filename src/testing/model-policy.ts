@@ -17,4 +17,4 @@ export function modelPolicy(options: PolicyOptions): Policy {
 }
 
 /** A figure that left out what was asked for would be worse than none. */
-const NOT_MODELLED = ['subset', 'subsets', 'healthCheck', 'limits', 'rateLimit', 'fault', 'fallback', 'tls'] as const
+const NOT_MODELLED = ['subsets', 'healthCheck', 'limits', 'rateLimit', 'fault', 'fallback', 'tls'] as const

@@ -1,13 +1,15 @@
 import type { Balancer } from '../balancing/balancer.ts'
 import { createBalancer } from '../balancing/create.ts'
-import { EndpointSet } from '../balancing/endpoint-set.ts'
+import type { EndpointSet } from '../balancing/endpoint-set.ts'
 import type { CallerZone } from '../balancing/spread/zone-routing.ts'
+import { subsetSeed } from '../balancing/subset-score.ts'
 import type { XxHash64 } from '../balancing/xxhash64.ts'
 import type { Clock } from '../core/clock.ts'
 import { Endpoint, type Locality } from '../core/endpoint.ts'
 import type { Gate } from '../core/gate.ts'
 import type { Random } from '../core/random.ts'
 import type { Policy } from '../model/resources.ts'
+import { WatchedSet } from '../plan/watched-set.ts'
 import { AdaptiveConcurrency } from '../resilience/adaptive-concurrency.ts'
 import { CircuitBreaker } from '../resilience/circuit-breaker.ts'
 import type { OutlierListener } from '../resilience/ejections.ts'
@@ -20,6 +22,7 @@ import { Throttle } from '../resilience/throttle.ts'
 import { TryTimes } from '../resilience/try-times.ts'
 import { type CallEnd, type CalledService, ModelCall, type ModelCallOptions } from './model-call.ts'
 import type { ModelServer, ServedRequest } from './model-server.ts'
+import { ModelSubset } from './model-subset.ts'
 
 /** Where a modelled endpoint stands among the others. */
 export interface EndpointPlace {
@@ -82,11 +85,17 @@ export class ModelService implements CalledService, ModelServer {
     this.policy = policy
     this.endpoints = servers.map((_, index) => modelEndpoint(name, index, places[index]))
     this.servers = new Map(this.endpoints.map((endpoint, index) => [endpoint, servers[index] as ModelServer]))
-    this.set = new EndpointSet(policy, random, { own: locality, callers: () => callers })
-    this.set.replace(this.endpoints)
+    const set = new WatchedSet(policy, random, { own: locality, callers: () => callers })
+    this.set = set
+    set.replace(this.endpoints)
     const { policy: balancing, session: _, ...rest } = policy.balancing
     this.balancer = createBalancer(balancing, random, hash === undefined ? rest : { ...rest, hash })
     this.outlier = new OutlierDetector(policy.outlierDetection, this.set, listener, undefined, random)
+    if (typeof policy.subset === 'object') {
+      const seed = subsetSeed(name, Math.floor(random() * 0x1_0000_0000))
+      const changed = (): void => this.outlier.endpointsChanged()
+      new ModelSubset({ clock, size: policy.subset.size, seed, endpoints: this.endpoints, set, changed })
+    }
     const time = {
       get now() {
         return clock.now()

@@ -24,7 +24,7 @@ export interface SimulationOptions {
   readonly perSecond: number
   /** Virtual milliseconds in which calls begin; those under way then are carried to their end. */
   readonly forMs: number
-  /** How the service is called, as for `createMesh`; fixed limits, faults, fallbacks, health checks and TLS are not modelled and are refused. */
+  /** How the service is called, as for `createMesh`; fixed limits, faults, fallbacks, health checks and TLS are not modelled and are refused. Of `subset` a size counts: without one every process uses all endpoints, however many. */
   readonly policy?: PolicyOptions
   /** Processes that call, each with policies of its own. Default 1. */
   readonly clients?: number

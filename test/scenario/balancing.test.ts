@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { BalancingOptions, Mesh, ServiceOptions } from '../../src/index.ts'
 import { staticSource } from '../../src/index.ts'
@@ -208,6 +209,34 @@ describe('a part of the endpoints', () => {
       expect(used()).toEqual(expect.arrayContaining(before))
       expect(used()).toHaveLength(10)
     })
+  })
+
+  it('of which everybody dies is replaced, and calls go on', async () => {
+    const servers = await Promise.all(Array.from({ length: 16 }, () => server(200)))
+    const endpoints = servers.map(({ address }) => address)
+    const made = mesh({ services: { orders: { endpoints, subset: { size: 4 }, circuitBreaker: false } } })
+    const explained = () => made.explain({ url: 'http://orders/' })
+    const own = explained().candidates.map(({ address }) => address)
+    await call(made)
+    await Promise.all(servers.filter(({ address }) => own.includes(address)).map((each) => each.close()))
+    let failed = 0
+    for (let inARow = 0, round = 0; inARow < 40; round++) {
+      expect(round).toBeLessThan(150)
+      const went = await call(made).then(
+        () => true,
+        () => false,
+      )
+      inARow = went ? inARow + 1 : 0
+      if (!went) failed++
+      await pause(2)
+    }
+    expect(failed).toBeLessThan(20)
+    const { candidates, subset } = explained()
+    const standIns = candidates.filter(({ address }) => !own.includes(address)).map(({ address }) => address)
+    expect(standIns.length).toBeGreaterThanOrEqual(3)
+    expect(standIns.length).toBeLessThanOrEqual(4)
+    expect(subset?.standIns?.map(({ address }) => address).sort()).toEqual(standIns.sort())
+    expect(subset?.standIns?.every((each) => each.for !== null && own.includes(each.for))).toBe(true)
   })
 })
 
