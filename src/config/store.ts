@@ -25,6 +25,7 @@ import { AuthorizationList } from './authorization-list.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { type OutboundPolicyVersion, orderPolicies } from './outbound-policies.ts'
+import { Places } from './places.ts'
 import { orderRoutes, type RouteVersion } from './routes.ts'
 import { sameEndpoints } from './same-endpoints.ts'
 
@@ -60,6 +61,9 @@ export class ConfigStore {
   private readonly policyKeys = new Set<string>()
   private readonly routeKeys = new Set<string>()
   private readonly authorization: AuthorizationList
+  private readonly places = new Places((source, key) => this.resources.get(key)?.get(source))
+  /** Where that was written which errors and `explain` call `from`; undefined where nobody knows. */
+  readonly placeOf = (from: string | undefined): string | undefined => (from === undefined ? undefined : this.places.of(from))
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
 
@@ -133,6 +137,7 @@ export class ConfigStore {
     const versions = this.resources.get(key)
     if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
     else versions.set(source, resource)
+    this.places.note(source, resource)
     if (resource.kind === 'outbound-policy') this.policyKeys.add(key)
     else if (resource.kind === 'route') this.routeKeys.add(key)
     if (resource.kind === 'authorization') this.authorization.touch(key, source)
