@@ -6,6 +6,7 @@ import { InboundSide } from './composition/inbound-side.ts'
 import { Life } from './composition/life.ts'
 import { OutboundSide } from './composition/outbound-side.ts'
 import { type ParsedOptions, parseMeshOptions } from './config/mesh-options.ts'
+import { placed, placedProvenance } from './config/places.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { withoutCredentials } from './core/redact.ts'
@@ -39,6 +40,7 @@ import { explainedRequest } from './outbound/explained-request.ts'
 import { requestOptions } from './outbound/outbound.ts'
 import { platformFetch } from './outbound/platform.ts'
 import { explain } from './plan/explain/explain.ts'
+import { withPlaces } from './plan/explain/places.ts'
 import type { Task } from './resilience/execute.ts'
 import type { ExecuteOptions } from './resilience/execute-options.ts'
 import { questionOf } from './security/authorization/question.ts'
@@ -262,7 +264,8 @@ export class Mesh<Name extends string = string> {
     const found = this.out.targets.match(origin)
     const told = explain(this.out.plan, found, { ...asked, now, tells: context }, unknownHosts)
     const waitsFor = this.out.awaited
-    return waitsFor.length === 0 ? told : { ...told, waitsFor }
+    const placed = withPlaces(told, this.out.store.placeOf)
+    return waitsFor.length === 0 ? placed : { ...placed, waitsFor }
   }
 
   /**
@@ -270,14 +273,17 @@ export class Mesh<Name extends string = string> {
    * @throws MeshError `MESH_CONFIG` for a request that cannot be
    */
   authorize(request: AuthorizeRequest = {}): AuthorizationAnswer {
-    return this.out.authorizer.explain(questionOf(request, this.options.service))
+    const { dryRun, ...answer } = this.out.authorizer.explain(questionOf(request, this.options.service))
+    const { placeOf } = this.out.store
+    return { ...placed(answer, placeOf), ...(dryRun === undefined ? {} : { dryRun: placed(dryRun, placeOf) }) }
   }
 
   /** The configuration in force, as plain JSON; secrets print as `[redacted]`. */
   snapshot(): PrintedSnapshot {
     const { services, ...rest } = this.out.store.snapshot
     const printed = { ...rest, services: Object.fromEntries(services), identity: this.who.store.stats() }
-    return JSON.parse(JSON.stringify(printed, withoutCredentials)) as PrintedSnapshot
+    const shown = (key: string, value: unknown): unknown => withoutCredentials(key, placedProvenance(value, this.out.store.placeOf))
+    return JSON.parse(JSON.stringify(printed, shown)) as PrintedSnapshot
   }
 
   /** Counters and states now, as plain JSON. */
@@ -354,7 +360,7 @@ export class Mesh<Name extends string = string> {
 export function createMesh<
   Name extends string = never,
   Backend extends string = never,
-  const From extends readonly Source[] | undefined = undefined,
+  From extends readonly Source[] | undefined = undefined,
 >(
   options: MeshOptions<Name, Backend | NoInfer<Name>> & { sources?: From } & RoutesToServices<NoInfer<Name>, Backend, From> = {} as never,
 ): Mesh<Name | (string & {})> {

@@ -1,4 +1,3 @@
-import { placeText } from '../config/file/merge-documents.ts'
 import type { FileArguments } from './arguments.ts'
 import { count, read, writeProblems } from './read.ts'
 import type { Terminal } from './terminal.ts'
@@ -20,9 +19,9 @@ export async function check(command: FileArguments, { out, err }: Terminal): Pro
     `${out.paint('green', 'ok')}: ${count(files, 'file')}, ${count(services.size, 'service')}${routes.length === 0 ? '' : `, ${count(routes.length, 'route')}`}\n`,
   )
   const rows = [...services].slice(0, MOST_SERVICES).map(([name, { endpoints, hosts }]) => {
-    const place = places.get(name)
+    const place = places.services.get(name)?.place ?? ''
     const where = endpoints === undefined ? (hosts[0] ?? 'no endpoints') : count(endpoints.length, 'endpoint')
-    return { name, where, place: place === undefined ? '' : placeText(place) }
+    return { name, where, place }
   })
   const wide = (column: 'name' | 'where'): number => Math.max(0, ...rows.map((row) => row[column].length))
   const [names, wheres] = [wide('name'), wide('where')]

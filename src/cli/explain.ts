@@ -4,8 +4,10 @@ import type { Explanation } from '../model/explanation.ts'
 import type { ServiceOptions } from '../model/options.ts'
 import type { RouteOptions } from '../model/routes.ts'
 import type { Source } from '../model/source.ts'
+import { withPlaces } from '../plan/explain/places.ts'
 import { type Command, UsageError } from './arguments.ts'
 import { writeExplanation } from './explanation-text.ts'
+import { FilePlaces } from './file-places.ts'
 import { read, writeProblems } from './read.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -27,7 +29,7 @@ export async function explain(command: Command & { name: 'explain' }, { out }: T
   })
   const explanation = withFiles(
     explained(() => mesh.explain(request)),
-    (kind, name) => (kind === 'route' ? found.routeFiles.get(name) : found.places.get(name)?.file),
+    new FilePlaces(found, namespace),
   )
   if (command.json) out.write(`${JSON.stringify(explanation, null, 2)}\n`)
   else writeExplanation(explanation, request, out)
@@ -43,17 +45,14 @@ function explained(ask: () => Explanation): Explanation {
   }
 }
 
-/** Names the file where the mesh, which got everything as options, names those: as `fileSource` would. */
-function withFiles(explanation: Explanation, fileOf: (kind: string, name: string) => string | undefined): Explanation {
-  const rename = (from: string): string => {
-    const [, rest, kind = '', name = ''] = /^options\/(([^/]+)\/[^/]*\/([^#]*).*)$/s.exec(from) ?? []
-    const file = fileOf(kind, name)
-    return rest === undefined || file === undefined ? from : `file:${file}/${rest}`
-  }
+/** Names the file, and the place in it, where the mesh, which got everything as options, names those: as it would of a `fileSource`. */
+function withFiles(explanation: Explanation, files: FilePlaces): Explanation {
+  const rename = (from: string): string => files.rename(from)
   const renamed = <Names extends Record<string, string>>(from: Names): Names =>
     Object.fromEntries(Object.entries(from).map(([part, source]) => [part, rename(source)])) as Names
-  const told = <T extends Pick<Explanation, 'gates' | 'safeguards' | 'timeouts' | 'from'>>(part: T): T => ({
+  const told = <T extends Pick<Explanation, 'selection' | 'gates' | 'safeguards' | 'timeouts' | 'from'>>(part: T): T => ({
     ...part,
+    ...(part.selection && { selection: { ...part.selection, from: rename(part.selection.from) } }),
     gates: part.gates.map((gate) => ({ ...gate, from: rename(gate.from) })),
     safeguards: part.safeguards.map((guard) => ({ ...guard, from: rename(guard.from) })),
     timeouts: part.timeouts && { ...part.timeouts, from: renamed(part.timeouts.from) },
@@ -61,11 +60,12 @@ function withFiles(explanation: Explanation, fileOf: (kind: string, name: string
   })
   // Nobody waits for a mesh that is never started.
   const { waitsFor: _, ...known } = explanation
-  return {
+  const renamedAll = {
     ...told(known),
     rewrites: explanation.rewrites.map((said) => said.replace(/\((options\/[^()]*)\)/g, (_, from: string) => `(${rename(from)})`)),
     ...(explanation.alternatives === undefined ? {} : { alternatives: explanation.alternatives.map(told) }),
   }
+  return withPlaces(renamedAll, files.placeOf)
 }
 
 /** Backends that these files do not name may come from elsewhere; a source that is never started says so. */

@@ -8,7 +8,8 @@ const MOST_ENDPOINTS = 20
 
 /** An explanation for people: one heading per part, and who says so at the end. */
 export function writeExplanation(explanation: Explanation, { method = 'GET', url }: ExplainRequest, out: Output): void {
-  const { route, from } = explanation
+  const { route, from, places } = explanation
+  const named = (source: string): string => (places?.[source] === undefined ? source : `${source} at ${places[source]}`)
   const line = (heading: string, ...texts: string[]): void => {
     for (const [index, text] of texts.entries()) out.write(`  ${out.paint('cyan', (index === 0 ? heading : '').padEnd(10))} ${text}\n`)
   }
@@ -20,12 +21,12 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
   }
   if (route.decision === 'service') {
     line('backends', ...explanation.backends.map((backend) => `${backendText(backend)}, ${percent(backend.share)}`))
-    if (explanation.selection !== undefined) line('selection', `${explanation.selection.because} (${explanation.selection.from})`)
+    if (explanation.selection !== undefined) line('selection', `${explanation.selection.because} (${named(explanation.selection.from)})`)
     line('endpoints', ...endpointTexts(explanation))
     line('priorities', ...(explanation.priorities ?? []).map(levelText))
     line('gates', ...explanation.gates.map(gateText))
     line('guards', ...explanation.safeguards.map(gateText))
-    line('timeouts', ...timeoutTexts(explanation.timeouts))
+    line('timeouts', ...timeoutTexts(explanation.timeouts, named))
     line('retry', ...retryTexts(explanation.retry))
     if (explanation.hedge !== undefined) line('hedge', explanation.hedge.because)
     line('rewrites', ...explanation.rewrites)
@@ -33,14 +34,14 @@ export function writeExplanation(explanation: Explanation, { method = 'GET', url
       line(
         'or',
         `${other.service}: ${other.candidates.length === 0 ? 'no endpoints' : other.candidates.map(({ address, state }) => `${address}, ${state}`).join('; ')}`,
-        ...timeoutTexts(other.timeouts),
+        ...timeoutTexts(other.timeouts, named),
       )
     line('sends', ...dialTexts(explanation.dial))
   }
   if (explanation.error !== undefined) line('ends', `with ${explanation.error}`)
   line('tls', explanation.tls)
   line('protocol', explanation.protocol)
-  line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', source)}`))
+  line('from', ...Object.entries(from).map(([part, source]) => `${part}: ${out.paint('dim', named(source))}`))
 }
 
 /** `orders`, `orders (v2)`, `orders (version v2)`. */
@@ -97,16 +98,16 @@ function levelText({ priority, nearness, sharePercent, because, where }: LevelSh
   return [`${level}, ${because}`, ...(where === undefined ? [] : [where])].join('; ')
 }
 
-function timeoutTexts(timeouts: Explanation['timeouts']): string[] {
+function timeoutTexts(timeouts: Explanation['timeouts'], named: (from: string) => string): string[] {
   if (timeouts === undefined) return []
   const { timeoutMs, headTimeoutMs, connectTimeoutMs, idleTimeoutMs, perTryTimeoutMs, from } = timeouts
   const whole =
     timeoutMs === undefined ? `${formatDuration(headTimeoutMs)} to the head of the answer` : `${formatDuration(timeoutMs)} to the last byte`
   return [
-    `${whole} (${timeoutMs === undefined ? from.headTimeoutMs : from.timeoutMs})`,
-    `${formatDuration(perTryTimeoutMs)} for the first try (${from.perTryTimeoutMs})`,
-    `${formatDuration(connectTimeoutMs)} to connect (${from.connectTimeoutMs})`,
-    `${formatDuration(idleTimeoutMs)} between two pieces of a body (${from.idleTimeoutMs})`,
+    `${whole} (${named(timeoutMs === undefined ? from.headTimeoutMs : from.timeoutMs)})`,
+    `${formatDuration(perTryTimeoutMs)} for the first try (${named(from.perTryTimeoutMs)})`,
+    `${formatDuration(connectTimeoutMs)} to connect (${named(from.connectTimeoutMs)})`,
+    `${formatDuration(idleTimeoutMs)} between two pieces of a body (${named(from.idleTimeoutMs)})`,
   ]
 }
 

@@ -110,7 +110,16 @@ export class OutboundSide {
       parsed.locality,
     )
     this.startup = new Startup(
-      { clock, time, classifier: defaultClassifier, emit, report, tells: parsed.context, traced: () => requestsOfUndici.hasSubscribers },
+      {
+        clock,
+        time,
+        classifier: defaultClassifier,
+        emit,
+        report,
+        tells: parsed.context,
+        traced: () => requestsOfUndici.hasSubscribers,
+        placeOf: (from) => this.store.placeOf(from),
+      },
       {
         undici: parsed.undici,
         addressPolicy,

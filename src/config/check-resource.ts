@@ -12,8 +12,10 @@ import { isPlainObject } from './schema/blocks.ts'
  */
 export function problemsOf(resource: unknown): string[] {
   if (!isPlainObject(resource)) return ['expected a resource object']
-  const { kind, namespace, name } = resource
+  const { kind, namespace, name, place, places } = resource
   const problems: string[] = []
+  if (place !== undefined && typeof place !== 'string') problems.push('place: expected text')
+  if (places !== undefined && !isPlainObject(places)) problems.push('places: expected an object of texts')
   if (typeof namespace !== 'string' || namespace === '') problems.push('namespace: expected text')
   if (typeof name !== 'string' || name === '' || name.length > 253) problems.push('name: expected text of at most 253 characters')
   switch (kind) {

@@ -18,6 +18,7 @@ import { AuthorizationList } from './authorization-list.ts'
 import { problemsOf } from './check-resource.ts'
 import { mergePolicy, type PolicyLayer } from './merge-policy.ts'
 import { shownPolicy } from './outbound-policies.ts'
+import { Places } from './places.ts'
 import { RankedList, type RankedVersion } from './ranked-list.ts'
 import { shownRoute } from './routes.ts'
 import { sameEndpoints } from './same-endpoints.ts'
@@ -54,6 +55,9 @@ export class ConfigStore {
   private readonly policies = new RankedList<OutboundPolicyResource, OutboundPolicySnapshot>(shownPolicy)
   private readonly routes = new RankedList<RouteResource, RouteSnapshot>(shownRoute)
   private readonly authorization: AuthorizationList
+  private readonly places = new Places((source, key) => this.resources.get(key)?.get(source))
+  /** Where that was written which errors and `explain` call `from`; undefined where nobody knows. */
+  readonly placeOf = (from: string | undefined): string | undefined => (from === undefined ? undefined : this.places.of(from))
   /** Sources in order of precedence, the weakest first. */
   private readonly order: string[] = []
 
@@ -123,6 +127,7 @@ export class ConfigStore {
     const versions = this.resources.get(key)
     if (versions === undefined) this.resources.set(key, new Map([[source, resource]]))
     else versions.set(source, resource)
+    this.places.note(source, resource)
     if (resource.kind === 'authorization') this.authorization.touch(key, source)
     else this.touch(resource.kind, key, touched)
   }

@@ -35,6 +35,8 @@ export interface MeshErrorDetails {
   reason?: string | undefined
   /** The resource that decided, as `source/kind/namespace/name#section`. */
   from?: string | undefined
+  /** Where that was written. */
+  place?: string | undefined
   cause?: unknown
   retryable?: boolean | undefined
   /** Milliseconds after which a later call may be let through. */
@@ -96,6 +98,8 @@ export class MeshError extends Error {
   readonly retryable: boolean
   readonly reason: string
   readonly from: string | undefined
+  /** Where that was written, as far as its source says: `mesh.yaml:12:5`. */
+  readonly place: string | undefined
   /** Milliseconds after which a later call may be let through; undefined when nobody knows. */
   readonly retryAfterMs: number | undefined
   /** The HTTP status that fits the code. */
@@ -116,6 +120,7 @@ export class MeshError extends Error {
     this.retryable = details.retryable ?? retryable
     this.reason = reason
     this.from = details.from
+    this.place = details.place
     this.retryAfterMs = details.retryAfterMs
     this.status = status
     this.flags = details.flags ?? flagsOf(code)
@@ -124,8 +129,8 @@ export class MeshError extends Error {
 
   /** For logs: everything above, the message, and of the cause what it says of itself and nothing that hangs on it. */
   toJSON(): Record<string, unknown> {
-    const { name, code, flags, message, reason, service, endpoint, tries, retryable, status, from, retryAfterMs, cause } = this
-    const told = { name, code, flags, message, reason, service, endpoint, tries, retryable, status, from, retryAfterMs }
+    const { name, code, flags, message, reason, service, endpoint, tries, retryable, status, from, place, retryAfterMs, cause } = this
+    const told = { name, code, flags, message, reason, service, endpoint, tries, retryable, status, from, place, retryAfterMs }
     return cause === undefined ? told : { ...told, cause: saidOf(cause) }
   }
 }

@@ -122,6 +122,8 @@ export interface AuthorizationDecision {
   readonly reason: string
   /** The resource and its rule, as `source/authorization/namespace/name#rules[0]`; empty when none decided. */
   readonly from: string
+  /** Where that was written, in answers of `mesh.authorize`: `mesh.yaml:12:5`. Absent where its source does not say. */
+  readonly place?: string
 }
 
 /** The answer of `mesh.authorize`. */

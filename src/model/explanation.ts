@@ -111,6 +111,8 @@ export interface Explanation {
   protocol: string
   /** The resource behind each part. */
   from: Record<string, string>
+  /** Where each resource that is named here was written, as far as its source says: `mesh.yaml:12:5`. */
+  places?: Record<string, string>
   /** What is sent to an endpoint, where something is. */
   dial?: {
     /** As ALPN names it; both where the server may choose. */

@@ -23,6 +23,8 @@ export interface Provenance {
   readonly namespace: string
   readonly name: string
   readonly section?: string | undefined
+  /** Where it was written, as far as its source says; in `mesh.snapshot()` only, since it may change while nothing else does. */
+  readonly place?: string | undefined
 }
 
 export type ResourceKind = 'service' | 'endpoints' | 'traffic-policy' | 'outbound-policy' | 'authorization' | 'route'
@@ -31,6 +33,10 @@ interface ResourceBase<Kind extends ResourceKind> {
   readonly kind: Kind
   readonly namespace: string
   readonly name: string
+  /** Where people find it, if its source knows: `mesh.yaml:12:5`, a key, a URL. It is shown beside what the resource decides, and decides nothing. */
+  readonly place?: string | undefined
+  /** The same of its sections or rules, by their names, where that is more exact. */
+  readonly places?: Readonly<Record<string, string>> | undefined
 }
 
 /** That a service exists and how it is addressed. */

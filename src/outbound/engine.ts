@@ -30,6 +30,8 @@ export interface Engine {
   readonly tells: boolean
   /** Whether somebody else puts the trace into the requests that leave this process: two of them would be none. */
   traced(): boolean
+  /** Where that was written which errors call `from`; undefined where nobody knows. */
+  placeOf(from: string | undefined): string | undefined
   /** What a gate or a hook threw; logged, never thrown on. */
   report(what: string, error: unknown): void
 }

@@ -287,7 +287,8 @@ export abstract class OutboundCall extends WheelEntry implements AdmittedByGates
     const section = DECIDED_BY[code]
     const from = section === undefined ? undefined : (this.policy.from(section) ?? plan.from('service'))
     const reason = ruled === undefined ? details.reason : `${details.reason} (by ${ruled.rule.title})`
-    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, ...details, reason })
+    const place = this.engine.placeOf('from' in details ? details.from : from)
+    return meshErrorWithoutStack(code, { service, endpoint: lastEndpoint?.address, tries, from, place, ...details, reason })
   }
 
   /** How long a try that starts now may take. */

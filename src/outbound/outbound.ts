@@ -138,7 +138,7 @@ export class Outbound {
     const { code, problem: reason, by } = led
     const flags = code === 'MESH_UNKNOWN_SERVICE' ? flagsFrom('NC') : flagsOf(code)
     engine.emit('refused', { service, gate: 'policies', code, flags, reason })
-    this.refuse(caller, meshErrorWithoutStack(code, { service, reason, from: by.from, flags }))
+    this.refuse(caller, meshErrorWithoutStack(code, { service, reason, from: by.from, place: engine.placeOf(by.from), flags }))
     return undefined
   }
 

@@ -120,7 +120,8 @@ export class Router {
     flag?: ResponseFlag,
   ): NoWay {
     const flags = flag === undefined ? undefined : flagsFrom(flag)
-    refuse(caller, meshErrorWithoutStack(code, { reason, from, flags }), this.engine.report)
+    const { placeOf, report } = this.engine
+    refuse(caller, meshErrorWithoutStack(code, { reason, from, place: placeOf(from), flags }), report)
     return 'ended'
   }
 }

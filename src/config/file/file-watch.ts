@@ -106,34 +106,30 @@ export class FileWatch {
       return before === this.changes ? undefined : 'soon'
     }
     const suspect = this.suspect?.version === contents.version ? this.suspect : undefined
-    const { services, problems, authorization, routes } = suspect
-      ? { ...suspect, services: undefined, authorization: [], routes: [] }
-      : await parseContents(contents, this.options, this.clock)
+    const read = suspect === undefined ? await parseContents(contents, this.options, this.clock) : undefined
+    const problems = (read ?? suspect)?.problems ?? []
     if (this.stopped) return undefined
     // Files that changed while they were read may be half of one version and half of the next.
     if (before !== this.changes && this.clock.now() - (this.unrestSince ?? 0) < AT_MOST_MS) return 'soon'
     this.unrestSince = undefined
-    if (services === undefined && suspect === undefined) {
+    if (read !== undefined && read.services === undefined) {
       this.suspect = { version: contents.version, problems }
       return 'later'
     }
     this.suspect = undefined
     this.handled = contents.version
-    if (services === undefined) this.tell(problems)
-    else this.deliver(contents, { services, authorization, routes })
+    if (read === undefined) this.tell(problems)
+    else this.deliver(contents, read)
     return before === this.changes ? undefined : 'soon'
   }
 
-  private deliver(
-    { version }: FileContents,
-    { services = new Map(), authorization, routes }: Pick<Merged, 'services' | 'authorization' | 'routes'>,
-  ): void {
+  private deliver({ version }: FileContents, { services = new Map(), authorization, routes, places }: Merged): void {
     this.inForce = true
     const { namespace } = this.options
     const upserts = [
-      ...unfoldServices(services, namespace),
-      ...unfoldRoutes(routes, namespace),
-      ...unfoldAuthorization(authorization, namespace),
+      ...unfoldServices(services, namespace, (name) => places.services.get(name)),
+      ...unfoldRoutes(routes, namespace, (route) => places.routes.get(route)),
+      ...unfoldAuthorization(authorization, namespace, (policy) => places.authorization.get(policy)),
     ]
     this.sink.update({ version, upserts, removals: [], complete: true })
   }

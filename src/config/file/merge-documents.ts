@@ -5,9 +5,11 @@ import { pathText, problemText } from '../schema/path.ts'
 import { check } from '../schema/problems.ts'
 import type { ParsedRoute } from '../schema/routes.ts'
 import { acrossServices, LATER_KEYS, type ParsedService, singleServiceSchema } from '../schema/service.ts'
+import type { Written } from '../short-form.ts'
 import { MergedRoutes } from './merge-routes.ts'
 import type { FileProblems, Position } from './problem.ts'
 import type { Slices } from './slices.ts'
+import { type WrittenPlaces, writtenPolicy, writtenService } from './written-places.ts'
 import type { FileDocument } from './yaml-documents.ts'
 
 /** How a configuration is judged. */
@@ -18,7 +20,7 @@ export interface Judgement {
 }
 
 /** A place in a file. */
-export interface Place extends Position {
+interface Place extends Position {
   readonly file: string
 }
 
@@ -36,10 +38,8 @@ export interface Merged {
   /** The same services as they were written. */
   readonly written: Readonly<Record<string, unknown>>
   readonly writtenRoutes: readonly unknown[]
-  /** The file of each route, by its name. */
-  readonly routeFiles: ReadonlyMap<string, string>
-  /** Where each service stands. */
-  readonly places: ReadonlyMap<string, Place>
+  /** Where all of it stands. */
+  readonly places: WrittenPlaces
 }
 
 /** What is written in several documents, joined; each part remembers who wrote it. */
@@ -139,30 +139,31 @@ export async function mergeDocuments(
     if (writer !== undefined) joined.tell(writer, path, message)
   }
   const services = new Map<string, ParsedService>()
+  const places = new Map<string, Written>()
   const schema = singleServiceSchema(judgement.policy)
   for (const [name, service] of Object.entries(written.values)) {
     const checked = check(schema, { [name]: service })
-    if ('output' in checked) services.set(name, checked.output.get(name) as ParsedService)
-    else for (const { path, message } of checked.problems) report(path, message)
+    if ('output' in checked) {
+      services.set(name, checked.output.get(name) as ParsedService)
+      places.set(name, writtenService(written.writers.get(name) as FileDocument, name, service))
+    } else for (const { path, message } of checked.problems) report(path, message)
     if (slices.due()) await slices.pause()
   }
   acrossServices(services, judgement.namespace, report)
   const routes = joined.routes.check((...problem) => joined.tell(...problem))
   const authorization = await judgePolicies(joined, slices)
-  const places = new Map([...written.writers.keys()].map((name) => [name, written.place(name) as Place]))
   return {
     services: problems.list.length === 0 ? services : undefined,
     routes,
-    authorization,
+    authorization: [...authorization.keys()],
     written: written.values,
     writtenRoutes: joined.routes.values,
-    routeFiles: joined.routes.files,
-    places,
+    places: { services: places, routes: joined.routes.places, authorization },
   }
 }
 
-/** The policies of all documents, judged one by one and then together. */
-async function judgePolicies(joined: Joined, slices: Slices): Promise<ParsedAuthorizationPolicy[]> {
+/** The policies of all documents, judged one by one and then together; each with where it stands. */
+async function judgePolicies(joined: Joined, slices: Slices): Promise<ReadonlyMap<ParsedAuthorizationPolicy, Written>> {
   const { authorization } = joined
   const policies = new Map<number, ParsedAuthorizationPolicy>()
   const report = (index: number, path: readonly PropertyKey[], message: string): void => {
@@ -176,10 +177,15 @@ async function judgePolicies(joined: Joined, slices: Slices): Promise<ParsedAuth
     if (slices.due()) await slices.pause()
   }
   acrossAuthorization(policies, ([index, ...path], message) => report(index as number, path, message))
-  return [...policies.values()]
+  return new Map(
+    Array.from(policies, ([index, policy]) => {
+      const { writer, index: own } = authorization[index] as (typeof authorization)[number]
+      return [policy, writtenPolicy(writer, own, policy)] as const
+    }),
+  )
 }
 
 /** `mesh.yaml:2:3`. */
-export function placeText({ file, line, column }: Place): string {
+function placeText({ file, line, column }: Place): string {
   return `${file}:${line}:${column}`
 }

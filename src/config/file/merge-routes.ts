@@ -1,6 +1,8 @@
 import { print } from '../schema/blocks.ts'
 import { check } from '../schema/problems.ts'
 import { acrossRoutes, type ParsedRoute, route } from '../schema/routes.ts'
+import type { Written } from '../short-form.ts'
+import { writtenRoute } from './written-places.ts'
 import type { FileDocument } from './yaml-documents.ts'
 
 /** Tells a problem of a document. */
@@ -15,8 +17,8 @@ export class MergedRoutes {
     else for (const [index, each] of (value as unknown[]).entries()) this.written.push({ document, index, value: each })
   }
 
-  /** The file of each that is right, by its name; filled by {@link check}. */
-  readonly files = new Map<string, string>()
+  /** Where each that is right stands; filled by {@link check}. */
+  readonly places = new Map<ParsedRoute, Written>()
 
   /** As they were written. */
   get values(): readonly unknown[] {
@@ -30,11 +32,11 @@ export class MergedRoutes {
       const { document, index } = this.written[place] as (typeof this.written)[number]
       tell(document, ['routes', index, ...path], message)
     }
-    for (const [place, { value }] of this.written.entries()) {
+    for (const [place, { value, document, index }] of this.written.entries()) {
       const checked = check(route, value)
       if ('output' in checked) {
         right.push([place, checked.output])
-        this.files.set(checked.output.name, (this.written[place] as (typeof this.written)[number]).document.file)
+        this.places.set(checked.output, writtenRoute(document, index, checked.output))
       } else for (const { path, message } of checked.problems) report(place, path, message)
     }
     acrossRoutes(right, ([place, ...path], message) => report(place as number, path, message))

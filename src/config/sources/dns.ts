@@ -184,7 +184,7 @@ class DnsWatch {
   }
 
   private serviceOf(name: string): Resource {
-    return { kind: 'service', namespace: this.namespaceOf(name), name, hosts: [], ports: [], protocol: 'auto' }
+    return { kind: 'service', namespace: this.namespaceOf(name), name, hosts: [], ports: [], protocol: 'auto', place: this.placeOf(name) }
   }
 
   private endpointsOf(name: string): Resource[] {
@@ -192,8 +192,12 @@ class DnsWatch {
     const { addresses, failure } = this.followed.get(name) as FollowedName
     const endpoints = addresses.map((found) => endpointOf(service, found))
     const because = endpoints.length === 0 ? failure : undefined
-    const base = { kind: 'endpoints', namespace: this.namespaceOf(name), name, endpoints } as const
+    const base = { kind: 'endpoints', namespace: this.namespaceOf(name), name, endpoints, place: this.placeOf(name) } as const
     return [because === undefined ? base : { ...base, because }]
+  }
+
+  private placeOf(name: string): string {
+    return `the DNS name ${this.settings.services.get(name)?.host.name}`
   }
 
   private namespaceOf(name: string): string {

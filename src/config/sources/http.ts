@@ -9,7 +9,7 @@ import type { Sink, Source } from '../../model/source.ts'
 import { checked, duration, type Fields, integer, mapOf, oneOf, printType, record, text } from '../schema/blocks.ts'
 import { configError, parse } from '../schema/problems.ts'
 import { LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldServices } from '../short-form.ts'
+import { unfoldServices, type Written } from '../short-form.ts'
 
 /** What `httpSource` takes. */
 export interface HttpSourceOptions {
@@ -150,7 +150,13 @@ function resourcesOf(settings: Settings, json: unknown, sink: Sink): { resources
   }
   const schema = record({ services: servicesSchema(sink.context.addressPolicy, namespace) }, ['routes', ...LATER_KEYS])
   const parsed = parse(schema, document)
-  return 'problems' in parsed ? parsed : { resources: unfoldServices(parsed.output.services, namespace) }
+  return 'problems' in parsed ? parsed : { resources: unfoldServices(parsed.output.services, namespace, () => placeOf(settings)) }
+}
+
+/** Where people find the document. What a query carries may be a secret. */
+function placeOf({ url }: Settings): Written {
+  const { origin, pathname } = new URL(url)
+  return { place: `${origin}${pathname}`, places: {} }
 }
 
 function documentOf({ format, map, service, serviceLabel, port }: Settings, json: unknown): unknown {

@@ -92,7 +92,7 @@ export class HttpAgent {
     const asked = askedOf(request)
     const way = host.router.follow(to.routed, asked, new RefusedRequest(request), settings, host.ready)
     if (way === 'unknown') this.wait(this.originOf(options), request, options)
-    else if (way !== 'ended' && 'rule' in way) failRequest(request, answersItself(way.rule))
+    else if (way !== 'ended' && 'rule' in way) failRequest(request, answersItself(way.rule, host.engine.placeOf(way.rule.from)))
     else if (way !== 'ended' && (way.options === asked || rewrite(request, way.options, way.target.host))) {
       this.send(way.target, request, options, way.settings)
     }

@@ -33,11 +33,14 @@ export class RefusedRequest implements Caller {
   responseStarted(): void {}
 }
 
-/** What a request hears whose rule has an answer for it, which node:http takes from sockets only. */
-export function answersItself({ title, from, settings }: PlannedRule): MeshError {
+/**
+ * What a request hears whose rule has an answer for it, which node:http takes from sockets only.
+ * @param place where the rule was written
+ */
+export function answersItself({ title, from, settings }: PlannedRule, place: string | undefined): MeshError {
   const what = settings.redirect === undefined ? 'answers it' : 'redirects it'
   const reason = `${title} ${what}, which mesh.httpAgent() cannot do: call through another door`
-  return meshErrorWithoutStack('MESH_CONFIG', { reason, from })
+  return meshErrorWithoutStack('MESH_CONFIG', { reason, from, place })
 }
 
 /**
