@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import type { Provenance } from '../model/resources.ts'
+import { sameContent } from './same-content.ts'
 
 /** One version of a resource that counts, who gave it, and the strength of that source. */
 export interface RankedVersion<R> {
@@ -47,7 +47,7 @@ export class RankedList<R extends { readonly order: number }, S extends { readon
       else {
         const { rank, resource } = version
         const next = this.show(version)
-        const shown = former !== undefined && isDeepStrictEqual(next, former.shown) ? former.shown : next
+        const shown = former !== undefined && sameContent(next, former.shown) ? former.shown : next
         if (former?.shown === shown && former.rank === rank && former.order === resource.order) continue
         this.entries.set(key, { rank, order: resource.order, shown })
         changed = true

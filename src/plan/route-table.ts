@@ -37,7 +37,7 @@ export class RouteTable {
     for (const snapshot of routes) {
       const key = `${snapshot.namespace}/${snapshot.name}`
       const former = this.plans.get(key)
-      const same = former !== undefined && isDeepStrictEqual(former.snapshot, snapshot)
+      const same = former !== undefined && (former.snapshot === snapshot || isDeepStrictEqual(former.snapshot, snapshot))
       plans.set(key, same ? former : new RoutePlan(snapshot, former?.counters ?? new RouteCounters(), this.random))
     }
     this.remember(plans)

@@ -7,7 +7,7 @@ import type {
 } from '../../model/authorization.ts'
 import type { InboundCall, InboundGate } from '../../model/inbound-call.ts'
 import { formatProvenance } from '../../model/resources.ts'
-import type { AuthorizationState } from '../../model/snapshot.ts'
+import type { AuthorizationSnapshot, AuthorizationState } from '../../model/snapshot.ts'
 import { ALWAYS } from './condition.ts'
 import { isLooseAlready, looseDocument } from './loose.ts'
 import { type ParsedPolicy, readPolicies, readPolicy, Verdict } from './policy.ts'
@@ -35,7 +35,8 @@ export class Authorizer implements InboundGate {
   private enforced = new Rules([])
   /** The same with the policies in dry run; undefined when there are none. */
   private rehearsed: Rules | undefined = undefined
-  private parsed = new Map<AuthorizationPolicyOptions, ParsedPolicy>()
+  /** What was made of each policy: one that is pushed again is not read again. */
+  private written = new Map<AuthorizationSnapshot, WrittenPolicy>()
   private policies = { enforced: 0, dryRun: 0 }
   private missing: readonly Verdict[] = []
 
@@ -47,30 +48,25 @@ export class Authorizer implements InboundGate {
       readPolicies(policies, namespace).map((policy, index) => {
         const { name, namespace: own } = policy
         const from = formatProvenance({ source: 'options', kind: 'authorization', namespace: own, name })
-        return { policy, from, document: policies[index] as AuthorizationPolicyOptions }
+        return new WrittenPolicy(policy, from, policies[index] as AuthorizationPolicyOptions)
       }),
     )
   }
 
-  /** Takes over other policies. Counters stay; decisions that were kept do not. */
+  /** Takes over other policies, all at once. Counters stay, and so does what was compiled of a policy that is there again. */
   reconfigure({ policies, missing }: AuthorizationState): void {
-    const parsed = new Map<AuthorizationPolicyOptions, ParsedPolicy>()
-    const placed: WrittenPolicy[] = []
+    const written = new Map<AuthorizationSnapshot, WrittenPolicy>()
     const lost = missing.map(({ reason, from, pending }) => withheld(reason, from, pending))
-    for (const { policy: document, namespace, from: provenance } of policies) {
-      const from = formatProvenance(provenance)
-      const policy = this.parsed.get(document) ?? readPolicy(document, namespace)
+    for (const snapshot of policies) {
+      const known = this.written.get(snapshot) ?? readSnapshot(snapshot)
       // Nobody hands on what was not checked; if somebody does, it must not be as if it were not there.
-      if ('problems' in policy) lost.push(withheld('it cannot be used', from, false))
-      else {
-        parsed.set(document, policy)
-        placed.push({ policy, from, document })
-      }
+      if (known === undefined) lost.push(withheld('it cannot be used', formatProvenance(snapshot.from), false))
+      else written.set(snapshot, known)
     }
-    this.parsed = parsed
+    this.written = written
     this.missing = lost
     this.pending = missing.length > 0 && lost.length === missing.length && missing.every(({ pending }) => pending)
-    this.enforce(placed)
+    this.enforce([...written.values()])
   }
 
   /** The gate. A path that the application reads loosely must be let in as it is written and as it is read. */
@@ -113,8 +109,8 @@ export class Authorizer implements InboundGate {
   private enforce(placed: readonly WrittenPolicy[]): void {
     const enforced = placed.filter(({ policy }) => !policy.dryRun)
     this.policies = { enforced: enforced.length, dryRun: placed.length - enforced.length }
-    this.enforced = new Rules(enforced)
-    this.rehearsed = enforced.length === placed.length ? undefined : new Rules(placed)
+    this.enforced = new Rules(enforced, this.enforced)
+    this.rehearsed = enforced.length === placed.length ? undefined : new Rules(placed, this.rehearsed)
   }
 
   private judge(rules: Rules, call: InboundCall): Verdict {
@@ -139,35 +135,72 @@ export class Authorizer implements InboundGate {
 }
 
 /** A policy and the document that it was read from. */
-interface WrittenPolicy extends PlacedPolicy {
-  readonly document: AuthorizationPolicyOptions
+class WrittenPolicy implements PlacedPolicy {
+  readonly policy: ParsedPolicy
+  readonly from: string
+  private readonly document: AuthorizationPolicyOptions
+  private looseAlready: boolean | undefined = undefined
+  private read: PlacedPolicy | undefined = undefined
+
+  constructor(policy: ParsedPolicy, from: string, document: AuthorizationPolicyOptions) {
+    this.policy = policy
+    this.from = from
+    this.document = document
+  }
+
+  /** Its paths are folded as they are written. */
+  get isLoose(): boolean {
+    this.looseAlready ??= isLooseAlready(this.document)
+    return this.looseAlready
+  }
+
+  /** The policy as an application means it that routes loosely. */
+  loose(): PlacedPolicy {
+    if (this.read !== undefined) return this.read
+    const { policy, from } = this
+    const loose = readPolicy(looseDocument(this.document), policy.namespace, true)
+    // Folding makes no document worse; if it did, it would have to be a no.
+    this.read = {
+      from,
+      policy: 'problems' in loose ? { ...policy, action: 'deny', rules: [{ place: 'rules', condition: ALWAYS }] } : loose,
+    }
+    return this.read
+  }
+}
+
+function readSnapshot({ policy: document, namespace, from }: AuthorizationSnapshot): WrittenPolicy | undefined {
+  const policy = readPolicy(document, namespace)
+  return 'problems' in policy ? undefined : new WrittenPolicy(policy, formatProvenance(from), document)
 }
 
 /** Policies as they are written and, once an application that routes loosely asks, for its reading of paths. */
 class Rules {
   readonly written: RuleSet
-  /** Its paths are folded as they are written: of a path that is folded too, both readings are the same. */
-  readonly isLoose: boolean
   private readonly policies: readonly WrittenPolicy[]
+  private alreadyLoose: boolean | undefined = undefined
   private folded: RuleSet | undefined = undefined
+  /** What was folded of those before. */
+  private formerFolded: RuleSet | undefined
 
-  constructor(policies: readonly WrittenPolicy[]) {
+  constructor(policies: readonly WrittenPolicy[], former?: Rules) {
     this.policies = policies
-    this.written = new RuleSet(policies)
-    this.isLoose = policies.every(({ document }) => isLooseAlready(document))
+    this.written = new RuleSet(policies, former?.written)
+    this.formerFolded = former?.folded ?? former?.formerFolded
+  }
+
+  /** Its paths are folded as they are written: of a path that is folded too, both readings are the same. */
+  get isLoose(): boolean {
+    this.alreadyLoose ??= this.policies.every(({ isLoose }) => isLoose)
+    return this.alreadyLoose
   }
 
   loose(): RuleSet {
-    this.folded ??= new RuleSet(
-      this.policies.map(({ policy, from, document }) => {
-        const loose = readPolicy(looseDocument(document), policy.namespace, true)
-        // Folding makes no document worse; if it did, it would have to be a no.
-        return {
-          from,
-          policy: 'problems' in loose ? { ...policy, action: 'deny', rules: [{ place: 'rules', condition: ALWAYS }] } : loose,
-        }
-      }),
+    if (this.folded !== undefined) return this.folded
+    this.folded = new RuleSet(
+      this.policies.map((policy) => policy.loose()),
+      this.formerFolded,
     )
+    this.formerFolded = undefined
     return this.folded
   }
 }

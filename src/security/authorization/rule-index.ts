@@ -97,7 +97,7 @@ export function indexRules(rules: readonly CompiledRule[], attributes: readonly 
   // Who comes by a literal need not be asked for it again.
   const below = (list: readonly CompiledRule[], text: string, whole: boolean): RuleNode =>
     indexRules(
-      list.map((rule) => new CompiledRule(rule.order, left(rule.condition, attribute, { text, whole }), rule.verdict)),
+      list.map((rule) => new CompiledRule(rule.order, left(rule.condition, attribute, { text, whole }), rule.verdict, rule.holding)),
       others,
     )
   if (attribute !== 'path')

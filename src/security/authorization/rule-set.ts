@@ -1,8 +1,8 @@
 import type { InboundCall } from '../../model/inbound-call.ts'
 import { DecisionCache } from './decision-cache.ts'
 import { type ParsedPolicy, Verdict } from './policy.ts'
-import { indexRules } from './rule-index.ts'
-import { CompiledRule, NO_CALL, type RuleNode, Search } from './search.ts'
+import { RuleShelf, type RulesOf } from './rule-shelf.ts'
+import { type CompiledRule, NO_CALL, type RuleNode, Search } from './search.ts'
 
 /** A policy and the resource that holds it, as `source/authorization/namespace/name`. */
 export interface PlacedPolicy {
@@ -21,15 +21,22 @@ export class RuleSet {
   private readonly allow: RuleNode | undefined
   private readonly otherwise: Verdict
   private readonly search = new Search()
+  private readonly denying: RuleShelf<PlacedPolicy>
+  private readonly allowing: RuleShelf<PlacedPolicy>
   /** Made when there is something to keep. */
   private cache: DecisionCache | undefined = undefined
 
-  constructor(policies: readonly PlacedPolicy[]) {
+  /** @param former policies that are the same objects as there keep what was compiled; it decides nothing any more afterwards */
+  constructor(policies: readonly PlacedPolicy[], former?: RuleSet) {
     const allowing = policies.filter(({ policy }) => policy.action === 'allow')
-    const denyRules = rulesOf(policies.filter(({ policy }) => policy.action === 'deny'))
-    const allowRules = rulesOf(allowing)
-    this.deny = denyRules.length === 0 ? undefined : indexRules(denyRules)
-    this.allow = allowRules.length === 0 ? undefined : indexRules(allowRules)
+    this.denying = new RuleShelf(
+      policies.filter(({ policy }) => policy.action === 'deny'),
+      rulesOf,
+      former?.denying,
+    )
+    this.allowing = new RuleShelf(allowing, rulesOf, former?.allowing)
+    this.deny = this.denying.node
+    this.allow = this.allowing.node
     this.otherwise = allowing.length === 0 ? UNRESTRICTED : nothingAllows(allowing)
   }
 
@@ -63,15 +70,12 @@ export class RuleSet {
   }
 }
 
-function rulesOf(policies: readonly PlacedPolicy[]): CompiledRule[] {
-  const rules: CompiledRule[] = []
-  for (const { policy, from } of policies) {
-    const { name, action } = policy
-    const reason = action === 'deny' ? `the policy ${name} denies this request` : `the policy ${name} allows this request`
-    for (const { place, condition } of policy.rules)
-      rules.push(new CompiledRule(rules.length, condition, new Verdict({ action, rule: name, reason, from: `${from}#${place}` })))
-  }
-  return rules
+const rulesOf: RulesOf<PlacedPolicy> = ({ policy: { name, action, rules }, from }) => {
+  const reason = action === 'deny' ? `the policy ${name} denies this request` : `the policy ${name} allows this request`
+  return rules.map(({ place, condition }) => ({
+    condition,
+    verdict: new Verdict({ action, rule: name, reason, from: `${from}#${place}` }),
+  }))
 }
 
 function nothingAllows(allowing: readonly PlacedPolicy[]): Verdict {

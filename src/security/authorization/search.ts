@@ -2,21 +2,29 @@ import type { InboundCall } from '../../model/inbound-call.ts'
 import type { Condition, Question } from './condition.ts'
 import type { Verdict } from './policy.ts'
 
+/** What the rules of a policy have in common, wherever in an index they stand. */
+export interface Holding {
+  /** The policy is not in force any more: an index that still has its rules passes over them. */
+  gone: boolean
+}
+
 /** One rule of a policy in force; an index over nothing else. */
 export class CompiledRule implements RuleNode {
   /** Its place among all rules: where several match, the first is named. */
   readonly order: number
   readonly condition: Condition
   readonly verdict: Verdict
+  readonly holding: Holding
 
-  constructor(order: number, condition: Condition, verdict: Verdict) {
+  constructor(order: number, condition: Condition, verdict: Verdict, holding: Holding) {
     this.order = order
     this.condition = condition
     this.verdict = verdict
+    this.holding = holding
   }
 
   visit(search: Search): void {
-    if (search.best !== undefined && search.best.order < this.order) return
+    if (this.holding.gone || (search.best !== undefined && search.best.order < this.order)) return
     search.asked = this
     search.steps++
     if (this.condition.volatile) search.volatile = true

@@ -290,7 +290,9 @@ export async function run({ short, seed = Math.floor(Math.random() * 1e9) }) {
   const wrong = ends.filter(({ end }) => end.startsWith('wrong'))
   const whole = ends.filter(({ end }) => end === 'whole').length
   const sockets = reports.reduce((sum, report) => sum + report.sockets, 0)
-  const tell = (list, words) => list.slice(0, 10).forEach((each) => console.log(`  ! ${words(each)}`))
+  const tell = (list, words) => {
+    for (const each of list.slice(0, 10)) console.log(`  ! ${words(each)}`)
+  }
   tell(late, ({ call, end, tookMs }) => `late: ${end} after ${tookMs.toFixed(0)} ms ${JSON.stringify(call)}`)
   tell(wrong, ({ call, end }) => `${end}: ${JSON.stringify(call)}`)
   tell(twice, ([id, count]) => `begun with ${count} times: ${JSON.stringify(calls.get(id))}`)
