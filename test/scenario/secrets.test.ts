@@ -61,7 +61,11 @@ async function meshWithSecrets(): Promise<Mesh> {
         timeout: '300ms',
         healthCheck: { path: '/503?key=CANARY-query', headers: { authorization: 'CANARY-check' }, interval: '50ms', timeout: '40ms' },
       },
-      secure: { endpoints: [up.address], tls: { mode: 'simple', ca: authority.cert, cert: ours.cert, key: ours.key } },
+      secure: {
+        endpoints: [up.address],
+        connectTimeout: '100ms',
+        tls: { mode: 'simple', ca: authority.cert, cert: ours.cert, key: ours.key },
+      },
       spare: { endpoints: ['127.0.0.1:1'], fallback: { respond: { status: 200, headers: { 'set-cookie': 'CANARY-fallback' } } } },
     },
     routes: [
@@ -102,9 +106,12 @@ describe('no secret is printed', () => {
     const mesh = await meshWithSecrets()
     see(await failureOf(mesh.ready({ timeout: 200 })))
     const headers = { authorization: 'Bearer CANARY-caller', cookie: 'sid=CANARY-caller' }
-    for (const path of ['orders/garbage', 'orders/503', 'spare/', 'secure/', 'shop/other', 'shop/own'])
-      for (const method of ['GET', 'POST'])
-        see(await failureOf(mesh.fetch(`http://${path}?token=CANARY-query`, { method, headers }).then((answer) => answer.arrayBuffer())))
+    const calls = ['orders/garbage', 'orders/503', 'spare/', 'secure/', 'shop/other', 'shop/own'].flatMap((path) =>
+      ['GET', 'POST'].map((method) =>
+        failureOf(mesh.fetch(`http://${path}?token=CANARY-query`, { method, headers }).then((answer) => answer.arrayBuffer())),
+      ),
+    )
+    for (const failure of await Promise.all(calls)) see(failure)
     for (const url of ['http://shop/other', 'http://shop/own', 'http://orders/', 'http://spare/', 'http://secure/'])
       see(mesh.explain({ url, headers: { ...headers, 'x-api-key': 'CANARY-caller' } }))
     const port = await listen(createServer(mesh.handler((_, response) => response.end())))

@@ -27,6 +27,7 @@ describe('context', () => {
     ],
     [{ context: { lanes: [] } }, 'context.lanes: unknown key'],
     [{ inbound: { lifecycle: { drainDelay: -1 } } }, 'inbound.lifecycle.drainDelay: expected a duration'],
+    [{ inbound: { lifecycle: { warmUpTimeout: 'soon' } } }, 'inbound.lifecycle.warmUpTimeout: expected a duration'],
     [{ inbound: { health: { readiness: '/a/../b' } } }, 'inbound.health.readiness: expected a path such as /readyz'],
     [{ inbound: { health: { readiness: '/readyz?x' } } }, 'inbound.health.readiness: expected a path such as /readyz'],
     [{ inbound: { health: { liveness: '/x', readiness: '/x' } } }, 'inbound.health.readiness: the same path as liveness'],
@@ -34,7 +35,7 @@ describe('context', () => {
 
   it('a drain delay, and health paths', () =>
     expect(parse({ inbound: { lifecycle: { drainDelay: '5s' }, health: { readiness: '/readyz', grpc: true } } }).inbound).toMatchObject({
-      lifecycle: { drainDelayMs: 5_000 },
+      lifecycle: { drainDelayMs: 5_000, warmUpTimeoutMs: 10_000 },
       health: { liveness: undefined, readiness: '/readyz', grpc: true },
     }))
 })
