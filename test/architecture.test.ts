@@ -150,6 +150,26 @@ function strayModules(files: SourceFile[]): string[] {
   )
 }
 
+/** What an import of inmesh may read of Node. An import statement takes all that a module offers: `node:fs` alone brings 30 more. */
+const CHEAP_MODULES = /^node:(?:async_hooks|diagnostics_channel|events|path|querystring|url)$/
+
+function dearModules(files: SourceFile[]): string[] {
+  return files
+    .filter(({ path }) => !path.startsWith('cli/'))
+    .flatMap((file) =>
+      parse(file)
+        .statements.filter(ts.isImportDeclaration)
+        .filter(({ importClause }) => !importClause?.isTypeOnly && !namesOnlyTypes(importClause?.namedBindings))
+        .map(({ moduleSpecifier }) => (moduleSpecifier as ts.StringLiteral).text)
+        .filter((name) => name.startsWith('node:') && !CHEAP_MODULES.test(name))
+        .map((name) => `${file.path} imports ${name} (builtinModule loads it at the first use)`),
+    )
+}
+
+function namesOnlyTypes(bindings: ts.NamedImportBindings | undefined): boolean {
+  return bindings !== undefined && ts.isNamedImports(bindings) && bindings.elements.every(({ isTypeOnly }) => isTypeOnly)
+}
+
 /** Objects made by npm undici's fetch are not `instanceof` the platform's. */
 function undiciFetchNames(files: SourceFile[]): string[] {
   const classes = /^(?:fetch|Response|Request|Headers|FormData)$/
@@ -354,6 +374,7 @@ describe('the architecture', () => {
     ['a global is the same by its long name', strayGlobals, [sample('core/a.ts', 'globalThis.setTimeout(run)')]],
     ['randomness has one owner', strayGlobals, [sample('core/a.ts', 'const x = Math.random()')]],
     ['no way around the owners', strayModules, [sample('core/a.ts', `import { setTimeout } from 'node:timers/promises'`)]],
+    ['an import reads little of Node', dearModules, [sample('core/a.ts', `import { statSync } from 'node:fs'`)]],
     ['undici lends no fetch class', undiciFetchNames, [sample('outbound/a.ts', `import { type Response } from 'undici'`)]],
     ['its loader takes none either', undiciFetchNames, [sample('outbound/undici.ts', 'const { Headers } = module')]],
     ['no enums', forbiddenSyntax, [sample('core/a.ts', 'export enum A { B }')]],

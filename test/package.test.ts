@@ -173,6 +173,32 @@ describe('the built package', () => {
     },
   )
 
+  it.each([
+    ['import', 'mjs', `await import('inmesh')`],
+    ['require', 'cjs', `require('inmesh')`],
+  ] as const)('%s loads no module of Node that a script does not have, and few files', async (_, kind, load) => {
+    // Without the hook of `observe`, which loads modules itself.
+    const script = place(
+      `package/modules.${kind}`,
+      `const before = new Set(process.moduleLoadList)
+       ${load}
+       console.log(JSON.stringify(process.moduleLoadList.filter((name) => !before.has(name))))`,
+    )
+    const added = JSON.parse((await mustEndWell(script)).stdout) as string[]
+    const open = added.filter((name) => name.startsWith('NativeModule ') && !name.includes('internal/'))
+    expect(open.filter((name) => !name.endsWith(' diagnostics_channel'))).toEqual([])
+    const { loaded, value } = await observe<string[]>(
+      kind,
+      kind === 'cjs' ? `${load}; console.log(JSON.stringify(Object.keys(require.cache)))` : `${load}; console.log('[]')`,
+    )
+    const files = new Set(
+      [...loaded, ...value].filter((each) => /dist[\\/][^/\\]+\.c?js$/.test(each)).map((each) => each.split(/[\\/]/).at(-1)),
+    )
+    expect(files.size).toBeGreaterThan(0)
+    // Each costs an import a third of a millisecond.
+    expect(files.size).toBeLessThanOrEqual(6)
+  })
+
   it.each(['mjs', 'cjs'] as const)('a regular expression in a policy works, also where none was needed before (%s)', async (kind) => {
     const get = kind === 'mjs' ? `await import('inmesh')` : `require('inmesh')`
     const { value } = await observe(

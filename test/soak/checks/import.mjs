@@ -6,16 +6,25 @@ import { services } from '../service.mjs'
 
 const ROUNDS = 15
 const MOST_SERIES = 3
-/** The aim is 40: what stands before the application is compiled with the rest, and should be loaded when it is asked for. */
-const MOST_MS = 60
+/**
+ * Of an empty script's processor time: neighbours and slow machines hold up both alike, which milliseconds would not say. When this was
+ * written a busy machine gave 0.66 to 0.71, and 0.77 to 0.79 for the state before, which read all of `node:fs` and its like.
+ */
+const MOST_SHARE = 0.75
 const root = join(import.meta.dirname, '../../..')
 
-/** Runs `code` as an ES module in a node of its own; what it printed, and how long it took from start to end. */
+/** Runs `code` as an ES module in a node of its own; gives what it printed. */
 function child(code) {
-  const startedAt = performance.now()
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', code], { cwd: root, encoding: 'utf8' })
   if (status !== 0) throw new Error(stderr)
-  return { said: stdout, tookMs: performance.now() - startedAt }
+  return stdout
+}
+
+/** Milliseconds of processor time that a node spends from its start to the end of `code`. */
+function processorTime(code) {
+  const tell = `const { user, system } = process.cpuUsage()
+    process.getBuiltinModule('node:fs').writeSync(1, String((user + system) / 1_000))`
+  return Number(child(`${code};${tell}`))
 }
 
 /** What the process looks like; undici's name is found in the platform's list of loaded parts, and in the cache of packages. */
@@ -63,35 +72,34 @@ const AFTER_A_CALL = (address, touchedFirst) => `${LOOK}
   console.log(JSON.stringify({ statusCode, loaded, same, carried: carriers.length, foreign: carriers.some((each) => each instanceof Agent) }))
   process.exit()`
 
-/** Milliseconds that importing adds to an empty script: the median of {@link ROUNDS} pairs of processes. */
+/** What importing adds to an empty script, in milliseconds and as a share of it: medians of {@link ROUNDS} pairs of processes. */
 function importCost() {
-  const added = Array.from({ length: ROUNDS }, () => {
-    const empty = child('').tookMs
-    return child(`await import('inmesh')`).tookMs - empty
+  const pairs = Array.from({ length: ROUNDS }, () => {
+    const empty = processorTime('')
+    return { empty, added: processorTime(`await import('inmesh')`) - empty }
   })
-  return median(added)
+  return { ms: median(pairs.map(({ added }) => added)), share: median(pairs.map(({ empty, added }) => added / empty)) }
 }
 
 /** What importing costs and does, and whether the platform's fetch stays as it was when undici comes. */
 export async function run() {
-  let cost = Number.POSITIVE_INFINITY
-  let series = 0
+  let cost = importCost()
   // A busy machine can only add to it.
-  while (series < MOST_SERIES && cost > MOST_MS) {
-    series++
-    cost = Math.min(cost, importCost())
+  for (let series = 1; series < MOST_SERIES && cost.share > MOST_SHARE; series++) {
+    const again = importCost()
+    if (again.share < cost.share) cost = again
   }
-  const [before, after] = JSON.parse(child(OPENS).said)
+  const [before, after] = JSON.parse(child(OPENS))
   const opened = JSON.stringify(after) === JSON.stringify(before)
   const [service] = await services(1)
-  const asked = [true, false].map((touchedFirst) => JSON.parse(child(AFTER_A_CALL(service.address, touchedFirst)).said))
+  const asked = [true, false].map((touchedFirst) => JSON.parse(child(AFTER_A_CALL(service.address, touchedFirst))))
   await service.kill()
   return [
     {
-      what: `import('inmesh') over an empty script, median of ${ROUNDS}`,
-      asked: `<= ${MOST_MS} ms, better 40`,
-      seen: `${cost.toFixed(1)} ms`,
-      ok: cost <= MOST_MS,
+      what: `import('inmesh') over an empty script in processor time, median of ${ROUNDS}`,
+      asked: `<= ${MOST_SHARE} of it`,
+      seen: `${cost.share.toFixed(2)} (${cost.ms.toFixed(1)} ms)`,
+      ok: cost.share <= MOST_SHARE,
     },
     {
       what: 'what the import opened, loaded of undici or changed',
