@@ -184,7 +184,9 @@ function registryOf(all, random) {
   const push = () => {
     const upserts = Object.keys(SERVICES).map((name) => {
       const some = all.filter(() => random() < 0.7)
-      const endpoints = (some.length === 0 ? all : some).map(({ address, port }) => {
+      const endpoints = (some.length === 0 ? all : some).map(({ http1, http2 }) => {
+        const port = name.startsWith('streams') ? http2 : http1
+        const address = `127.0.0.1:${port}`
         // Now and then another process is said to be at the same place.
         const id = random() < 0.1 ? `${address}/${version}` : address
         return { id, address, host: '127.0.0.1', port, weight: 1, priority: 0, locality: {}, metadata: {} }
@@ -232,7 +234,8 @@ export async function run({ short, seed = Math.floor(Math.random() * 1e9) }) {
   const listeners = { unhandledRejection: complain('unhandled'), uncaughtException: complain('uncaught'), warning: complain('warning') }
   for (const [event, listener] of Object.entries(listeners)) process.on(event, listener)
   const all = await services(SERVERS, 'integrity-server.mjs')
-  const registry = registryOf(all, random)
+  const ports = await Promise.all(all.map(async (service) => ({ http1: service.port, http2: (await service.report()).http2 })))
+  const registry = registryOf(ports, random)
   const mesh = createMesh({ services: SERVICES, sources: [registry.source], defaults: { subset: 'all' } })
   await mesh.ready()
   const before = resources()
