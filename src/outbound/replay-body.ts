@@ -7,6 +7,11 @@ export interface Body {
    * @param beside another try may still be sending it, and goes on: only for a body that is {@link Body.whole}
    */
   forTry(beside?: boolean): unknown
+  /**
+   * The try that reads it was given up, and another is to follow. It must not take what comes until then: beyond the cap a piece that was
+   * taken is gone, and with it the beginning that its successor has to repeat.
+   */
+  endTry(): void
   /** All of it is here, so that several tries can send it at once. */
   readonly whole: boolean
   /** False once bytes were read that were not kept. */
@@ -69,6 +74,7 @@ class ConstantBody implements Body {
   forTry(): unknown {
     return this.body
   }
+  endTry(): void {}
   copy(then: (body: unknown) => void): void {
     then(this.body)
   }
@@ -88,6 +94,7 @@ class BlobBody implements Body {
   forTry(): unknown {
     return this.blob.stream()
   }
+  endTry(): void {}
   copy(then: (body: unknown) => void): void {
     then(this.blob)
   }
@@ -166,6 +173,10 @@ class StreamBody implements Body {
       }
     }
     return { [Symbol.asyncIterator]: () => ({ next, return: async () => ({ done: true, value: undefined }) }) }
+  }
+
+  endTry(): void {
+    this.current++
   }
 
   copy(then: (body: unknown) => void): void {

@@ -112,6 +112,7 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
   }
 
   protected again(attempt: Attempt, decision: RetryDecision & { again: true }): void {
+    this.body?.endTry()
     this.countAgain(attempt, decision)
     if (this.over) {
       attempt.cancel(this.reason)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { request as requestSecure } from 'node:https'
 import { createServer as createNetServer, type Socket } from 'node:net'
@@ -174,4 +175,35 @@ it('an answer of node:http that falls silent ends for a loop over it', async () 
   })
   expect(await broken).toMatch(/ECONNRESET|MESH_DEADLINE/)
   await expect.poll(() => mesh.stats().inflight).toBe(0)
+})
+
+it('an upload that outgrows what is kept of it in the wait before the next try arrives whole', async () => {
+  const pieces = [1, 2, 3, 4].map((each) => Buffer.alloc(30_000, each))
+  const broken = await serverOf(async ({ request, socket }) => {
+    while (request.bodyBytes < 60_000) await sleep(1)
+    socket.resetAndDestroy()
+  })
+  const server = await serverOf(async ({ bodyRead, request, answer }) => {
+    await bodyRead
+    answer(200, request.bodyHash)
+  })
+  const mesh = meshOf({
+    // Round robin from the first endpoint on, and a wait between the tries.
+    random: () => 0.4,
+    services: {
+      orders: {
+        balancing: { policy: 'round-robin' },
+        endpoints: [broken.address, server.address],
+        retry: { backoff: { base: 50, max: 50 } },
+      },
+    },
+  })
+  const failed = new Promise<void>((resolve) => mesh.on('retry', () => resolve()))
+  async function* upload(): AsyncGenerator<Buffer> {
+    yield* pieces.slice(0, 2)
+    await failed
+    yield* pieces.slice(2)
+  }
+  const { body } = await mesh.request('http://orders/', { method: 'PUT', body: upload() })
+  expect(await body.text()).toBe(createHash('sha256').update(Buffer.concat(pieces)).digest('hex'))
 })

@@ -1,9 +1,8 @@
-// A service in a process of its own for the check `integrity`: HTTP/1.1 and HTTP/2 in clear text on one port. What goes wrong with an answer
+// A service in a process of its own for the check `integrity`: HTTP/1.1 and, on another port, HTTP/2 in clear text. What goes wrong with an answer
 // is said by its request (`wrong`), and which of its tries it meets by how often this service saw it.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
-import { createServer as createNetServer } from 'node:net'
 import process from 'node:process'
 import { bytesOf } from './seeded.mjs'
 
@@ -22,11 +21,16 @@ async function serve(request, response, url, reset) {
   const bytes = bytesOf(id, Number(asked.get('bytes')))
   // Whoever is reset in the middle of a read is no defect of this server.
   for (const each of [request, response]) each.on('error', () => {})
-  if (wrong === 'silent') return
+  if (wrong === 'silent') {
+    // Whoever does not read does not see that the other side left.
+    request.resume()
+    return
+  }
   if (wrong === 'reset') return reset()
   if (wrong === 'early') {
     response.writeHead(413)
     response.end('too long')
+    request.resume()
     return
   }
   const hash = createHash('sha256')
@@ -79,19 +83,15 @@ const under = new WeakMap()
 let accepted
 http2.on('session', (session) => under.set(session, accepted))
 
-const server = createNetServer((socket) => {
-  sockets.add(socket)
-  socket.on('error', () => {})
-  socket.on('close', () => sockets.delete(socket))
-  socket.once('data', (first) => {
-    socket.pause()
-    socket.unshift(first)
+for (const server of [http2, http1])
+  server.prependListener('connection', (socket) => {
     accepted = socket
-    ;(String(first.subarray(0, 3)) === 'PRI' ? http2 : http1).emit('connection', socket)
-    process.nextTick(() => socket.resume())
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
   })
-})
-server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => process.send({ listening: server.address().port }))
+http2.listen(0, '127.0.0.1', () =>
+  http1.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => process.send({ listening: http1.address().port })),
+)
 
-process.on('message', () => process.send({ seen: [...seen], sockets: sockets.size }))
+process.on('message', () => process.send({ seen: [...seen], sockets: sockets.size, http2: http2.address().port }))
 process.on('disconnect', () => process.exit())

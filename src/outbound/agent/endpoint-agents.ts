@@ -37,7 +37,7 @@ export class EndpointAgents {
     }
     let agent = wires.get(wire)
     if (agent === undefined) {
-      agent = this.make(endpoint)
+      agent = this.make(endpoint, wire)
       wires.set(wire, agent)
     }
     return agent
@@ -55,7 +55,7 @@ export class EndpointAgents {
     this.agents.clear()
   }
 
-  private make(endpoint: Endpoint): TakingAgent {
+  private make(endpoint: Endpoint, wire: Wire): TakingAgent {
     const { Agent } = builtinModule('node:http')
     const agent = new Agent(SETTINGS) as unknown as Hooks
     agent.createConnection = (options, connected) => {
@@ -63,7 +63,9 @@ export class EndpointAgents {
       return undefined
     }
     const keep = agent.keepSocketAlive.bind(agent)
-    agent.keepSocketAlive = (socket) => endpointOf(socket) === endpoint && endpoint.removedAt === undefined && keep(socket)
+    // Of an agent that was given up nobody would close what it keeps, also where its endpoint has come back.
+    const present = (): boolean => this.agents.get(endpoint)?.get(wire) === (agent as unknown)
+    agent.keepSocketAlive = (socket) => endpointOf(socket) === endpoint && endpoint.removedAt === undefined && present() && keep(socket)
     return agent as unknown as TakingAgent
   }
 }
