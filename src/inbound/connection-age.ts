@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Clock, Timer } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
+import { type Marked, markOf } from './inbound-request.ts'
 
 /** When connections of a server have lived long enough: then they end after what they carry. */
 export class ConnectionAge {
@@ -23,10 +24,14 @@ export class ConnectionAge {
   }
 
   /** HTTP/1: the answer to a request on an old connection says that it is the last. */
-  onRequest({ socket, httpVersionMajor }: IncomingMessage, response: ServerResponse): void {
+  onRequest(request: IncomingMessage & Marked, response: ServerResponse): void {
+    const { socket, httpVersionMajor } = request
     if (httpVersionMajor >= 2 || response.headersSent) return
     const oldAt = this.oldAt.get(socket)
-    if (oldAt !== undefined && this.clock.now() >= oldAt) response.setHeader('connection', 'close')
+    if (oldAt === undefined) return
+    // Of a request that the guard took just now the time is known.
+    const now = markOf(request)?.nowBy(this.clock) ?? this.clock.now()
+    if (now >= oldAt) response.setHeader('connection', 'close')
   }
 
   /** HTTP/2: a GOAWAY, after which the streams that are open come to their end. */

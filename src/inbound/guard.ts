@@ -16,8 +16,13 @@ import { type Problem, problemOf } from './problem.ts'
 /** Sheds load. It is asked before anything is made of a request, since under pressure already that is too dear. */
 export interface Shed {
   readonly name: string
-  /** @param trusted whether the peer's word on its priority counts */
-  admitRaw(target: string, rawHeaders: readonly string[], trusted: boolean): Permit | Refusal
+  /**
+   * @param trusted whether the peer's word on its priority counts
+   * @param at clock time
+   */
+  admitRaw(target: string, rawHeaders: readonly string[], trusted: boolean, at: number): Permit | Refusal
+  /** Where it is its own permit: a request that it let in is over. How it went is then not told. */
+  settle?(): void
 }
 
 /** The gates of the inbound side, by what they ask; in this order. */
@@ -168,7 +173,10 @@ export class Guard implements Judge {
     const { shed } = this.parts.gates
     if (shed === undefined) return true
     try {
-      return this.heard(call, shed.name, shed.admitRaw(call.target, call.raw, call.peer.standing !== 'stranger'))
+      const answer = shed.admitRaw(call.target, call.raw, call.peer.standing !== 'stranger', call.startedAt)
+      // Its own permit needs no list, and no outcome has to be made for it.
+      call.shed = answer === (shed as unknown) && shed.settle !== undefined
+      return call.shed || this.heard(call, shed.name, answer)
     } catch (error) {
       this.fail(call, shed.name, error, DEFECT)
       return false
@@ -239,6 +247,7 @@ export class Guard implements Judge {
       .then((goesOn) => {
         if (!goesOn) return
         call.patience?.cancel()
+        call.resumedAt = this.clock.now()
         // Nobody is there to be answered, and the application hears nothing of it.
         if (call.gone) this.finish(call)
         else if (this.parts.closed) this.refuse(call, 'mesh', CLOSED)
@@ -293,7 +302,16 @@ export class Guard implements Judge {
 
   private end(call: InboundRequest, outcome: Outcome, complete: boolean): void {
     if (call.permits !== undefined) this.settle(call.permits, outcome)
+    if (call.shed) this.settleShed()
     this.parts.ended?.(call, complete)
+  }
+
+  private settleShed(): void {
+    try {
+      this.parts.gates.shed?.settle?.()
+    } catch (error) {
+      this.parts.report('permit', error)
+    }
   }
 
   private settle(permits: readonly Permit[], outcome: Outcome): void {

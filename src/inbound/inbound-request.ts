@@ -5,9 +5,10 @@ import type { Timer } from '../core/clock.ts'
 import type { AnswerHeaders, Permit, Refusal } from '../core/gate.ts'
 import type { RequestEdits } from '../model/authentication.ts'
 import type { InboundSettings } from '../model/inbound.ts'
-import type { InboundCall } from '../model/inbound-call.ts'
+import type { InboundCall, TimeSource } from '../model/inbound-call.ts'
 import type { Principal, RequestPrincipal } from '../model/principal.ts'
 import type { RequestContext } from '../model/request-context.ts'
+import { isShaped, shapeOf } from '../security/canonical/header-shape.ts'
 import {
   CLIENT_CERTIFICATE,
   firstHeader,
@@ -31,6 +32,7 @@ export interface Judge {
   readonly service: string
   readonly settings: InboundSettings
   readonly peers: Peers
+  readonly clock: TimeSource
   /** Headers that only authentication may write, in lower case: what a client sends under these names is a lie. */
   readonly strippedHeaders: ReadonlySet<string> | undefined
   /** The application is done with `call`, or the client left. @param status what was answered; 0: the client left before that */
@@ -87,6 +89,11 @@ export function callOf(request: Marked, judge: Judge): InboundRequest | undefine
   return call
 }
 
+/** What was let pass as `request` last, by whichever mesh; undefined when nothing was. */
+export function markOf(request: Marked): InboundRequest | undefined {
+  return request[CALL]
+}
+
 /** Tells whoever let `request` pass that it is over. */
 export function endAll(request: Marked, status: number): void {
   for (let call = request[CALL]; call !== undefined; call = call.others) call.judge.ended(call, status)
@@ -134,6 +141,10 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
   place = -1
   /** @internal The next of those that other meshes made of the same request. */
   others: InboundRequest | undefined = undefined
+  /** @internal Clock time at which a gate that had answered later let it go on. */
+  resumedAt: number | undefined = undefined
+  /** @internal The shedder waits to hear that it is over. */
+  shed = false
   /** @internal Runs while a gate makes up its mind. */
   patience: Timer | undefined = undefined
   /** @internal What the guard knows of how it goes on. */
@@ -202,15 +213,13 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
 
   /** @internal Reads target and headers; what is refused has not been read whole. Afterwards the fields say what was judged. */
   read(): Refusal | undefined {
-    const { raw, judge, method, target } = this
-    const { paths, headers } = judge.settings
-    const problem = scanHeaders(raw, headers, this.peer.standing, this, this.peer.cutAt)
-    if (problem !== undefined) return problem
-    const count = raw.length
-    if (this.marked) removeHeaders(raw, this.headers, headers.underscores, this.peer.standing)
-    if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
-    if (raw.length !== count) this.recount()
-    if (this.peer.standing === 'proxy' && !this.readForwarded()) return MALFORMED.clientCertificate
+    const { peer, method, target } = this
+    const { paths, headers } = this.judge.settings
+    if (peer.shape === undefined || !isShaped(this.raw, peer.shape, headers.maxBytes, this)) {
+      const problem = this.scan()
+      if (problem !== undefined) return problem
+    }
+    if (peer.standing === 'proxy' && !this.readForwarded()) return MALFORMED.clientCertificate
     const end = plainEnd(target)
     if (end >= 0) {
       this.path = target
@@ -275,6 +284,10 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     return this.forwarded === undefined ? this.peer.principal : this.forwarded === 'nobody' ? undefined : this.forwarded
   }
 
+  nowBy(clock: TimeSource): number {
+    return clock === this.judge.clock ? (this.resumedAt ?? this.startedAt) : clock.now()
+  }
+
   get idempotent(): boolean {
     return IDEMPOTENT.has(this.method) || this.header('idempotency-key') !== undefined
   }
@@ -312,6 +325,21 @@ export abstract class InboundRequest implements InboundCall, HeaderFindings {
     const { raw } = this
     for (let at = 0; at < raw.length; at += 2) if (sameName(raw[at] as string, name)) raw[at + 1] = value
     this.headers[name] = value
+  }
+
+  /** Looks into the names of the headers, and takes out what may not be there. */
+  private scan(): Refusal | undefined {
+    const { raw, judge, peer } = this
+    const { headers } = judge.settings
+    const problem = scanHeaders(raw, headers, peer.standing, this, peer.cutAt)
+    if (problem !== undefined) return problem
+    const count = raw.length
+    if (this.marked) removeHeaders(raw, this.headers, headers.underscores, peer.standing)
+    if (judge.strippedHeaders !== undefined) stripHeaders(raw, () => this.headers, judge.strippedHeaders)
+    // Only names of which nothing had to go are in order by themselves.
+    if (raw.length === count) peer.shape = shapeOf(raw, this.writtenHost !== undefined)
+    else this.recount()
+    return undefined
   }
 
   /** Finds out who is behind a proxy of ours; false: what it says cannot be read. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { AddressRanges } from '../core/address.ts'
 import { isIP } from '../core/ip.ts'
 import type { Principal } from '../model/principal.ts'
+import type { HeaderShape } from '../security/canonical/header-shape.ts'
 import type { Standing } from '../security/canonical/headers.ts'
 import type { CanonicalHost } from '../security/canonical/host.ts'
 
@@ -22,6 +23,8 @@ export interface Peer {
   /** The host that was read last: nearly always all requests of a connection ask for the same. */
   lastHost: CanonicalHost | undefined
   lastWrittenHost: string
+  /** Of the request that was scanned last, if it was in order: nearly always all requests of a connection have the same headers. */
+  shape: HeaderShape | undefined
 }
 
 /** Of a server without a bound of its own. */
@@ -36,7 +39,8 @@ export type Connection = Partial<Pick<Socket, 'remoteAddress' | 'localAddress' |
 
 /** Who is at the other ends of the connections, remembered as long as each of them lives. */
 export class Peers {
-  private readonly known = new WeakMap<object, Peer>()
+  /** A property of our own, as it is found for half of what a weak map costs. */
+  private readonly key = Symbol('inmesh.peer')
   private readonly trusted: AddressRanges
   private readonly proxies: ReadonlySet<string>
   private readonly identify: (connection: Connection) => Principal | undefined
@@ -56,13 +60,9 @@ export class Peers {
 
   of(connection: Connection): Peer {
     const principal = this.identify(connection)
-    let peer = this.known.get(connection)
+    const peer = this.known(connection)
     // A certificate may end, or be believed no more, while its connection goes on.
-    if (peer === undefined || peer.principal?.id !== principal?.id) {
-      peer = this.readSafely(connection, principal)
-      this.known.set(connection, peer)
-    }
-    return peer
+    return peer === undefined || peer.principal?.id !== principal?.id ? this.learn(connection, principal) : peer
   }
 
   trusts(address: string): boolean {
@@ -89,6 +89,24 @@ export class Peers {
     return client
   }
 
+  private known(connection: Connection): Peer | undefined {
+    try {
+      return (connection as { [key: symbol]: Peer | undefined })[this.key]
+    } catch {
+      return undefined
+    }
+  }
+
+  private learn(connection: Connection, principal: Principal | undefined): Peer {
+    const peer = this.readSafely(connection, principal)
+    try {
+      ;(connection as { [key: symbol]: Peer })[this.key] = peer
+    } catch {
+      // A frozen one is read again with the next request, and so is that of a session that is over.
+    }
+    return peer
+  }
+
   /** Of an HTTP/2 session that is over its socket throws at every touch; its requests are told of all the same. */
   private readSafely(connection: Connection, principal: Principal | undefined): Peer {
     try {
@@ -105,6 +123,7 @@ export class Peers {
     return {
       lastHost: undefined,
       lastWrittenHost: '',
+      shape: undefined,
       address,
       localAddress: addressOf(connection.localAddress ?? ''),
       port: connection.localPort ?? 0,

@@ -2,6 +2,11 @@ import type { Call } from '../core/call.ts'
 import type { Permit, Refusal } from '../core/gate.ts'
 import type { Principal, RequestPrincipal } from './principal.ts'
 
+/** Where the time is read. */
+export interface TimeSource {
+  now(): number
+}
+
 /**
  * One request that came in, in the one reading that every decision goes by: authorization, limits, logs and metrics. It is made from
  * the raw target and the raw headers, and what the application sees is written back from it. `path` is canonical, with its query.
@@ -36,6 +41,11 @@ export interface InboundCall extends Call {
   requestPrincipal: RequestPrincipal | undefined
   /** Set by authorization: what it decided, and which rule did. Undefined where nobody authorizes. */
   decision?: unknown
+  /**
+   * The time by `clock`, as of when gates were last asked about this request; for gates that answer at once, since a look at the clock costs
+   * as much as a decision. Absent: read the clock.
+   */
+  nowBy?(clock: TimeSource): number
   /** Every value of a header by its lower-case name, duplicates and comma joins taken apart; empty when it is absent. */
   values(name: string): readonly string[]
 }

@@ -1,4 +1,5 @@
 import { isBelow } from '../core/canonical-path.ts'
+import { upperMethod } from '../core/upper-method.ts'
 import type { InboundCall } from '../model/inbound-call.ts'
 import type { InboundRateLimitSettings } from '../model/inbound-limits.ts'
 
@@ -19,7 +20,7 @@ export class LimitMatch {
 
   /** The path that `call` lies below, empty where none is written; undefined when the limit is not for it. */
   route(call: InboundCall): string | undefined {
-    if (this.methods?.has(call.method.toUpperCase()) === false) return undefined
+    if (this.methods?.has(upperMethod(call.method)) === false) return undefined
     if (this.hosts !== undefined && !someHost(this.hosts, call.hostname)) return undefined
     if (this.principals !== undefined && !somePrincipal(this.principals, call.principal?.id)) return undefined
     if (this.paths === undefined) return ''

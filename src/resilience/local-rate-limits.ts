@@ -40,7 +40,7 @@ export class LocalRateLimits implements InboundGate {
   }
 
   admit(call: InboundCall): Permit | Refusal {
-    const now = this.clock.now()
+    const now = call.nowBy?.(this.clock) ?? this.clock.now()
     let refusing: LocalRateLimit | undefined
     let longestMs = 0
     for (const limit of this.limits) {

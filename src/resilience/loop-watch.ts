@@ -44,9 +44,8 @@ export class LoopWatch {
     this.windowIdleMs = this.idleMs
   }
 
-  /** A request came in: gives the time. */
-  enter(): number {
-    const now = this.clock.now()
+  /** A request came in: gives the time, which the caller may have read already. */
+  enter(now = this.clock.now()): number {
     if (this.inTurn) return now
     this.inTurn = true
     this.enteredAt = now

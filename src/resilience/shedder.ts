@@ -72,9 +72,10 @@ export class Shedder implements InboundGate, Permit {
    * @param target as in the request line
    * @param rawHeaders names and values in turn
    * @param trusted whether the peer's word on its priority counts
+   * @param at clock time, where the caller has just read it
    */
-  admitRaw(target: string, rawHeaders: readonly string[], trusted: boolean): Permit | Refusal {
-    const now = this.watch.enter()
+  admitRaw(target: string, rawHeaders: readonly string[], trusted: boolean, at?: number): Permit | Refusal {
+    const now = this.watch.enter(at)
     if (this.calm(now)) return this.take(now)
     const query = target.indexOf('?')
     if (this.exempt.has(query < 0 ? target : target.slice(0, query))) return this.take(now)

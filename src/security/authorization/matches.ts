@@ -1,3 +1,4 @@
+import { upperMethod } from '../../core/upper-method.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'
 import { ALWAYS, type Attribute, type Condition, type Key, type Question } from './condition.ts'
 import type { IpRanges } from './ip-ranges.ts'
@@ -151,7 +152,7 @@ export class MethodIs implements Condition {
   }
 
   holds({ call: { method } }: Question): boolean {
-    return this.matcher.matches(method.toUpperCase())
+    return this.matcher.matches(upperMethod(method))
   }
 }
 

@@ -1,3 +1,4 @@
+import { upperMethod } from '../../core/upper-method.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'
 import { type Attribute, type Key, left } from './condition.ts'
 import { PathTable } from './path-table.ts'
@@ -71,7 +72,7 @@ const VALUES: Readonly<Record<Exclude<Attribute, 'path'>, (call: InboundCall) =>
   principal: ({ principal }) => principal?.id,
   host: ({ hostname }) => hostname,
   namespace: ({ principal }) => principal?.namespace,
-  method: ({ method }) => method.toUpperCase(),
+  method: ({ method }) => upperMethod(method),
 }
 
 function lowerHost({ host }: InboundCall): string {
