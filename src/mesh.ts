@@ -112,7 +112,7 @@ export class Mesh<Name extends string = string> {
   }
 
   /** `undici.request`: `{ statusCode, headers, trailers, body }`. Takes `mesh` beside undici's options. */
-  request(url: string | URL, options: RequestOptions = {}): Promise<ResponseData> {
+  request(url: string | URL, options?: RequestOptions): Promise<ResponseData> {
     try {
       return this.dispatcher.request(requestOptions(url, options)) as Promise<ResponseData>
     } catch (error) {

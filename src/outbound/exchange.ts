@@ -21,7 +21,7 @@ import { TryingCall } from './trying-call.ts'
  * head of an answer was handed on nothing is tried again.
  */
 export class Exchange extends TryingCall {
-  private lastByteAt = 0
+  private lastByteAt: number
   /** The trailers of an answer that came to its end while a fallback was asked. */
   private heldEnd: RawHeaders | undefined = undefined
 

@@ -185,13 +185,16 @@ export class Outbound {
  * A URL taken apart for undici's `request` and `stream`; the defaults are undici's.
  * @throws MeshError `MESH_CONFIG` when it is no absolute URL
  */
-export function requestOptions(url: string | URL, options: Record<string, unknown>): Record<string, unknown> {
+export function requestOptions(url: string | URL, options?: Record<string, unknown>): Record<string, unknown> {
   const split = splitUrl(url)
   if (split === undefined) throw new MeshError('MESH_CONFIG', { reason: `expected an absolute URL, got ${JSON.stringify(String(url))}` })
+  const { origin, path } = split
+  // Nothing to copy, as in most calls.
+  if (options === undefined) return { origin, path, method: 'GET' }
   return {
     ...options,
-    origin: split.origin,
-    path: options['path'] ?? split.path,
+    origin,
+    path: options['path'] ?? path,
     method: options['method'] ?? (options['body'] === undefined ? 'GET' : 'PUT'),
   }
 }

@@ -29,6 +29,12 @@ export class Targets {
   private readonly elsewhere = new Map<string, Target>()
   private readonly wires = new Map<string, Wire>()
   private version = -1
+  /**
+   * The origin that was asked for last, and where it leads: mostly the next call asks for the same, and comparing costs less than the hash
+   * of a text that was just cut out of a URL.
+   */
+  private lastKey: string | undefined = undefined
+  private last: Destination | undefined = undefined
 
   /** @param ground what targets behind routes are made with */
   constructor(plan: Plan, ground: Omit<RoutedGround, 'service' | 'wireFor'>) {
@@ -41,11 +47,19 @@ export class Targets {
     if (this.plan.version !== this.version) {
       this.known.clear()
       this.elsewhere.clear()
+      this.lastKey = undefined
       this.version = this.plan.version
     }
     const key = typeof origin === 'string' ? origin : origin.origin
+    if (key === this.lastKey) return this.last
     const known = this.known.get(key)
-    if (known !== undefined) return known ?? undefined
+    const found = known === undefined ? this.remember(key) : (known ?? undefined)
+    this.lastKey = key
+    this.last = found
+    return found
+  }
+
+  private remember(key: string): Destination | undefined {
     const found = this.resolve(key)
     // Origins come from outside text: an unlimited memory of them would be a leak.
     if (this.known.size >= MAX_KNOWN) this.known.clear()
