@@ -61,6 +61,9 @@ export class Endpoint implements LatencyRecord {
   ejections = 0
   ejectionMultiplier = 0
   consecutiveFailures = 0
+  /** Tries that lost to their hedges since its last answer, and how many of them are waited for all the same. */
+  lostInARow = 0
+  outwaited = 0
   /** Why it was ejected last, in words. */
   ejectionReason: string | undefined = undefined
   /** Its ejection is over, and it stays out of use until one try, the probe, has succeeded. */
