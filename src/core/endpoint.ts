@@ -70,6 +70,9 @@ export class Endpoint implements LatencyRecord {
   ejectedUntil = 0
   /** How far the next ejection has grown (it shrinks again while the endpoint behaves). */
   ejectionMultiplier = 0
+  /** Tries that lost to their hedges since its last answer, and how many of them are waited for all the same. */
+  lostInARow = 0
+  outwaited = 0
   /** Why it was ejected last, in words. */
   ejectionReason: string | undefined = undefined
   /** Clock time at which the probe under way began; NaN when none is. */

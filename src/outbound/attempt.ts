@@ -54,6 +54,8 @@ export abstract class Attempt extends TryOutcome implements PooledRequest {
   private leaveQueue: (() => void) | undefined = undefined
   private drained = 0
   private drainTimer: Timer | undefined = undefined
+  /** Who hears how it ended although it had lost, and by which clock its answer is drained then. */
+  private outwaiter: { readonly ended: (attempt: Attempt) => void; readonly clock: Clock } | undefined = undefined
 
   constructor(owner: AttemptOwner, endpoint: Endpoint, pool: Pool, startedAt: number) {
     super(endpoint, startedAt)
@@ -94,6 +96,7 @@ export abstract class Attempt extends TryOutcome implements PooledRequest {
   /** Ends the try without another word to the exchange; its request is torn down. */
   cancel(reason: unknown): void {
     if (this.state === 'over') return
+    this.endWait()
     this.finish()
     this.leaveQueue?.()
     if (this.carrier === undefined) this.tearDown(reason)
@@ -134,6 +137,30 @@ export abstract class Attempt extends TryOutcome implements PooledRequest {
     this.resume()
   }
 
+  /**
+   * The exchange has another try's answer, and wants to know whether this one is answered at all within `forMs`: `ended` hears it once, with
+   * the status, or with what broke; `timeout` where nothing came.
+   */
+  outwait(clock: Clock, forMs: number, ended: (attempt: Attempt) => void): void {
+    this.state = 'draining'
+    this.outwaiter = { ended, clock }
+    const late = (): void => {
+      this.kind = 'timeout'
+      this.endWait()
+      this.cancel(DRAINED)
+    }
+    // What waits in the kernel comes first: an answer that a stall of ours held up is one.
+    this.drainTimer = clock.setTimer(() => clock.afterPoll(() => this.outwaiter !== undefined && late()), forMs)
+    this.drainTimer.unref()
+    this.resume()
+  }
+
+  private endWait(): void {
+    const { outwaiter } = this
+    this.outwaiter = undefined
+    outwaiter?.ended(this)
+  }
+
   resume(): void {
     if (!this.paused) return
     this.paused = false
@@ -155,6 +182,15 @@ export abstract class Attempt extends TryOutcome implements PooledRequest {
   }
 
   head(status: number, raw: RawHeaders, parsed: HeaderRecord | undefined, statusText: string): void {
+    if (this.outwaiter !== undefined && status >= 200) {
+      const { clock } = this.outwaiter
+      this.status = status
+      this.kind = undefined
+      this.drainTimer?.cancel()
+      this.endWait()
+      this.drain(clock)
+      return
+    }
     if (this.state !== 'sent') return
     if (status < 200) {
       this.owner.attemptInfo(this, status, raw, parsed, statusText)
@@ -187,6 +223,10 @@ export abstract class Attempt extends TryOutcome implements PooledRequest {
   failed(error: unknown): void {
     const silent = this.state === 'draining' || this.state === 'over'
     const queued = this.state === 'queued'
+    if (this.outwaiter !== undefined) {
+      this.kind = kindOf(error, queued)
+      this.endWait()
+    }
     this.finish()
     if (!silent) {
       this.kind = kindOf(error, queued)

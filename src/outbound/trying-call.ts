@@ -288,8 +288,25 @@ export abstract class TryingCall extends AdmittedCall implements AttemptOwner {
     if (attempt.tryNumber === 1) race.policy.took(attempt.latencyMs, now)
     attempt.kind = late ? 'timeout' : 'aborted'
     attempt.unavailable = late
+    const until = Math.min(this.deadline, attempt.dueAt)
+    if (!late && !attempt.unsent && until > now && this.plan.outlier.lost(attempt.endpoint)) {
+      this.plan.balancer.observe?.(attempt.endpoint, attempt, now)
+      attempt.outwait(this.engine.clock, until - now, (ended) => this.outwaited(ended))
+      return
+    }
     this.observe(attempt, late ? 'failure' : 'ignored')
     attempt.drain(this.engine.clock)
+  }
+
+  /** A try that had lost has ended as it would have without the hedge: an answer is none of the call's any more, silence is a failure. */
+  private outwaited(attempt: Attempt): void {
+    const { endpoint, kind, pool, goodbye, unsent } = attempt
+    attempt.latencyMs = this.engine.time.read() - attempt.startedAt
+    const failed = kind !== undefined && kind !== 'aborted' && kind !== 'local' && !goodbye && !unsent
+    attempt.unavailable = failed
+    this.plan.outlier.outwaited(endpoint)
+    this.observe(attempt, failed ? 'failure' : 'ignored')
+    if (kind === 'timeout') this.engine.connections?.doubt(endpoint, pool)
   }
 
   private giveUp(attempt: Attempt, error: unknown, decision: RetryDecision & { again: false }): void {

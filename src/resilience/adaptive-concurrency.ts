@@ -1,3 +1,4 @@
+import type { Priority } from '../core/call.ts'
 import type { Description } from '../core/described.ts'
 import type { Gate, Permit, Refusal } from '../core/gate.ts'
 import type { Outcome } from '../core/outcome.ts'
@@ -9,6 +10,7 @@ import { Gradient2 } from './concurrency/gradient2.ts'
 import type { LimitAlgorithm } from './concurrency/limit-algorithm.ts'
 import { Vegas } from './concurrency/vegas.ts'
 import { WindowedLimit } from './concurrency/windowed-limit.ts'
+import { PriorityShares } from './priority-shares.ts'
 
 /** What an {@link AdaptiveConcurrency} goes by. */
 export interface AdaptiveConcurrencyParts {
@@ -24,7 +26,7 @@ export interface AdaptiveConcurrencyParts {
  * server's own application. What is beyond it is refused at once, so that what is let go is answered as fast as ever.
  *
  * A success is a sample of latency, a call that ran out of time a sign that it is worse; other failures say nothing of latency, since an
- * error that comes at once is no sign of room. A call costs no allocation: the permit is one for all of them until samples lose their worth.
+ * error that comes at once is no sign of room. The last part of the limit is for the more urgent calls, while there are such. A call costs no allocation: the permit is one for all of them until samples lose their worth.
  */
 export class AdaptiveConcurrency implements Gate {
   readonly name = 'adaptive-concurrency'
@@ -38,7 +40,9 @@ export class AdaptiveConcurrency implements Gate {
   private settings: AdaptiveConcurrencySettings
   private algorithm: LimitAlgorithm
   private current: Epoch
-  private refusal: Refusal | undefined = undefined
+  private readonly shares = new PriorityShares()
+  /** By what may be in flight of calls like the refused one; all of one limit. */
+  private readonly refused = new Map<number, Refusal>()
   private refusedAt = 0
 
   constructor(service: string, settings: AdaptiveConcurrencySettings, parts: AdaptiveConcurrencyParts) {
@@ -55,11 +59,14 @@ export class AdaptiveConcurrency implements Gate {
   }
 
   describe(): Description {
-    const { inflight, limit, algorithm } = this
+    const { inflight, limit, algorithm, shares, parts } = this
     const { minRttMs, measuring } = algorithm
     const knows = minRttMs === undefined ? '' : `, with ${round(minRttMs)} ms without a queue`
     const how = measuring ? ', which is measuring the latency without a queue' : knows
-    return { state: `${inflight} of ${limit} calls in flight`, because: `by ${this.settings.algorithm}${how}`, admits: inflight < limit }
+    const { normal, low, differ } = shares.now(limit, parts.time.now)
+    const less = !differ ? '' : `; calls of normal priority up to ${normal}, of low up to ${low}`
+    const because = `by ${this.settings.algorithm}${how}${less}`
+    return { state: `${inflight} of ${limit} calls in flight`, because, admits: inflight < normal }
   }
 
   stats(): AdaptiveConcurrencyStats {
@@ -76,11 +83,13 @@ export class AdaptiveConcurrency implements Gate {
     else this.algorithm = this.make(this.algorithm.limit)
   }
 
-  admit(_call?: unknown): Permit | Refusal {
+  admit(call?: { readonly priority?: Priority }): Permit | Refusal {
     const { algorithm } = this
-    algorithm.tick(this.parts.time.now)
+    const { now } = this.parts.time
+    algorithm.tick(now)
     const { limit } = algorithm
-    if (this.inflight >= limit) return this.refuse(limit)
+    const room = this.shares.roomFor(call?.priority, limit, now)
+    if (this.inflight >= room) return this.refuse(limit, room)
     this.inflight++
     if (!this.current.isOf(algorithm)) this.current = new Epoch(this, algorithm)
     return this.current
@@ -113,15 +122,22 @@ export class AdaptiveConcurrency implements Gate {
     }
   }
 
-  /** One object for all refusals at one limit. */
-  private refuse(limit: number): Refusal {
+  /** One object for all refusals of calls that may be so many, at one limit. */
+  private refuse(limit: number, room: number): Refusal {
+    const { refused } = this
     this.refusals++
-    if (this.refusal === undefined || this.refusedAt !== limit) {
-      const reason = `adaptiveConcurrency of ${this.service} is reached: ${limit} calls in flight`
-      this.refusal = Object.freeze({ refused: true, code: 'MESH_OVERLOADED', status: 503, reason, ...this.parts.refusal })
+    if (this.refusedAt !== limit) {
       this.refusedAt = limit
+      refused.clear()
     }
-    return this.refusal
+    let refusal = refused.get(room)
+    if (refusal === undefined) {
+      const of = room === limit ? '' : `, the last ${limit - room} of ${limit} are for more urgent ones`
+      const reason = `adaptiveConcurrency of ${this.service} is reached: ${room} calls in flight${of}`
+      refusal = Object.freeze({ refused: true, code: 'MESH_OVERLOADED', status: 503, reason, ...this.parts.refusal })
+      refused.set(room, refusal)
+    }
+    return refusal
   }
 }
 

@@ -26,7 +26,7 @@ export class InboundConcurrency implements InboundGate {
   }
 
   admit(call: InboundCall): Permit | Refusal {
-    return this.exempt.has(call.pathname) ? FREE_PERMIT : this.limit.admit()
+    return this.exempt.has(call.pathname) ? FREE_PERMIT : this.limit.admit(call)
   }
 
   stats(): AdaptiveConcurrencyStats {

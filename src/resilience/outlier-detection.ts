@@ -81,12 +81,31 @@ export class OutlierDetector implements Described {
   /** @param startedAt clock time at which the try began */
   observe(endpoint: Endpoint, outcome: Outcome, now: number, startedAt = now - outcome.latencyMs): void {
     const { algorithm } = this
+    if (outcome.status > 0) endpoint.lostInARow = 0
     if (algorithm === undefined) return
     // Silence that fell into a stall of our own proves nothing; an answer that came says what it says.
     const timed = startedAt >= this.stalls.stalledUntil
     const blamed = timed || outcome.status > 0
     if (endpoint.recovering) this.settleProbe(endpoint, blamed ? outcome.verdict : 'ignored', startedAt, now)
     else if (blamed) algorithm.observe(endpoint, outcome, now, startedAt, timed)
+  }
+
+  /**
+   * A try lost to its hedge. Whether it is to be waited for all the same until its own time is over, as if there were no hedge: an endpoint
+   * that hangs would else never be found out, since what it does not answer is called off each time, and one that is merely slow answers.
+   * That is so of one that answered nothing since it lost twice, and of a probe. Tell {@link outwaited} and {@link observe} how it ended.
+   */
+  lost(endpoint: Endpoint): boolean {
+    endpoint.lostInARow++
+    if (this.algorithm === undefined || endpoint.outwaited >= MOST_OUTWAITED) return false
+    if (endpoint.ejected ? !endpoint.recovering : endpoint.lostInARow < SUSPICIOUS) return false
+    endpoint.outwaited++
+    return true
+  }
+
+  /** A try that had lost, and was waited for, has ended. */
+  outwaited(endpoint: Endpoint): void {
+    endpoint.outwaited--
   }
 
   /** The head of an answer came, and is no failure: what a probe waits for, however long the body goes on. */
@@ -130,4 +149,8 @@ export class OutlierDetector implements Described {
   }
 }
 
+/** Chance alone makes a good endpoint lose so often in a row once in some hundred times; then one more wait is all that comes of it. */
+const SUSPICIOUS = 2
+/** Each holds a connection; so many failures in a row eject by default. */
+const MOST_OUTWAITED = 5
 const NO_STALLS: Stalls = Object.freeze({ stalledUntil: Number.NEGATIVE_INFINITY })

@@ -150,6 +150,7 @@ export class ModelCall implements Call {
     attempt.unsent = false
     this.alive.push(attempt)
     const until = Math.min(this.deadline, now + this.tryTimeout(now))
+    attempt.dueAt = until
     attempt.timer = owner.clock.setTimer(() => this.outOfTime(attempt, until < this.deadline), until - now)
     if (this.idempotent) this.armHedge(owner.hedge?.delayMs(now))
     const request = { deadline: until, idempotent: this.idempotent }
@@ -195,7 +196,10 @@ export class ModelCall implements Call {
   }
 
   private answered(attempt: ModelTry, { status = 200, kind, retryAfterMs, retried = false }: Omit<Reply, 'latencyMs'>): void {
-    if (!this.alive.includes(attempt)) return
+    if (!this.alive.includes(attempt)) {
+      if (attempt.outwaited) this.endWait(attempt, kind, kind === undefined ? status : 0)
+      return
+    }
     attempt.timer?.cancel()
     attempt.latencyMs = this.owner.clock.now() - attempt.startedAt
     attempt.kind = kind
@@ -260,6 +264,27 @@ export class ModelCall implements Call {
     if (attempt.tryNumber === 1) this.owner.hedge?.took(attempt.latencyMs, now)
     attempt.verdict = attempt.late ? 'failure' : 'ignored'
     attempt.kind = attempt.late ? 'timeout' : 'aborted'
+    const { owner } = this
+    if (attempt.late || attempt.dueAt <= now || !owner.outlier.lost(attempt.endpoint)) {
+      this.observe(attempt, now)
+      return
+    }
+    owner.balancer.observe?.(attempt.endpoint, attempt, now)
+    attempt.outwaited = true
+    attempt.timer = owner.clock.setTimer(() => this.endWait(attempt, 'timeout', 0), attempt.dueAt - now)
+  }
+
+  /** As the engine has it: a try that had lost, and was waited for, has ended. */
+  private endWait(attempt: ModelTry, kind: FailureKind | undefined, status: number): void {
+    const { owner } = this
+    const now = owner.clock.now()
+    attempt.outwaited = false
+    attempt.timer?.cancel()
+    attempt.latencyMs = now - attempt.startedAt
+    attempt.kind = kind
+    attempt.status = status
+    attempt.verdict = kind === undefined ? 'ignored' : 'failure'
+    owner.outlier.outwaited(attempt.endpoint)
     this.observe(attempt, now)
   }
 

@@ -8,6 +8,10 @@ export class ModelTry extends TryOutcome {
   readonly tryNumber: number
   /** Its own time is over, and it may answer all the same. */
   late = false
+  /** Clock time at which its own time is over. */
+  dueAt = 0
+  /** It lost, and is waited for all the same. */
+  outwaited = false
   timer: Timer | undefined = undefined
 
   constructor(endpoint: Endpoint, startedAt: number, tryNumber: number) {

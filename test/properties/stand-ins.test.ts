@@ -116,7 +116,7 @@ describe('a part of the endpoints, of which some are out', () => {
           expect(process.usable).toBeLessThanOrEqual(2 * wanted)
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 
@@ -138,7 +138,7 @@ describe('a part of the endpoints, of which some are out', () => {
         for (let now = everyMs, turn = 1; now < end; now += everyMs, turn++) process.settle(specs, turn % 2 === 0 ? flap : new Set(), now)
         expect(process.changes).toBe(changes)
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 

@@ -32,6 +32,9 @@ interface Setup {
   stats(): NonNullable<ReturnType<Mesh['stats']>['services'][string]>
 }
 
+/** Never answers. */
+const hangs: Step = () => {}
+
 /** Endpoints are asked in turn from the first on; the budget is filled by a share of the whole. */
 async function setup(hedge: HedgeOptions, scripts: Step[][], service: ServiceOptions = {}): Promise<Setup> {
   const servers = await Promise.all(scripts.map((script) => server(...script)))
@@ -396,5 +399,43 @@ describe('many of them', () => {
     await expect.poll(() => stats().endpoints.every(({ connections, idleConnections }) => connections === idleConnections)).toBe(true)
     await mesh.close()
     await expect.poll(() => servers.map(({ openSockets }) => openSockets)).toEqual([0, 0, 0])
+  })
+})
+
+describe('an endpoint that is always rescued by hedges', () => {
+  const get = async ({ mesh }: Setup): Promise<void> => void (await (await mesh.fetch('http://orders/')).text())
+
+  it('and hangs is ejected as if there were no hedges', async () => {
+    const made = await setup({ after: 20 }, [[hangs], [200], [200], [200]], { retry: { perTryTimeout: '300ms' } })
+    const ejected: string[] = []
+    made.mesh.on('endpointEjected', ({ endpoint, reason }) => ejected.push(`${endpoint}: ${reason}`))
+    const until = performance.now() + 10_000
+    while (ejected.length === 0 && performance.now() < until) await get(made)
+    expect(ejected).toEqual([`${made.servers[0]?.address}: 5 failures in a row (consecutiveFailures: 5)`])
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(made.stats().endpoints.map(({ inflight }) => inflight)).toEqual([0, 0, 0, 0])
+  })
+
+  it('and is slow is left in use: its answers are read, though nobody needs them', async () => {
+    const made = await setup({ after: 20 }, [[replies(150)], [200], [200]], { retry: { perTryTimeout: '1s' } })
+    const ejected: string[] = []
+    made.mesh.on('endpointEjected', ({ reason }) => ejected.push(reason))
+    for (let call = 0; call < 60; call++) await get(made)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(ejected).toEqual([])
+    expect(made.stats().endpoints.map(({ inflight, failures }) => [inflight, failures])).toEqual([
+      [0, 0],
+      [0, 0],
+      [0, 0],
+    ])
+  })
+
+  it('does not hold up the end of the mesh', async () => {
+    const made = await setup({ after: 20 }, [[hangs], [200]], { retry: { perTryTimeout: '10s' } })
+    for (let call = 0; call < 12; call++) await get(made)
+    expect(made.stats().endpoints[0]?.inflight).toBeGreaterThan(0)
+    const before = performance.now()
+    await made.mesh.close({ timeout: '5s' })
+    expect(performance.now() - before).toBeLessThan(1_000)
   })
 })

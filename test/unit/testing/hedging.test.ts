@@ -53,6 +53,53 @@ describe('what hedging is worth, in the simulator', () => {
   })
 })
 
+describe('an endpoint that is always rescued by hedges', () => {
+  const others = (count: number): SimulatedEndpoint[] => Array.from({ length: count }, () => ({ profile: quick }))
+
+  it('and hangs is out within two sweeps, whatever the budget of hedges', () => {
+    for (const policy of ['least-request', 'round-robin'] as const)
+      for (const [extraLoadPercent, seed] of [
+        [5, 1],
+        [20, 2],
+        [100, 3],
+        [100, 4],
+        [20, 5],
+      ] as const) {
+        const endpoints = [{ profile: hanging(), bad: true }, ...others(9)]
+        const { ejections, falseEjections, failed, missedEjections } = simulate({
+          endpoints,
+          perSecond: 100,
+          forMs: 20_000,
+          seed,
+          policy: { balancing: { policy }, hedge: { after: 'p95', extraLoadPercent } },
+        })
+        const first = ejections.find(({ wrong }) => !wrong)?.at ?? Number.POSITIVE_INFINITY
+        console.log(`${policy}, ${extraLoadPercent} % hedges: out after ${(first / 1_000).toFixed(1)} s`)
+        expect([policy, extraLoadPercent, missedEjections, falseEjections, failed]).toEqual([policy, extraLoadPercent, 0, 0, {}])
+      }
+  })
+
+  it('and hangs gets next to nothing by its latency alone under peak EWMA', () => {
+    const endpoints = [{ profile: hanging(), bad: true }, ...others(9)]
+    const policy = { balancing: { policy: 'peak-ewma' }, hedge: { extraLoadPercent: 100 } } as const
+    const { requests, calls } = simulate({ endpoints, perSecond: 100, forMs: 20_000, policy })
+    expect(requests[0]).toBeLessThan(calls / 100)
+  })
+
+  it('and is merely ten times as slow is left in use', () => {
+    for (const extraLoadPercent of [5, 100]) {
+      const endpoints = [{ profile: slower(10, quick) }, ...others(9)]
+      const { detections } = simulate({
+        endpoints,
+        perSecond: 200,
+        forMs: 60_000,
+        policy: { balancing: { policy: 'round-robin' }, hedge: { after: 'p90', extraLoadPercent } },
+      })
+      expect(detections).toEqual([])
+    }
+  })
+})
+
 describe('one modelled call', () => {
   const hedge: HedgeOptions = { after: 20, extraLoadPercent: 100 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { OutlierDetectionOptions } from '../../../src/index.ts'
-import { failing, type SimulatedEndpoint, type SimulationReport, simulate, steady } from '../../../src/testing/index.ts'
+import { failing, logNormal, type SimulatedEndpoint, type SimulationReport, simulate, steady } from '../../../src/testing/index.ts'
 
 const INTERVAL_MS = 10_000
 const ALGORITHMS = ['inmesh', 'envoy', 'grpc'] as const
@@ -48,6 +48,22 @@ describe('equal healthy endpoints, 100 requests each in 10 s, 0.1 % errors', () 
     [50, 30],
   ])('of %d ours finds none in %d sweeps', (count, sweeps) => {
     expect(flagged(count, 'inmesh', sweeps)).toBe(0)
+  })
+
+  it.each([
+    [3, 5],
+    [5, 100],
+    [10, 100],
+  ])('of %d that are hedged, with %d of a hundred more, ours finds one in at most 1 of 100 sweeps', (count, extraLoadPercent) => {
+    const sweeps = 100
+    const { detections, amplification } = simulate({
+      endpoints: new Array(count).fill({ profile: failing(0.001, logNormal({ p50Ms: 10, p99Ms: 100 }), 500) }),
+      perSecond: count * 10,
+      forMs: sweeps * INTERVAL_MS,
+      policy: { balancing: { policy: 'round-robin' }, circuitBreaker: false, hedge: { after: 'p75', extraLoadPercent } },
+    })
+    expect(amplification).toBeGreaterThan(1.03)
+    expect(new Set(detections.map(({ at }) => Math.floor(at / INTERVAL_MS))).size).toBeLessThanOrEqual(sweeps / 100)
   })
 
   // As known of Envoy's rule: 32 % of the sweeps with five, 99 % with fifty, none with fewer than five.
