@@ -88,3 +88,13 @@ export function told(): void {
   // @ts-expect-error explain needs a URL
   mesh.explain({ method: 'GET' })
 }
+
+export async function explainedCalls(mesh: Mesh, others: Source[]): Promise<void> {
+  const { call, places } = mesh.explain({ url: 'http://orders/', mesh: { timeout: '1s', priority: 'low' } })
+  const from: 'this call' | 'mesh.with' | 'the request that came in' | undefined = call?.timeout?.from
+  const place: string | undefined = places?.['file:mesh.yaml/service/default/orders']
+  // @ts-expect-error an option that there is not
+  mesh.explain({ url: 'http://orders/', mesh: { timeOut: '1s' } })
+  await createMesh({ sources: [...others, fileSource('mesh.yaml')] }).close()
+  void [from, place]
+}
