@@ -2,12 +2,15 @@
 import {
   type CallOptions,
   createMesh,
+  fileSource,
   isMeshError,
+  type Mesh,
   type MeshErrorCode,
   type MeshStats,
   type RequestOptions,
   type ResponseData,
   type ServiceStats,
+  type Source,
 } from 'inmesh'
 import * as undici from 'undici'
 import { holds, type Same } from './expect.ts'
