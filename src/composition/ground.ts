@@ -6,6 +6,7 @@ import { TimerWheel } from '../core/timer-wheel.ts'
 import type { CallSettings } from '../model/call-settings.ts'
 import type { MeshEvents } from '../model/events.ts'
 import type { Logger } from '../model/options.ts'
+import { EventLog } from './event-log.ts'
 
 /** What both sides of a mesh stand on: its time, its randomness, its events, its log, and whether it is closed. */
 export class Ground {
@@ -25,6 +26,7 @@ export class Ground {
     this.time = new TimerWheel(this.clock)
     this.logger = logger
     this.events = new Events((error) => this.report('event listener', error))
+    if (logger !== undefined) new EventLog(this.events, this.clock, (line) => this.say(() => logger.warn(line)))
   }
 
   /** Made at the first use: on Node 20 a living AsyncLocalStorage makes every promise dearer. */
@@ -36,9 +38,11 @@ export class Ground {
   readonly emit = <Event extends keyof MeshEvents>(name: Event, payload: MeshEvents[Event]): void => this.events.emit(name, payload)
 
   /** What somebody else's code threw: logged, never thrown on, whatever the logger does. */
-  readonly report = (what: string, error: unknown): void => {
+  readonly report = (what: string, error: unknown): void => this.say(() => this.logger?.error(`inmesh: ${what} threw`, error))
+
+  private say(write: () => unknown): void {
     try {
-      const returned: unknown = this.logger?.error(`inmesh: ${what} threw`, error)
+      const returned = write()
       if (returned instanceof Promise) returned.catch(() => {})
     } catch {}
   }

@@ -15,7 +15,7 @@ const NAME = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-
 export function parseAddress(written: string): Address | { readonly problem: string } {
   const bracketed = /^\[([^\]]*)\]:(\d+)$/.exec(written)
   const plain = bracketed ?? /^([^:[\]]*):(\d+)$/.exec(written)
-  if (plain === null) return { problem: /^[^:]*$/.test(written) ? 'the port is missing' : 'expected host:port, or [IPv6]:port' }
+  if (plain === null) return { problem: notAnAddress(written) }
   const port = Number(plain[2])
   if (port < 1 || port > 65_535) return { problem: `port ${plain[2]} is not between 1 and 65535` }
   const host = (plain[1] as string).toLowerCase().replace(/\.$/, '')
@@ -28,6 +28,12 @@ export function parseAddress(written: string): Address | { readonly problem: str
   if (isNumericHost(host)) return { problem: `${host} ${NUMERIC}` }
   if (!NAME.test(host)) return { problem: `${JSON.stringify(host)} is neither an address nor a DNS name` }
   return { host, port, text: `${host}:${port}` }
+}
+
+function notAnAddress(written: string): string {
+  if (/^[a-z]+:\/\//i.test(written)) return 'this is a URL, and an endpoint has no scheme and no path (TLS is the option tls)'
+  if (/^[^:]*$/.test(written)) return 'the port is missing'
+  return 'expected host:port, or [IPv6]:port'
 }
 
 const NUMERIC = 'is a number that some resolvers read as an address: write the address itself'

@@ -30,8 +30,15 @@ export function nearest(written: string, known: readonly string[]): string | und
   const near = known
     .map((candidate) => ({ candidate, distance: editDistance(written.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance)[0]
-  return near !== undefined && near.distance <= Math.max(1, Math.floor(written.length / 3)) ? near.candidate : undefined
+  if (near !== undefined && near.distance <= Math.max(1, Math.floor(written.length / 3))) return near.candidate
+  // Another form of the same word: `retries` for `retry`, `endpoint` for `endpoints`.
+  const stem = written.toLowerCase().slice(0, Math.max(MIN_STEM, Math.ceil(written.length / 2)))
+  const alike = stem.length < MIN_STEM ? [] : known.filter((each) => each.toLowerCase().startsWith(stem))
+  return alike.length === 1 ? alike[0] : undefined
 }
+
+/** Fewer letters in common say nothing. */
+const MIN_STEM = 4
 
 /** Levenshtein distance; keys are short, so the plain table will do. */
 function editDistance(a: string, b: string): number {

@@ -94,8 +94,10 @@ export class ServerTerms {
   }
 
   private identity(): Identity {
-    const { current } = this.store
+    const { current, whyNone } = this.store
     if (current !== undefined) return current
-    throw new MeshError('MESH_NOT_READY', { reason: 'the files of the identity cannot be used yet: wait for mesh.ready()' })
+    const why =
+      whyNone === undefined ? 'its files were not read yet: wait for mesh.ready()' : `${whyNone}; mesh.ready() waits until they are right`
+    throw new MeshError('MESH_NOT_READY', { reason: `the identity cannot be used: ${why}` })
   }
 }

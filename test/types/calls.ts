@@ -2,12 +2,15 @@
 import {
   type CallOptions,
   createMesh,
+  fileSource,
   isMeshError,
+  type Mesh,
   type MeshErrorCode,
   type MeshStats,
   type RequestOptions,
   type ResponseData,
   type ServiceStats,
+  type Source,
 } from 'inmesh'
 import * as undici from 'undici'
 import { holds, type Same } from './expect.ts'
@@ -87,4 +90,14 @@ export function told(): void {
   holds<Same<typeof decision, 'service' | 'answer' | 'pass' | 'refuse'>>()
   // @ts-expect-error explain needs a URL
   mesh.explain({ method: 'GET' })
+}
+
+export async function explainedCalls(mesh: Mesh, others: Source[]): Promise<void> {
+  const { call, places } = mesh.explain({ url: 'http://orders/', mesh: { timeout: '1s', priority: 'low' } })
+  const from: 'this call' | 'mesh.with' | 'the request that came in' | undefined = call?.timeout?.from
+  const place: string | undefined = places?.['file:mesh.yaml/service/default/orders']
+  // @ts-expect-error an option that there is not
+  mesh.explain({ url: 'http://orders/', mesh: { timeOut: '1s' } })
+  await createMesh({ sources: [...others, fileSource('mesh.yaml')] }).close()
+  void [from, place]
 }

@@ -34,6 +34,8 @@ export class IdentityStore {
   private own: TrustBundle | undefined = undefined
   private readonly files: { readonly living: LivingFiles<unknown>; readonly take: () => void }[] = []
   private readonly paths: string[] = []
+  /** Why what is missing is missing, in words; by what it is called in events. */
+  private readonly why = new Map<string, string>()
   private readonly expiry: ExpiryWatch
   private readonly listeners = new Set<(lessTrust: boolean) => void>()
   /** Somebody was believed before this look who is not now. */
@@ -112,7 +114,13 @@ export class IdentityStore {
   /** What is not there yet, for whoever waits for it. */
   get missing(): string[] {
     const trust = [...this.bundles].filter(([, bundle]) => bundle === undefined).map(([domain]) => `trust.${domain}`)
-    return this.configured && this.current === undefined ? ['identity', ...trust] : trust
+    const names = this.configured && this.current === undefined ? ['identity', ...trust] : trust
+    return names.map((name) => (this.why.has(name) ? `${name} (${this.why.get(name)})` : name))
+  }
+
+  /** Why there is no identity yet, as far as that is known. */
+  get whyNone(): string | undefined {
+    return this.why.get('identity')
   }
 
   stats(): IdentityStats {
@@ -137,8 +145,7 @@ export class IdentityStore {
       this.refuseWorse(made)
       return made
     }
-    const rejected = (reason: string): void => emit('identityRejected', { what: 'identity', reason })
-    this.prepare([cert.file, key.file], make, rejected, (made) => {
+    this.prepare('identity', [cert.file, key.file], make, (made) => {
       this.current = made
       this.generation++
       if (!this.started) return
@@ -164,8 +171,7 @@ export class IdentityStore {
       const authorities = ca.value ?? readCertificates(rest.shift() as Buffer)
       return makeTrustBundle(authorities, crl === undefined ? [] : (crl.value ?? readRevocationLists(rest.shift() as Buffer)))
     }
-    const rejected = (reason: string): void => emit('identityRejected', { what, reason })
-    this.prepare([ca.file, crl?.file], make, rejected, (bundle) => {
+    this.prepare(what, [ca.file, crl?.file], make, (bundle) => {
       take(bundle)
       this.generation++
       if (this.looked) emit('trustChanged', { what, authorities: bundle.authorities.length, generation: this.generation })
@@ -173,9 +179,9 @@ export class IdentityStore {
   }
 
   private prepare<T>(
+    what: string,
     written: readonly (string | undefined)[],
     make: (contents: readonly Buffer[]) => T,
-    rejected: (reason: string) => void,
     take: (value: T) => void,
   ): void {
     const paths = written.filter((path) => path !== undefined)
@@ -183,9 +189,17 @@ export class IdentityStore {
       take(make([]))
       return
     }
+    const rejected = (reason: string): void => {
+      this.why.set(what, reason)
+      this.options.emit('identityRejected', { what, reason })
+    }
     const living = new LivingFiles<T>({ paths, make, rejected })
     this.paths.push(...paths)
-    this.files.push({ living, take: () => take(living.value as T) })
+    const taken = (): void => {
+      this.why.delete(what)
+      take(living.value as T)
+    }
+    this.files.push({ living, take: taken })
   }
 
   /** Looks at every file; true when one of them may be half written. */

@@ -82,6 +82,7 @@ describe('addresses', () => {
     ['a b:80', /neither an address nor a DNS name/],
     ['[fe80::1%eth0]:80', /not an IPv6 address/],
     ['unix:/run/x.sock', /expected host:port/],
+    ['http://10.0.0.1:80', /this is a URL, and an endpoint has no scheme/],
     [':80', /neither an address nor a DNS name/],
   ])('%s is refused', (written, problem) => expect((parseAddress(written) as { problem: string }).problem).toMatch(problem))
 
