@@ -120,6 +120,8 @@ describe('httpSource', () => {
     events.length = 0
     answer = json(whole('no path', 'shop'))
     await expect.poll(() => events.join(), { timeout: 4_000 }).toContain('rejected: authorization[0].rules[0].to[0].operation.paths[0]')
+    answer = json(whole('/a', 'shop'))
+    await expect.poll(() => events.at(-1), { timeout: 4_000 }).toBe('recovered')
     answer = json({ ...whole('/b', 'shop'), authorization: undefined })
     await expect.poll(() => events.join(), { timeout: 4_000 }).toContain('names no authorization policy any more')
     expect([await ask('shop'), mesh?.authorize({ path: '/a' }).action]).toEqual(['0', 'allow'])
