@@ -59,7 +59,7 @@ async function held(kind, rounds) {
 export async function run({ short }) {
   const rows = []
   for (const kind of Object.keys(DOCUMENTS)) {
-    const { one, all } = await held(kind, short ? 3 : 15)
+    const { one, all } = await held(kind, short ? 1 : 15)
     rows.push({
       what: `${kind}: loop held by a push that changes 1 of 10,000`,
       asked: '<= 50 ms',
