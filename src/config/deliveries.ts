@@ -2,7 +2,7 @@ import type { Resource } from '../model/resources.ts'
 import { resourceKey } from '../model/resources.ts'
 import type { Rejection, Sink } from '../model/source.ts'
 import type { ParsedDocument } from './document-reader.ts'
-import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices } from './short-form.ts'
+import { unfoldAuthorization, unfoldPolicies, unfoldRoutes, unfoldServices, type Written } from './short-form.ts'
 
 /** The resources of one part of a document. */
 interface Unfolded {
@@ -19,19 +19,24 @@ interface Unfolded {
 export class Deliveries {
   private readonly sink: Sink
   private readonly namespace: string
+  private readonly written: () => Written | undefined
   private unfolded: ReadonlyMap<object, Unfolded> = new Map()
   /** Undefined: nothing was taken yet, or not all of it. */
   private former: ReadonlyMap<string, Resource> | undefined = undefined
 
-  /** @param namespace where resources live that name none */
-  constructor(sink: Sink, namespace: string) {
+  /**
+   * @param namespace where resources live that name none
+   * @param written where all documents of the source are found
+   */
+  constructor(sink: Sink, namespace: string, written?: Written) {
     this.sink = sink
     this.namespace = namespace
+    this.written = () => written
   }
 
   /** Hands on what is new in `document`; returns what was not taken. */
   deliver({ services, policies, routes, authorization }: ParsedDocument, version: string): Rejection[] {
-    const { namespace, former } = this
+    const { namespace, former, written } = this
     const unfolded = new Map<object, Unfolded>()
     const next = new Map<string, Resource>()
     const enter = <T extends object>(part: T, order: number, unfold: (part: T) => readonly Resource[]): void => {
@@ -40,10 +45,10 @@ export class Deliveries {
       unfolded.set(part, each)
       for (let at = 0; at < each.keys.length; at++) next.set(each.keys[at] as string, each.resources[at] as Resource)
     }
-    for (const [name, service] of services) enter(service, 0, () => unfoldServices(new Map([[name, service]]), namespace))
+    for (const [name, service] of services) enter(service, 0, () => unfoldServices(new Map([[name, service]]), namespace, written))
     for (const [order, policy] of policies.entries()) enter(policy, order, (part) => unfoldPolicies([part], namespace))
-    for (const [order, route] of routes.entries()) enter(route, order, (part) => unfoldRoutes([part], namespace))
-    for (const [order, policy] of authorization.entries()) enter(policy, order, (part) => unfoldAuthorization([part], namespace))
+    for (const [order, route] of routes.entries()) enter(route, order, (part) => unfoldRoutes([part], namespace, written))
+    for (const [order, policy] of authorization.entries()) enter(policy, order, (part) => unfoldAuthorization([part], namespace, written))
     this.unfolded = unfolded
     this.former = next
     const upserts: Resource[] = []

@@ -1,7 +1,6 @@
 import * as v from 'valibot'
 import type { AddressPolicy } from '../core/address.ts'
 import { isDeepStrictEqual } from '../core/deep-equal.ts'
-import type { Slices } from './file/slices.ts'
 import { KeptParts } from './kept-parts.ts'
 import { acrossAuthorization, authorizationPolicy, type ParsedAuthorizationPolicy } from './schema/authorization.ts'
 import { isPlainObject, print, type Report, record } from './schema/blocks.ts'
@@ -76,24 +75,6 @@ export class DocumentReader {
 
   /** What `document` says, or every problem with its path; never throws. */
   read(document: unknown): Checked<ParsedDocument> {
-    const steps = this.steps(document)
-    for (;;) {
-      const { done, value } = steps.next()
-      if (done === true) return value
-    }
-  }
-
-  /** The same, in pieces between which everything else has its turn. One document at a time. */
-  async readInSlices(document: unknown, slices: Slices): Promise<Checked<ParsedDocument>> {
-    const steps = this.steps(document)
-    for (;;) {
-      const { done, value } = steps.next()
-      if (done === true) return value
-      if (slices.due()) await slices.pause()
-    }
-  }
-
-  private *steps(document: unknown): Generator<void, Checked<ParsedDocument>> {
     // The lists, and no more: each part is compared before it is copied.
     const { value, problems: unreadable } = copyPlain(document, undefined, 2)
     if (!isPlainObject(value))
@@ -106,11 +87,11 @@ export class DocumentReader {
     const { services: map, policies: rules, routes: routeList, authorization: policyList, ...others } = value
     tellAll(check(record({}, LATER_KEYS), others), [], report)
     if (map !== undefined && !isPlainObject(map)) report(['services'], `expected an object, got ${print(map)}`)
-    const services = yield* this.each(this.services, 'services', isPlainObject(map) ? Object.entries(map) : [], report)
+    const services = this.each(this.services, 'services', isPlainObject(map) ? Object.entries(map) : [], report)
     const policies = check(v.optional(outboundPolicies, []), rules)
     tellAll(policies, ['policies'], report)
-    const routes = yield* this.each(this.routes, 'routes', listed(routeList, 'routes', report), report)
-    const authorization = yield* this.each(
+    const routes = this.each(this.routes, 'routes', listed(routeList, 'routes', report), report)
+    const authorization = this.each(
       this.authorization,
       'authorization',
       listed(policyList, 'authorization', report, 'authorization policies'),
@@ -139,25 +120,24 @@ export class DocumentReader {
     }
   }
 
-  private *each<T>(
+  private each<T>(
     { parts }: Section<T>,
     section: string,
     written: Iterable<readonly [PropertyKey, unknown]>,
     report: Report,
-  ): Generator<void, ReadonlyMap<PropertyKey, T>> {
+  ): ReadonlyMap<PropertyKey, T> {
     const right = new Map<PropertyKey, T>()
     for (const [place, part] of written) {
       const checked = parts.check(typeof place === 'string' ? place : nameOf(part, place as number), part)
       if ('output' in checked) right.set(place, checked.output)
       else tellAll(checked, [section, place], report)
-      yield
     }
     return right
   }
 }
 
 /** What a part of a list is known by: its name, or the host of a route without one; else where it stands. */
-export function nameOf(part: unknown, index: number): string {
+function nameOf(part: unknown, index: number): string {
   try {
     const { namespace, name, hosts } = (part ?? {}) as { namespace?: unknown; name?: unknown; hosts?: readonly unknown[] }
     const known = name ?? hosts?.[0]

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../core/deep-equal.ts'
 import { isPlainObject } from './schema/blocks.ts'
 
 /**

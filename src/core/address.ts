@@ -1,4 +1,4 @@
-import { builtinModule } from './builtin-module.ts'
+import { type AddressRanges, addressRanges, parseRange } from './address-ranges.ts'
 import { isIP, isIPv6 } from './ip.ts'
 
 /** A `host:port` taken apart; `host` is lower case, IPv6 compressed and without brackets. */
@@ -63,8 +63,8 @@ export class AddressPolicy {
 
   /** @param allow addresses, or ranges such as `169.254.1.0/24`, that are dialled all the same; checked by {@link isAddressRange} */
   constructor(allow: readonly string[] = []) {
-    this.allowed = new AddressRanges(allow)
-    this.refused = REFUSED.map(([reason, ranges]) => [reason, new AddressRanges(ranges)])
+    this.allowed = addressRanges(allow)
+    this.refused = REFUSED.map(([reason, ranges]) => [reason, addressRanges(ranges)])
   }
 
   /**
@@ -89,32 +89,5 @@ function refusedName(bare: string, host: string): string | undefined {
 
 /** Whether `text` is an address or a range in CIDR form. */
 export function isAddressRange(text: string): boolean {
-  const [address = '', prefix, more] = text.split('/')
-  const bits = isIP(address) === 6 ? 128 : 32
-  return isIP(address) !== 0 && more === undefined && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
-}
-
-/** Addresses and CIDR ranges, checked by {@link isAddressRange}. IPv4 written as IPv6 is the IPv4 address that it is. */
-export class AddressRanges {
-  private readonly list = new (builtinModule('node:net').BlockList)()
-
-  constructor(ranges: readonly string[]) {
-    for (const range of ranges) {
-      const [address = '', prefix] = range.split('/')
-      const family = familyOf(address) ?? 'ipv4'
-      if (prefix === undefined) this.list.addAddress(address, family)
-      else this.list.addSubnet(address, Number(prefix), family)
-    }
-  }
-
-  /** Whether `address` lies in one of them; what is no address lies in none. */
-  includes(address: string): boolean {
-    const family = familyOf(address)
-    return family !== undefined && this.list.check(address, family)
-  }
-}
-
-function familyOf(host: string): 'ipv4' | 'ipv6' | undefined {
-  const version = isIP(host)
-  return version === 4 ? 'ipv4' : version === 6 ? 'ipv6' : undefined
+  return parseRange(text) !== undefined
 }

@@ -1,6 +1,10 @@
 /**
  * A request path as it is compared with rules: without query and fragment, escapes of ordinary characters written out, dots
  * resolved, slashes merged. Two spellings of what a server takes for one path must not get around a rule for it.
+ *
+ * The guard has a reading of its own (`security/canonical/pathname.ts`), and not this one: a request that came in may be refused, so there a
+ * broken escape, bytes that are no UTF-8 or a slash escaped twice is an answer 400. A call that this process makes is not ours to refuse for
+ * how its path is spelt: here a broken escape stays as it stands, and the rule is asked all the same.
  */
 export function canonicalPath(path: string): string {
   let end = path.search(/[?#]/)

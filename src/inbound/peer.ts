@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { AddressRanges } from '../core/address.ts'
+import { type AddressRanges, addressRanges } from '../core/address-ranges.ts'
 import { isIP } from '../core/ip.ts'
 import type { Principal } from '../model/principal.ts'
 import type { HeaderShape } from '../security/canonical/header-shape.ts'
@@ -55,7 +55,7 @@ export class Peers {
     this.identify = identify
     this.mustProve = mustProve
     this.proxies = new Set(trustedProxies.filter(isSpiffeId))
-    this.trusted = new AddressRanges(trustedProxies.filter((proxy) => !isSpiffeId(proxy)))
+    this.trusted = addressRanges(trustedProxies.filter((proxy) => !isSpiffeId(proxy)))
   }
 
   of(connection: Connection): Peer {

@@ -101,6 +101,49 @@ describe('httpSource', () => {
     expect(await ask()).toBe('0')
   })
 
+  it('takes routes and authorization too, in the document or from `map`, and rejects them with their place', async () => {
+    const whole = (path: string, host: string): object => ({
+      ...orders(addresses[0]),
+      routes: [{ hosts: [host], rules: [{ backends: [{ service: 'orders' }] }] }],
+      authorization: [{ name: 'readers', rules: [{ to: [{ operation: { paths: [path] } }] }] }],
+    })
+    answer = json(whole('/a', 'shop'))
+    poll()
+    // Before the policies came nobody is let in.
+    expect(mesh?.authorize({ path: '/a' })).toMatchObject({ action: 'deny', reason: expect.stringContaining('has not answered yet') })
+    await mesh?.ready()
+    expect([await ask('shop'), mesh?.authorize({ path: '/a' }).action, mesh?.authorize({ path: '/b' }).action]).toEqual([
+      '0',
+      'allow',
+      'deny',
+    ])
+    events.length = 0
+    answer = json(whole('no path', 'shop'))
+    await expect.poll(() => events.join(), { timeout: 4_000 }).toContain('rejected: authorization[0].rules[0].to[0].operation.paths[0]')
+    answer = json(whole('/a', 'shop'))
+    await expect.poll(() => events.at(-1), { timeout: 4_000 }).toBe('recovered')
+    answer = json({ ...whole('/b', 'shop'), authorization: undefined })
+    await expect.poll(() => events.join(), { timeout: 4_000 }).toContain('names no authorization policy any more')
+    expect([await ask('shop'), mesh?.authorize({ path: '/a' }).action]).toEqual(['0', 'allow'])
+    answer = json(whole('/b', 'store'))
+    await expect.poll(() => mesh?.authorize({ path: '/b' }).action, { timeout: 4_000 }).toBe('allow')
+    expect([await ask('store'), mesh?.authorize({ path: '/a' }).action]).toEqual(['0', 'deny'])
+    await mesh?.close({ timeout: 0 })
+    answer = json({ nodes: whole('/c', 'other') })
+    poll({ map: (document) => (document as { nodes: unknown }).nodes })
+    await mesh?.ready()
+    expect([await ask('other'), mesh?.authorize({ path: '/c' }).action]).toEqual(['0', 'allow'])
+  })
+
+  it('with `inbound: false` nobody waits for policies, and none are taken', async () => {
+    answer = json({ ...orders(addresses[0]), authorization: [{ name: 'all', rules: [{}] }] })
+    poll({ inbound: false })
+      .ready()
+      .catch(() => {})
+    expect(mesh?.authorize({}).action).toBe('allow')
+    await expect.poll(() => events.join(), { timeout: 4_000 }).toContain('rejected: authorization: goes with inbound: true')
+  })
+
   it('sends its headers, and asks for what changed since', async () => {
     answer = (request, response) => {
       if (request.headers['if-none-match'] === '"1"') status(304)(request, response)

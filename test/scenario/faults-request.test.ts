@@ -1,23 +1,13 @@
 import { Readable } from 'node:stream'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createMesh, type Mesh, type ServiceOptions } from '../../src/index.ts'
-import { FaultServer, type Step } from '../support/fault-server.ts'
+import { describe, expect, it } from 'vitest'
+import type { ServiceOptions } from '../../src/index.ts'
+import type { FaultServer, Step } from '../support/fault-server.ts'
+import { manyServers } from '../support/one-service.ts'
 import { meshErrorIn, scenario } from '../support/scenario.ts'
 
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup()
-})
-
-async function start(service: ServiceOptions, ...scripts: Step[][]): Promise<{ mesh: Mesh; servers: FaultServer[] }> {
-  const servers = await Promise.all(scripts.map((script) => FaultServer.start(...script)))
-  const mesh = createMesh({
-    random: () => 0,
-    services: { orders: { balancing: { policy: 'round-robin' }, endpoints: servers.map(({ address }) => address), ...service } },
-  })
-  cleanups.push(() => mesh.close({ timeout: 0 }), ...servers.map((server) => () => server.close()))
-  return { mesh, servers }
-}
+const { start: startServers } = manyServers({ random: () => 0 })
+const start = (service: ServiceOptions, ...scripts: Step[][]): ReturnType<typeof startServers> =>
+  startServers({ balancing: { policy: 'round-robin' }, ...service }, ...scripts)
 
 const total = (servers: FaultServer[]): number => servers.reduce((sum, { requests }) => sum + requests.length, 0)
 

@@ -22,6 +22,7 @@ const CHECKS = {
   hedges: () => import('./checks/hedges.mjs'),
   deadlines: () => import('./checks/deadlines.mjs'),
   fleet: () => import('./checks/fleet.mjs'),
+  pushes: () => import('./checks/pushes.mjs'),
   memory: () => import('./checks/memory.mjs'),
   overload: () => import('./checks/overload.mjs'),
   outliers: () => import('./checks/outliers.mjs'),

@@ -4,12 +4,14 @@ import { MeshError } from '../../core/errors.ts'
 import { spokenUrl } from '../../core/redact.ts'
 import { fromHttpSd } from '../../discovery/http/http-sd.ts'
 import { Poll } from '../../discovery/http/poll.ts'
-import type { Resource } from '../../model/resources.ts'
 import type { Sink, Source } from '../../model/source.ts'
-import { checked, duration, type Fields, integer, mapOf, oneOf, printType, record, text } from '../schema/blocks.ts'
+import { Deliveries } from '../deliveries.ts'
+import { DocumentReader, type ParsedDocument } from '../document-reader.ts'
+import { checked, duration, type Fields, integer, isPlainObject, mapOf, oneOf, print, printType, record, text } from '../schema/blocks.ts'
+import { problemText } from '../schema/path.ts'
 import { configError, parse } from '../schema/problems.ts'
-import { LATER_KEYS, namespaceName, servicesSchema } from '../schema/service.ts'
-import { unfoldServices, type Written } from '../short-form.ts'
+import { namespaceName } from '../schema/service.ts'
+import type { Written } from '../short-form.ts'
 
 /** What `httpSource` takes. */
 export interface HttpSourceOptions {
@@ -23,7 +25,10 @@ export interface HttpSourceOptions {
   timeout?: Duration
   /** `inmesh`: a document in the short form. `http_sd`: Prometheus' `[{ targets, labels }]`. Default `inmesh`. */
   format?: 'inmesh' | 'http_sd'
-  /** Turns a document of any other shape into the `services` of the short form. Goes with format `inmesh`. */
+  /**
+   * Turns a document of any other shape into one in the short form, `{ services, routes, authorization }`, or into its `services` alone.
+   * Goes with format `inmesh`.
+   */
   map?: (json: unknown) => unknown
   /** For `http_sd`: the service that all targets are of. */
   service?: string
@@ -35,8 +40,16 @@ export interface HttpSourceOptions {
   headers?: Record<string, string>
   /** Where services live that name none. Default: the namespace of the mesh. */
   namespace?: string
-  /** Takes a document without any service for what it says. Default false: it is taken for a mistake, and what was there stays. */
+  /**
+   * Takes a document without any service, route or authorization policy, where there were some, for what it says. Default false: it is taken
+   * for a mistake, and what was there stays.
+   */
   allowEmpty?: boolean
+  /**
+   * The document may hold `authorization`: until the first one came no request is let in. Default true with format `inmesh`; where it is false
+   * such a document is refused.
+   */
+  inbound?: boolean
 }
 
 const headerName = checked('a header name', (input) =>
@@ -49,6 +62,8 @@ const headerValue = checked(
   (input) => (typeof input === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(input) ? input : undefined),
   printType,
 )
+
+const yesOrNo = checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined))
 
 const entries = {
   url: checked('an http or https URL without credentials', (input) => {
@@ -70,16 +85,15 @@ const entries = {
   port: v.optional(integer(1, 65_535)),
   headers: v.optional(mapOf(headerName, headerValue), {}),
   namespace: v.optional(namespaceName),
-  allowEmpty: v.optional(
-    checked('a boolean', (input) => (typeof input === 'boolean' ? input : undefined)),
-    false,
-  ),
+  allowEmpty: v.optional(yesOrNo, false),
+  inbound: v.optional(yesOrNo),
 }
 
 type Settings = Fields<typeof entries>
 
-const OPTIONS = record(entries, [], ({ format, map, service, serviceLabel, port }, report) => {
+const OPTIONS = record(entries, [], ({ format, map, service, serviceLabel, port, inbound }, report) => {
   if (format === 'http_sd' && map !== undefined) report(['map'], 'goes with format inmesh')
+  if (format === 'http_sd' && inbound === true) report(['inbound'], 'goes with format inmesh')
   if (format === 'http_sd' && (service === undefined) === (serviceLabel === undefined))
     report(['service'], 'format http_sd needs either service or serviceLabel')
   if (format === 'inmesh') {
@@ -89,21 +103,25 @@ const OPTIONS = record(entries, [], ({ format, map, service, serviceLabel, port 
 })
 
 /**
- * A source that polls a JSON document: in the short form, in Prometheus' `http_sd` form, or in any form that `map` reads. What it
- * gave stays while the server fails, hangs or answers what cannot be used.
+ * A source that polls a JSON document: in the short form, as files have it (`services`, `policies`, `routes`, `authorization`), in Prometheus'
+ * `http_sd` form, or in any form that `map` reads. A document is taken whole or not at all; what it gave stays while the server fails, hangs or answers what cannot be used.
  * @throws MeshError `MESH_CONFIG` with every problem and its path
  */
 export function httpSource(options: HttpSourceOptions): Source {
   const settings = parse(OPTIONS, options, { map: 'value' })
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `httpSource options: ${problem}`))
-  return { name: settings.output.name, watch: (sink) => watch(settings.output, sink) }
+  const { name, format, inbound = format === 'inmesh' } = settings.output
+  return { name, inbound, watch: (sink) => watch({ ...settings.output, inbound }, sink) }
 }
 
 function watch(settings: Settings, sink: Sink): () => void {
   const { url, interval, timeout, headers, name } = settings
-  const { clock, random, http } = sink.context
+  const { clock, random, http, addressPolicy } = sink.context
+  const namespace = settings.namespace ?? sink.namespace
+  const reader = new DocumentReader(addressPolicy, namespace)
+  const deliveries = new Deliveries(sink, namespace, whereItIs(settings))
   let version = 0
-  let good: Resource[] | undefined
+  let good: ParsedDocument | undefined
   let refused = ''
   const poll = new Poll({
     http,
@@ -114,7 +132,7 @@ function watch(settings: Settings, sink: Sink): () => void {
     intervalMs: interval,
     timeoutMs: timeout,
     document(json) {
-      const read = resourcesOf(settings, json, sink)
+      const read = readWith(reader, settings, json)
       if ('problems' in read) {
         const told = read.problems.join('\n')
         // The same mistakes are told once, however often they are read.
@@ -123,43 +141,65 @@ function watch(settings: Settings, sink: Sink): () => void {
         throw new MeshError('MESH_CONFIG', { reason: `${spokenUrl(url)}: ${told}` })
       }
       refused = ''
-      if (good !== undefined && good.length > 0 && read.resources.length === 0 && !settings.allowEmpty)
+      const gone = settings.allowEmpty ? undefined : KINDS.find(([kind]) => sizeOf(good, kind) > 0 && sizeOf(read.output, kind) === 0)
+      if (gone !== undefined)
         throw new MeshError('MESH_CONFIG', {
-          reason: `${spokenUrl(url)} names no service any more (allowEmpty takes that for what it says)`,
+          reason: `${spokenUrl(url)} names no ${gone[1]} any more (allowEmpty takes that for what it says)`,
         })
-      good = read.resources
+      good = read.output
       version++
-      sink.update({ version: String(version), upserts: good, removals: [], complete: true })
+      deliveries.deliver(good, String(version))
     },
     unchanged() {
-      if (good !== undefined) sink.update({ version: String(version), upserts: good, removals: [], complete: true })
+      if (good !== undefined) deliveries.deliver(good, String(version))
     },
     failed: (error) => sink.failed(error),
   })
   return () => poll.stop()
 }
 
-/** A document as resources, or every problem with its path. */
-function resourcesOf(settings: Settings, json: unknown, sink: Sink): { resources: Resource[] } | { problems: string[] } {
-  const namespace = settings.namespace ?? sink.namespace
+/** What must not be gone by mistake, and how one of it is called. */
+const KINDS = [
+  ['services', 'service'],
+  ['routes', 'route'],
+  ['authorization', 'authorization policy'],
+] as const
+
+function sizeOf(document: ParsedDocument | undefined, kind: (typeof KINDS)[number][0]): number {
+  if (document === undefined) return 0
+  return kind === 'services' ? document.services.size : document[kind].length
+}
+
+/** Where people find the document. What a query carries may be a secret. */
+function whereItIs({ url }: Settings): Written {
+  const { origin, pathname } = new URL(url)
+  return { place: `${origin}${pathname}`, places: {} }
+}
+
+/** A document in the short form, or every problem with its path. */
+function readWith(reader: DocumentReader, settings: Settings, json: unknown): { output: ParsedDocument } | { problems: string[] } {
   let document: unknown
   try {
     document = documentOf(settings, json)
   } catch (error) {
     return { problems: [error instanceof Error ? error.message : String(error)] }
   }
-  const schema = record({ services: servicesSchema(sink.context.addressPolicy, namespace) }, ['routes', ...LATER_KEYS])
-  const parsed = parse(schema, document)
-  return 'problems' in parsed ? parsed : { resources: unfoldServices(parsed.output.services, namespace, () => placeOf(settings)) }
+  // Nothing at all is what a server says that has lost its data.
+  if (isPlainObject(document) && SECTIONS.every((key) => document[key] === undefined))
+    return { problems: [`services: expected an object, got ${print(document['services'])}`] }
+  if (settings.inbound !== true && isPlainObject(document) && document['authorization'] !== undefined)
+    return { problems: ['authorization: goes with inbound: true, which lets no request in before it came'] }
+  const read = reader.read(document)
+  return 'problems' in read ? { problems: read.problems.map(problemText) } : read
 }
 
-/** Where people find the document. What a query carries may be a secret. */
-function placeOf({ url }: Settings): Written {
-  const { origin, pathname } = new URL(url)
-  return { place: `${origin}${pathname}`, places: {} }
-}
+const SECTIONS = ['services', 'policies', 'routes', 'authorization'] as const
 
 function documentOf({ format, map, service, serviceLabel, port }: Settings, json: unknown): unknown {
-  if (format === 'inmesh') return map === undefined ? json : { services: map(json) }
-  return { services: fromHttpSd(json, { service: service === undefined ? { label: serviceLabel as string } : { name: service }, port }) }
+  if (format === 'http_sd')
+    return { services: fromHttpSd(json, { service: service === undefined ? { label: serviceLabel as string } : { name: service }, port }) }
+  const document = map === undefined ? json : map(json)
+  return map === undefined || (isPlainObject(document) && SECTIONS.some((key) => Object.hasOwn(document, key)))
+    ? document
+    : { services: document }
 }

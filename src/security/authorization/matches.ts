@@ -1,7 +1,7 @@
+import type { AddressRanges } from '../../core/address-ranges.ts'
 import { upperMethod } from '../../core/upper-method.ts'
 import type { InboundCall } from '../../model/inbound-call.ts'
 import { ALWAYS, type Attribute, type Condition, type Key, type Question } from './condition.ts'
-import type { IpRanges } from './ip-ranges.ts'
 import { matcherOf, type Pattern, type TextMatcher } from './text-matcher.ts'
 
 const SCHEME = 'spiffe://'
@@ -204,9 +204,9 @@ export type AddressOf = 'peerAddress' | 'remoteAddress' | 'localAddress'
 export class AddressIn implements Condition {
   readonly volatile: boolean
   private readonly of: AddressOf
-  private readonly ranges: IpRanges
+  private readonly ranges: AddressRanges
 
-  constructor(of: AddressOf, ranges: IpRanges) {
+  constructor(of: AddressOf, ranges: AddressRanges) {
     this.of = of
     this.ranges = ranges
     // The local one is part of what decisions are kept under.
@@ -218,7 +218,7 @@ export class AddressIn implements Condition {
   }
 
   holds({ call }: Question): boolean {
-    return this.ranges.contains(call[this.of])
+    return this.ranges.includes(call[this.of])
   }
 }
 

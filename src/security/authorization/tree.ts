@@ -1,8 +1,8 @@
+import { AddressRanges } from '../../core/address-ranges.ts'
 import type { AuthorizationNode } from '../../model/authorization.ts'
 import { ClaimIs } from './claim-is.ts'
 import { ALWAYS, allOf, anyOf, type Condition, Not } from './condition.ts'
 import { HeaderIs, HeaderPresent, NumberInRange, type ValueTest } from './header-is.ts'
-import { IpRanges } from './ip-ranges.ts'
 import { headerName, valueProblem } from './istio-rule.ts'
 import { AddressIn, AuthenticatedIs, HostIs, MethodIs, PathIs, PortIs, TextIs } from './matches.ts'
 import type { Reader } from './reader.ts'
@@ -121,7 +121,7 @@ function readClaim(value: unknown, at: Reader): Condition | undefined {
 
 function readAddress(of: 'peerAddress' | 'remoteAddress' | 'localAddress', value: unknown, at: Reader): Condition | undefined {
   const range = readRange(value, at)
-  return range && new AddressIn(of, new IpRanges([range]))
+  return range && new AddressIn(of, new AddressRanges([range]))
 }
 
 function textOf(value: unknown, at: Reader, options: Parameters<typeof readText>[2] = {}): TextMatcher | undefined {

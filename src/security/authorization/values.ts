@@ -1,6 +1,6 @@
+import { AddressRanges, parseRange } from '../../core/address-ranges.ts'
 import { rulePath } from '../canonical/rule-path.ts'
 import type { Condition } from './condition.ts'
-import { IpRanges, parseRange } from './ip-ranges.ts'
 import { AddressIn, type AddressOf, HostIs, MethodIs, PathIs, PortIs } from './matches.ts'
 import { type PathTemplate, readTemplate } from './path-template.ts'
 import type { Reader } from './reader.ts'
@@ -108,7 +108,7 @@ function portRange(value: unknown, at: Reader): readonly [number, number] | unde
 
 /** Addresses and ranges. */
 export function readAddresses(of: AddressOf): ReadValues {
-  return (value, at) => new AddressIn(of, new IpRanges(at.list(value, 'addresses', readRange)))
+  return (value, at) => new AddressIn(of, new AddressRanges(at.list(value, 'addresses', readRange)))
 }
 
 /** One address or range. */

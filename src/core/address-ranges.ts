@@ -1,16 +1,18 @@
-import { isIP } from '../../core/ip.ts'
+import { isIP } from './ip.ts'
 
-interface Range {
+/** An address or a range in CIDR form, as it was read. */
+export interface Range {
   /** The address in words of 32 bits: one for IPv4, four for IPv6. */
   readonly words: readonly number[]
   readonly bits: number
 }
 
 /**
- * Addresses and CIDR ranges. IPv4 that is written as IPv6 (`::ffff:10.0.0.1`), as sockets with both families give it, is the IPv4
- * address that it is.
+ * Addresses and CIDR ranges: who may be dialled, who is trusted, who is let in. IPv4 that is written as IPv6 (`::ffff:10.0.0.1`, RFC 4291
+ * §2.5.5.2), as sockets with both families give it, is the IPv4 address that it is; so `::/0` is every IPv6 address and no IPv4 one, as in
+ * Envoy. A zone (RFC 4007) is no part of an address.
  */
-export class IpRanges {
+export class AddressRanges {
   private readonly v4: readonly Range[]
   private readonly v6: readonly Range[]
   /** Asked about last, and the answer: the requests of a connection all ask about the same one. */
@@ -23,7 +25,7 @@ export class IpRanges {
   }
 
   /** Whether `address` lies in one of them; what is no address lies in none. */
-  contains(address: string): boolean {
+  includes(address: string): boolean {
     if (address !== this.asked) {
       this.answer = this.covers(address)
       this.asked = address
@@ -38,6 +40,11 @@ export class IpRanges {
     for (let index = 0; index < ranges.length; index++) if (covers(ranges[index] as Range, words)) return true
     return false
   }
+}
+
+/** Those that `texts` name; what is no range is passed over, since whoever takes ranges from outside checks them. */
+export function addressRanges(texts: readonly string[]): AddressRanges {
+  return new AddressRanges(texts.map(parseRange).filter((range) => range !== undefined))
 }
 
 /** Reads an address or a range in CIDR form; undefined when it is neither. */
@@ -64,7 +71,7 @@ function wordsOf(address: string): number[] | undefined {
   const family = isIP(address)
   if (family === 4) return [wordOf(address)]
   if (family !== 6) return undefined
-  // A zone (`fe80::1%eth0`) names an interface and is no part of the address.
+  // A zone (`fe80::1%eth0`) names an interface.
   const [bare = ''] = address.split('%')
   const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(bare)
   const word = dotted === null ? 0 : wordOf(dotted[2] as string)
