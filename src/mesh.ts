@@ -1,5 +1,4 @@
 import type { Agent, RequestListener, Server } from 'node:http'
-import { inspect } from 'node:util'
 import { Ground } from './composition/ground.ts'
 import { IdentitySide } from './composition/identity-side.ts'
 import { InboundSide } from './composition/inbound-side.ts'
@@ -10,6 +9,7 @@ import { placed, placedProvenance } from './config/places.ts'
 import type { Duration } from './core/duration.ts'
 import { MeshError } from './core/errors.ts'
 import { withoutCredentials } from './core/redact.ts'
+import { INSPECT } from './core/secret.ts'
 import { waitMs } from './core/wait.ts'
 import { RequestFacts } from './inbound/current-request.ts'
 import type { GrpcHealthHandler } from './inbound/grpc-health-service.ts'
@@ -315,7 +315,7 @@ export class Mesh<Name extends string = string> {
   }
 
   /** What `console.log(mesh)` prints: what is inside carries the headers of requests that are under way. */
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return `Mesh { service: ${JSON.stringify(this.options.service)}, state: '${this.life.readiness.current}' }`
   }
 

@@ -1,7 +1,7 @@
 /** What is printed in place of a secret. */
 export const REDACTED = '[redacted]'
 /** `inspect.custom`, by the name under which `node:util` registers it. */
-const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+export const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** A value that prints `[redacted]` wherever it is printed; `reveal` hands it out. */
 export interface Secret {
