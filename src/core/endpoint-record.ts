@@ -14,8 +14,8 @@ export class EndpointRecord {
   /** Who counts it into his totals. */
   readonly owner: object
 
-  constructor(windowMs: number, now: number, owner: object) {
-    this.counts = new SlidingWindow(windowMs, 4, now)
+  constructor(windowMs: number, owner: object) {
+    this.counts = new SlidingWindow(windowMs, 4)
     this.owner = owner
   }
 
@@ -37,8 +37,8 @@ export const RECORD = { answers: 0, failures: 1, samples: 2, slow: 3 } as const
 export class LatencyHistogram {
   private readonly window: SlidingWindow
 
-  constructor(windowMs: number, now: number) {
-    this.window = new SlidingWindow(windowMs, COLUMNS, now)
+  constructor(windowMs: number) {
+    this.window = new SlidingWindow(windowMs, COLUMNS)
   }
 
   add(latencyMs: number, now: number): void {

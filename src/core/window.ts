@@ -7,9 +7,10 @@ export class SlidingWindow {
   private readonly columns: number
   /**
    * When (clock time) the newest bucket is over, so that most looks need no division; what each column adds up to; and ten buckets of them.
-   * One array, since a window is mostly cold when it is met: there is one for each endpoint.
+   * One array, since a window is mostly cold when it is met: there is one for each endpoint. It is made at the first event: of ten thousand
+   * services most processes call a few.
    */
-  private readonly counts: Float64Array
+  private counts = NOTHING
   private newest = 0
   /** Where the newest bucket begins in `counts`. */
   private start = 0
@@ -18,55 +19,55 @@ export class SlidingWindow {
    * @param windowMs length of the window in milliseconds
    * @param columns how many separate numbers are counted
    */
-  constructor(windowMs: number, columns: number, now: number) {
+  constructor(windowMs: number, columns: number) {
     this.bucketMs = windowMs / BUCKETS
     this.columns = columns
-    this.counts = new Float64Array(1 + columns + BUCKETS * columns)
-    this.turnTo(Math.floor(now / this.bucketMs))
   }
 
   add(column: number, now: number, amount = 1): void {
+    if (now >= (this.counts[0] as number)) this.advance(now)
     const { counts } = this
-    if (now >= (counts[0] as number)) this.advance(now)
     const slot = this.start + column
     counts[slot] = (counts[slot] as number) + amount
     counts[1 + column] = (counts[1 + column] as number) + amount
   }
 
   sum(column: number, now: number): number {
-    if (now >= (this.counts[0] as number)) this.advance(now)
+    if (now >= (this.counts[0] as number)) {
+      if (this.counts === NOTHING) return 0
+      this.advance(now)
+    }
     return this.counts[1 + column] as number
   }
 
   /** Takes out what `other` counted of the same events: a window of the same length and columns. */
   subtract(other: SlidingWindow, now: number): void {
+    if (this.counts === NOTHING || other.counts === NOTHING || other.bucketMs !== this.bucketMs) return
     this.advance(now)
     other.advance(now)
-    if (other.bucketMs !== this.bucketMs) return
     for (let slot = 1; slot < this.counts.length; slot++) this.counts[slot] = (this.counts[slot] as number) - (other.counts[slot] as number)
   }
 
   clear(): void {
-    this.counts.fill(0, 1)
+    if (this.counts !== NOTHING) this.counts.fill(0, 1)
   }
 
   /** Goes on with another length; what was counted stays, as if it had just happened. */
   resize(windowMs: number, now: number): void {
+    this.bucketMs = windowMs / BUCKETS
+    if (this.counts === NOTHING) return
     const totals = this.counts.slice(1, 1 + this.columns)
     this.clear()
-    this.bucketMs = windowMs / BUCKETS
     this.turnTo(Math.floor(now / this.bucketMs))
     for (const [column, total] of totals.entries()) this.add(column, now, total)
   }
 
   private advance(now: number): void {
     const bucket = Math.floor(now / this.bucketMs)
-    if (bucket <= this.newest) return
-    if (bucket - this.newest >= BUCKETS) {
-      this.clear()
-    } else {
-      for (let passed = this.newest + 1; passed <= bucket; passed++) this.emptyBucket(passed)
-    }
+    if (this.counts === NOTHING) this.counts = new Float64Array(1 + this.columns + BUCKETS * this.columns)
+    else if (bucket <= this.newest) return
+    else if (bucket - this.newest >= BUCKETS) this.clear()
+    else for (let passed = this.newest + 1; passed <= bucket; passed++) this.emptyBucket(passed)
     this.turnTo(bucket)
   }
 
@@ -91,3 +92,5 @@ export class SlidingWindow {
 }
 
 const BUCKETS = 10
+/** Of a window without an event. Its bucket is always over, so that nobody asks for it but who turns to another one. */
+const NOTHING = new Float64Array([Number.NEGATIVE_INFINITY])

@@ -72,7 +72,7 @@ export class RoutedOrigin {
       for (const each of mirror) {
         const { service, percent } = each
         if (random() * 100 >= percent) continue
-        const counted = counters.mirror(service, engine.time.now)
+        const counted = counters.mirror(service)
         const send = (copied: unknown): void => {
           try {
             const plan = this.ground.service(service)

@@ -8,10 +8,10 @@ export class RuleCounters {
   private readonly shadows = new Map<string, MirrorCounters>()
 
   /** The counters of what goes to a mirror. */
-  mirror(service: string, now: number): MirrorCounters {
+  mirror(service: string): MirrorCounters {
     let counters = this.shadows.get(service)
     if (counters === undefined) {
-      counters = new MirrorCounters(now)
+      counters = new MirrorCounters()
       this.shadows.set(service, counters)
     }
     return counters
@@ -24,13 +24,9 @@ export class RuleCounters {
 
 /** What went to one mirror of one rule. Its service counts none of it: a copy is no call that anybody made. */
 export class MirrorCounters {
-  readonly calls: ServiceCounters
+  readonly calls = new ServiceCounters()
   /** Copies that were not sent, because the body was too large or broke, or nobody serves the mirror. */
   skipped = 0
-
-  constructor(now: number) {
-    this.calls = new ServiceCounters(now)
-  }
 }
 
 /** What one route counted, rule by rule; it outlives what is pushed, as long as the names stay. */

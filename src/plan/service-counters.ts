@@ -27,11 +27,7 @@ export class ServiceCounters {
   aborted = 0
   readonly errors = new Map<MeshErrorCode, number>()
   readonly flags = new FlagCounter()
-  readonly latency: LatencyWindow
-
-  constructor(now: number) {
-    this.latency = new LatencyWindow(now)
-  }
+  readonly latency = new LatencyWindow()
 
   /** A call ended with an error of the mesh, or would have, had not a fallback stood in for it. */
   countError({ code, flags }: { readonly code: MeshErrorCode; readonly flags: ResponseFlags }): void {
@@ -45,10 +41,7 @@ export class ServiceCounters {
  * 19 %, and a sample costs a few comparisons and two additions.
  */
 class LatencyWindow {
-  private readonly window: SlidingWindow
-  constructor(now: number) {
-    this.window = new SlidingWindow(60_000, COLUMNS, now)
-  }
+  private readonly window = new SlidingWindow(60_000, COLUMNS)
 
   add(latencyMs: number, now: number): void {
     this.window.add(quarterOctaveOf(latencyMs / LOWEST_MS, COLUMNS), now)

@@ -96,7 +96,7 @@ export class ServicePlan {
     this.context = context
     this.snapshot = snapshot
     this.policy = policy
-    this.counters = new ServiceCounters(time.now)
+    this.counters = new ServiceCounters()
     this.budget = new RetryBudget(policy.retry, time.now)
     this.hedging = new Hedging(policy.hedge, this.budget, time.now)
     this.set = new WatchedSet(policy, random, context.ground)

@@ -46,7 +46,7 @@ export class CircuitBreaker implements Gate {
     this.settings = settings
     this.time = time
     this.listener = listener
-    this.window = new SlidingWindow(settings.windowMs, 2, time.now)
+    this.window = new SlidingWindow(settings.windowMs, 2)
     this.current = new Generation(this)
   }
 

@@ -58,7 +58,7 @@ export class InmeshOutliers implements OutlierAlgorithm {
       if (outcome.verdict === 'success') endpoint.consecutiveFailures = 0
       return
     }
-    this.rules ??= new OutlierRules(this.settings, now)
+    this.rules ??= new OutlierRules(this.settings)
     const { all, ejected, spare = 0 } = this.group
     // A few are replaced to find out whether it is all of them or ourselves, and no more: it may be ourselves.
     const replaceable = spare > 0 && ejected * 4 < all.length

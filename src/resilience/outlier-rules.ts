@@ -23,10 +23,10 @@ export class OutlierRules {
   private readonly answers = new LastHeard()
   private readonly silences = new LastHeard()
 
-  constructor(settings: OutlierSettings, now: number) {
+  constructor(settings: OutlierSettings) {
     this.settings = settings
-    this.totals = new SlidingWindow(settings.intervalMs, 4, now)
-    this.latencies = new LatencyHistogram(settings.intervalMs, now)
+    this.totals = new SlidingWindow(settings.intervalMs, 4)
+    this.latencies = new LatencyHistogram(settings.intervalMs)
   }
 
   reconfigure(settings: OutlierSettings, endpoints: readonly Endpoint[], now: number): void {
@@ -34,7 +34,7 @@ export class OutlierRules {
     this.settings = settings
     if (settings.intervalMs === intervalMs) return
     this.totals.resize(settings.intervalMs, now)
-    this.latencies = new LatencyHistogram(settings.intervalMs, now)
+    this.latencies = new LatencyHistogram(settings.intervalMs)
     for (const { record } of endpoints) if (record?.owner === this) record.resize(settings.intervalMs, now)
   }
 
@@ -46,7 +46,7 @@ export class OutlierRules {
    */
   judge(endpoint: Endpoint, outcome: Outcome, now: number, timed: boolean, among: number, replaceable = false): string | undefined {
     const { verdict, status } = outcome
-    const record = this.recordOf(endpoint, now)
+    const record = this.recordOf(endpoint)
     if (status > 0) this.answers.note(endpoint, now)
     else if (verdict === 'failure') this.silences.note(endpoint, now)
     if (verdict !== 'ignored') this.count(record, RECORD.answers, now)
@@ -68,12 +68,12 @@ export class OutlierRules {
     record.clear()
   }
 
-  private recordOf(endpoint: Endpoint, now: number): EndpointRecord {
+  private recordOf(endpoint: Endpoint): EndpointRecord {
     const { record } = endpoint
     if (record?.owner === this) return record
     // What was counted for others is in no total of ours.
     endpoint.consecutiveFailures = 0
-    endpoint.record = new EndpointRecord(this.settings.intervalMs, now, this)
+    endpoint.record = new EndpointRecord(this.settings.intervalMs, this)
     return endpoint.record
   }
 
@@ -94,7 +94,7 @@ export class OutlierRules {
     this.latencies.add(latencyMs, now)
     if (slow) {
       this.count(record, RECORD.slow, now)
-      record.latencies ??= new LatencyHistogram(this.settings.intervalMs, now)
+      record.latencies ??= new LatencyHistogram(this.settings.intervalMs)
     }
     record.latencies?.add(latencyMs, now)
     return slow

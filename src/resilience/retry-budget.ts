@@ -26,7 +26,7 @@ export class RetryBudget implements Described {
 
   constructor(settings: BudgetSettings, now: number) {
     this.settings = settings
-    this.firstTries = new SlidingWindow(BUDGET_WINDOW_MS, 1, now)
+    this.firstTries = new SlidingWindow(BUDGET_WINDOW_MS, 1)
     this.resends = new SentWindow(now)
   }
 

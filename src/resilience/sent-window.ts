@@ -3,7 +3,8 @@
  * buckets would forget some after little more than 9 s, and two bursts could fall into one window: hence an eleventh.
  */
 export class SentWindow {
-  private readonly sent = new Float64Array(BUCKETS)
+  /** A plain list, which is made quicker than a typed one: each service has one. */
+  private readonly sent: number[] = new Array<number>(BUCKETS).fill(0)
   private total = 0
   private newest: number
 

@@ -28,7 +28,7 @@ export class Throttle implements Gate, Permit {
     this.settings = settings
     this.time = time
     this.random = random
-    this.window = new SlidingWindow(settings.windowMs, 2, time.now)
+    this.window = new SlidingWindow(settings.windowMs, 2)
     this.refusal = Object.freeze({
       refused: true,
       code: 'MESH_OVERLOADED',

@@ -10,8 +10,8 @@ export class TryTimes {
   private count: SlidingWindow | undefined = undefined
 
   add(latencyMs: number, now: number): void {
-    this.histogram ??= new LatencyHistogram(WINDOW_MS, now)
-    this.count ??= new SlidingWindow(WINDOW_MS, 1, now)
+    this.histogram ??= new LatencyHistogram(WINDOW_MS)
+    this.count ??= new SlidingWindow(WINDOW_MS, 1)
     this.histogram.add(latencyMs, now)
     this.count.add(0, now)
   }

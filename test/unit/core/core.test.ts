@@ -166,7 +166,7 @@ describe('events', () => {
 
 describe('the sliding window', () => {
   it('forgets bucket by bucket', () => {
-    const window = new SlidingWindow(1_000, 2, 0)
+    const window = new SlidingWindow(1_000, 2)
     for (let at = 0; at < 1_000; at += 100) window.add(0, at)
     expect(window.sum(0, 950)).toBe(10)
     expect(window.sum(1, 950)).toBe(0)
@@ -176,14 +176,28 @@ describe('the sliding window', () => {
   })
 
   it('a clock that stands still or goes back loses nothing', () => {
-    const window = new SlidingWindow(1_000, 1, 500)
+    const window = new SlidingWindow(1_000, 1)
     window.add(0, 500)
     window.add(0, 400)
     expect(window.sum(0, 100)).toBe(2)
   })
 
+  it('without an event counts nothing, whatever it is asked for', () => {
+    const empty = new SlidingWindow(1_000, 1)
+    const other = new SlidingWindow(1_000, 1)
+    other.add(0, 100, 3)
+    empty.resize(2_000, 100)
+    empty.resize(1_000, 100)
+    empty.clear()
+    empty.subtract(other, 100)
+    other.subtract(empty, 100)
+    expect([empty.sum(0, 100), other.sum(0, 100)]).toEqual([0, 3])
+    empty.add(0, 5_000)
+    expect([empty.sum(0, 5_000), empty.sum(0, 5_950), empty.sum(0, 6_000)]).toEqual([1, 1, 0])
+  })
+
   it('keeps its counts when it is resized', () => {
-    const window = new SlidingWindow(1_000, 1, 0)
+    const window = new SlidingWindow(1_000, 1)
     window.add(0, 0, 7)
     window.resize(10_000, 500)
     expect(window.sum(0, 9_000)).toBe(7)
