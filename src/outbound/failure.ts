@@ -5,6 +5,7 @@ import { flagsOfTry } from '../core/try-flags.ts'
 import type { TryOutcome } from '../core/try-outcome.ts'
 import type { RetryDecision } from '../resilience/retry.ts'
 import { DialError, NO_HTTP2, NO_IDENTITY } from './connector.ts'
+import { ABANDONED_UPLOAD } from './replay-body.ts'
 
 /** What this process ran out of, or has not got yet; no endpoint is to blame. */
 const LOCAL_SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', NO_IDENTITY])
@@ -47,7 +48,7 @@ export function codeOf(kind: FailureKind, error?: unknown): MeshErrorCode {
 /** What kind of failure undici's `error` is; `unsent` when it never began to write the request. */
 export function kindOf(error: unknown, unsent: boolean): FailureKind {
   const code = errorCode(error)
-  if (CALLERS_MISTAKES.has(code)) return 'aborted'
+  if (CALLERS_MISTAKES.has(code) || error === ABANDONED_UPLOAD) return 'aborted'
   if (LOCAL_SHORTAGES.has(code)) return 'local'
   if (unsent) return error instanceof DialError && error.tls ? 'tls' : 'connect'
   if (code.startsWith('HPE_') || PROTOCOL_ERRORS.has(code) || (error as { name?: unknown }).name === 'HTTPParserError') return 'protocol'

@@ -158,7 +158,7 @@ class StreamBody implements Body {
       for (;;) {
         // The reader of an abandoned try must not steal pieces from its successor; and to tell it that this was all would
         // make a whole request of half a body.
-        if (turn !== this.current || this.released) throw ABANDONED
+        if (turn !== this.current || this.released) throw ABANDONED_UPLOAD
         if (position < kept.length) {
           const value = kept[position++]
           if (!this.replayable && position === kept.length) {
@@ -260,7 +260,8 @@ function bytesOf(piece: unknown): Uint8Array {
   return ArrayBuffer.isView(piece) ? new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength) : new Uint8Array(piece as ArrayBuffer)
 }
 
-const ABANDONED = Object.freeze(new Error('inmesh: this try was given up, and its body with it'))
+/** What breaks the upload of a try that was given up; it says nothing of its endpoint. */
+export const ABANDONED_UPLOAD = Object.freeze(new Error('inmesh: this try was given up, and its body with it'))
 
 function openIterator(source: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterator<unknown> | Iterator<unknown> {
   return Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
