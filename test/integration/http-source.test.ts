@@ -108,7 +108,7 @@ describe('httpSource', () => {
       authorization: [{ name: 'readers', rules: [{ to: [{ operation: { paths: [path] } }] }] }],
     })
     answer = json(whole('/a', 'shop'))
-    poll()
+    poll({ inbound: true })
     // Before the policies came nobody is let in.
     expect(mesh?.authorize({ path: '/a' })).toMatchObject({ action: 'deny', reason: expect.stringContaining('has not answered yet') })
     await mesh?.ready()
@@ -130,14 +130,14 @@ describe('httpSource', () => {
     expect([await ask('store'), mesh?.authorize({ path: '/a' }).action]).toEqual(['0', 'deny'])
     await mesh?.close({ timeout: 0 })
     answer = json({ nodes: whole('/c', 'other') })
-    poll({ map: (document) => (document as { nodes: unknown }).nodes })
+    poll({ inbound: true, map: (document) => (document as { nodes: unknown }).nodes })
     await mesh?.ready()
     expect([await ask('other'), mesh?.authorize({ path: '/c' }).action]).toEqual(['0', 'allow'])
   })
 
-  it('with `inbound: false` nobody waits for policies, and none are taken', async () => {
+  it('without `inbound` nobody waits for policies, and none are taken', async () => {
     answer = json({ ...orders(addresses[0]), authorization: [{ name: 'all', rules: [{}] }] })
-    poll({ inbound: false })
+    poll()
       .ready()
       .catch(() => {})
     expect(mesh?.authorize({}).action).toBe('allow')

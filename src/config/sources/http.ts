@@ -46,8 +46,8 @@ export interface HttpSourceOptions {
    */
   allowEmpty?: boolean
   /**
-   * The document may hold `authorization`: until the first one came no request is let in. Default true with format `inmesh`; where it is false
-   * such a document is refused.
+   * The document may hold `authorization`: until the first one came no request is let in. Default false, since a registry that is down would
+   * else keep a process from serving; such a document is refused then.
    */
   inbound?: boolean
 }
@@ -86,14 +86,14 @@ const entries = {
   headers: v.optional(mapOf(headerName, headerValue), {}),
   namespace: v.optional(namespaceName),
   allowEmpty: v.optional(yesOrNo, false),
-  inbound: v.optional(yesOrNo),
+  inbound: v.optional(yesOrNo, false),
 }
 
 type Settings = Fields<typeof entries>
 
 const OPTIONS = record(entries, [], ({ format, map, service, serviceLabel, port, inbound }, report) => {
   if (format === 'http_sd' && map !== undefined) report(['map'], 'goes with format inmesh')
-  if (format === 'http_sd' && inbound === true) report(['inbound'], 'goes with format inmesh')
+  if (format === 'http_sd' && inbound) report(['inbound'], 'goes with format inmesh')
   if (format === 'http_sd' && (service === undefined) === (serviceLabel === undefined))
     report(['service'], 'format http_sd needs either service or serviceLabel')
   if (format === 'inmesh') {
@@ -110,8 +110,8 @@ const OPTIONS = record(entries, [], ({ format, map, service, serviceLabel, port,
 export function httpSource(options: HttpSourceOptions): Source {
   const settings = parse(OPTIONS, options, { map: 'value' })
   if ('problems' in settings) throw configError(settings.problems.map((problem) => `httpSource options: ${problem}`))
-  const { name, format, inbound = format === 'inmesh' } = settings.output
-  return { name, inbound, watch: (sink) => watch({ ...settings.output, inbound }, sink) }
+  const { name, inbound } = settings.output
+  return { name, inbound, watch: (sink) => watch(settings.output, sink) }
 }
 
 function watch(settings: Settings, sink: Sink): () => void {
@@ -187,7 +187,7 @@ function readWith(reader: DocumentReader, settings: Settings, json: unknown): { 
   // Nothing at all is what a server says that has lost its data.
   if (isPlainObject(document) && SECTIONS.every((key) => document[key] === undefined))
     return { problems: [`services: expected an object, got ${print(document['services'])}`] }
-  if (settings.inbound !== true && isPlainObject(document) && document['authorization'] !== undefined)
+  if (!settings.inbound && isPlainObject(document) && document['authorization'] !== undefined)
     return { problems: ['authorization: goes with inbound: true, which lets no request in before it came'] }
   const read = reader.read(document)
   return 'problems' in read ? { problems: read.problems.map(problemText) } : read
