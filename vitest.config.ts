@@ -11,7 +11,7 @@ const OVER_SOCKETS = ['test/scenario/**/*.test.ts']
 const APART = ['test/properties/close.test.ts', 'test/unit/resilience/execution.test.ts']
 /** They run with the integration tests and in the matrix, so that `npm test` takes less than three minutes. */
 const LONGER = [
-  'test/conformance/fetch/**/*.test.ts',
+  'test/conformance/**/*.test.ts',
   'test/scenario/{hedging,http2-goaway,http2-limits,limits-storm,pushback,shortages,storm}.test.ts',
   'test/scenario/inbound/{chain,retried}.test.ts',
 ]
