@@ -110,10 +110,16 @@ describe('how it ends', () => {
     const options = { circuitBreaker: { minRequests: 1, failurePercent: 50 } }
     const abort = async (reason: unknown): Promise<unknown> => {
       const controller = new AbortController()
-      const run = executor
-        .run('db', () => new Promise(() => {}), { ...options, signal: controller.signal })
-        .catch((error: unknown) => error)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      let begun = (): void => {}
+      const begins = new Promise<void>((resolve) => {
+        begun = resolve
+      })
+      const hanging = (): Promise<never> => {
+        begun()
+        return new Promise(() => {})
+      }
+      const run = executor.run('db', hanging, { ...options, signal: controller.signal }).catch((error: unknown) => error)
+      await begins
       controller.abort(reason)
       return run
     }
