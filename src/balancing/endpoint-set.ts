@@ -151,10 +151,13 @@ export class EndpointSet implements EndpointGroup {
     if (all !== this.all) this.outdated = true
     this.all = all
     this.ejected = 0
-    for (const endpoint of all) this.count(endpoint, 1)
-    // One that comes back waits again as soon as outlier detection looks.
     this.awaiting = []
-    for (const endpoint of this.all) if (endpoint.recovering && Number.isNaN(endpoint.probedAt)) this.awaiting.push(endpoint)
+    // One walk: of very many endpoints each is cold when it is met.
+    for (const endpoint of all) {
+      this.count(endpoint, 1)
+      // One that comes back waits again as soon as outlier detection looks.
+      if (endpoint.recovering && Number.isNaN(endpoint.probedAt)) this.awaiting.push(endpoint)
+    }
     this.changed()
   }
 

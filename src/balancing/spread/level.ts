@@ -44,7 +44,8 @@ class Group {
 
   /** The healthy endpoints. */
   chooseHealthy(): Part {
-    this.main.choose(isHealthy)
+    if (this.healthy === this.total) this.main.chooseAll()
+    else this.main.choose(isHealthy)
     return this.main
   }
 
@@ -55,7 +56,8 @@ class Group {
 
   /** All of them, in panic; or none, where calls fail then. */
   chooseInPanic(fails: boolean): Part {
-    this.main.choose(fails ? nobody : anybody)
+    if (fails) this.main.choose(nobody)
+    else this.main.chooseAll()
     return this.main
   }
 }
@@ -106,10 +108,6 @@ function isHealthy(endpoint: Endpoint): boolean {
 
 function isDegraded(endpoint: Endpoint): boolean {
   return !endpoint.out && endpoint.degraded
-}
-
-function anybody(): boolean {
-  return true
 }
 
 function nobody(): boolean {

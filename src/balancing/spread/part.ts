@@ -34,6 +34,11 @@ export class Part {
     else if (!same || count !== candidates.length) this.candidates = Object.freeze(members.filter(fits))
   }
 
+  /** The same, of everybody, without a look at them. */
+  chooseAll(): void {
+    this.candidates = this.members
+  }
+
   /** The endpoint for a first try, by a balancer like `balancer`. */
   pick(balancer: Balancer, call: Call): Endpoint | undefined {
     return this.balancerLike(balancer).pick(this.candidates, call, this.members)
