@@ -13,21 +13,34 @@ interface Look {
   readonly state: ExplainedCandidate['state']
   readonly reason: string | undefined
   readonly taken: boolean
+  /** Its metadata are those that the call asks for, and its lane is that of the call. */
+  readonly selected: boolean
+  readonly inLane: boolean
   /** The address of the one that it stands in for; null where nobody needs it any more, undefined where it stands in for nobody. */
   readonly standsInFor: string | null | undefined
 }
 
 /** Every endpoint of the service, whether a first try may go there, with what chance, and why. A name that only was one of the service leads to nobody. */
 export function explainedCandidates(subject: Subject): ExplainedCandidate[] {
-  const { plan, part, gone, asked } = subject
+  const { plan, part, place, gone, asked } = subject
   if (gone) return []
   const usable = new Set(part.set.usable)
+  const selected = new Set(place.within.all)
+  const lane = part.set.all === place.within.all ? selected : new Set(part.set.all)
   const certain = certainOf(subject)
   const shares = certain === undefined ? sharesOf(subject) : undefined
   const standIns = standInsOf(plan)
   return plan.set.all.map((endpoint) => {
     const taken = usable.has(endpoint) || endpoint === certain?.endpoint
-    const look: Look = { endpoint, subject, taken, standsInFor: standIns.get(endpoint), ...endpointState(endpoint, asked.now) }
+    const look: Look = {
+      endpoint,
+      subject,
+      taken,
+      selected: selected.has(endpoint),
+      inLane: lane.has(endpoint),
+      standsInFor: standIns.get(endpoint),
+      ...endpointState(endpoint, asked.now),
+    }
     const share = certain === undefined ? shares?.get(endpoint) : endpoint === certain.endpoint ? 1 : 0
     const known = share ?? (taken ? undefined : 0)
     const why = becauseOf(look)
@@ -62,8 +75,8 @@ function sharesOf({ plan, call, part, asked }: Subject): ReadonlyMap<Endpoint, n
  * reason is one more line.
  */
 const REASONS: readonly ((look: Look) => string | undefined)[] = [
-  ({ endpoint, subject: { place } }) => (place.within.all.includes(endpoint) ? undefined : 'not selected by its metadata'),
-  ({ endpoint, subject: { part } }) => (part.set.all.includes(endpoint) ? undefined : 'of another lane'),
+  ({ selected }) => (selected ? undefined : 'not selected by its metadata'),
+  ({ inLane }) => (inLane ? undefined : 'of another lane'),
   ({ subject: { part }, taken }) =>
     part.set.failing && !taken ? 'panic: fewer endpoints are usable than panicPercent asks for, and failTrafficOnPanic is on' : undefined,
   ({ subject: { part }, taken }) =>
