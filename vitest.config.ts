@@ -12,7 +12,7 @@ const APART = ['test/properties/close.test.ts', 'test/unit/resilience/execution.
 /** They run with the integration tests and in the matrix, so that `npm test` takes less than three minutes. */
 const LONGER = [
   'test/conformance/**/*.test.ts',
-  'test/scenario/{hedging,http2-goaway,http2-limits,limits-storm,pushback,shortages,storm}.test.ts',
+  'test/scenario/{file-source,health-checks,hedging,http2,http2-goaway,http2-limits,limits-storm,pushback,shortages,storm}.test.ts',
   'test/scenario/inbound/{chain,retried}.test.ts',
 ]
 
