@@ -88,7 +88,8 @@ it.each([
   await expect.poll(() => cancelled).toBe(1)
 })
 
-it('a connection whose caller left before HTTP/1.1 was agreed on breaks without ending the process', async () => {
+/** A call over TLS whose caller leaves before the protocol is agreed on. */
+async function leftDuringHandshake(): Promise<Pick<Awaited<ReturnType<typeof handshakes>>, 'opened' | 'shake'>> {
   const { address, opened, shake } = await handshakes()
   const mesh = meshOf({ services: { orders: { endpoints: [address], protocol: 'auto', tls } } })
   const aborter = new AbortController()
@@ -96,6 +97,11 @@ it('a connection whose caller left before HTTP/1.1 was agreed on breaks without 
   await expect.poll(() => opened.length).toBe(1)
   aborter.abort()
   await answer
+  return { opened, shake }
+}
+
+it('a connection whose caller left before HTTP/1.1 was agreed on breaks without ending the process', async () => {
+  const { opened, shake } = await leftDuringHandshake()
   const closed = new Promise((resolve) => opened[0]?.once('close', resolve))
   await shake()
   opened[0]?.resetAndDestroy()
@@ -104,13 +110,7 @@ it('a connection whose caller left before HTTP/1.1 was agreed on breaks without 
 })
 
 it('a connection that nobody takes after HTTP/1.1 was agreed on is closed', async () => {
-  const { address, opened, shake } = await handshakes()
-  const mesh = meshOf({ services: { orders: { endpoints: [address], protocol: 'auto', tls } } })
-  const aborter = new AbortController()
-  const answer = mesh.fetch('https://orders/', { signal: aborter.signal }).catch(() => undefined)
-  await expect.poll(() => opened.length).toBe(1)
-  aborter.abort()
-  await answer
+  const { opened, shake } = await leftDuringHandshake()
   await shake()
   await expect.poll(() => opened[0]?.destroyed).toBe(true)
 })
