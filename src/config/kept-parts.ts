@@ -1,4 +1,5 @@
-import { copyPlain, type Plain, saysTheSame } from './schema/plain.ts'
+import { sameContent } from './same-content.ts'
+import { copyPlain, type Plain } from './schema/plain.ts'
 import type { Checked } from './schema/problems.ts'
 
 /** A part that was taken, and what was made of it. */
@@ -43,7 +44,7 @@ export class KeptParts<T> {
 
 function isSame(written: unknown, copy: unknown): boolean {
   try {
-    return saysTheSame(written, copy)
+    return sameContent(written, copy)
   } catch {
     // A getter or a proxy: whoever copies it tells what is wrong.
     return false

@@ -29,26 +29,6 @@ export function copyPlain(input: unknown, opaque?: Opaque, levels = Number.POSIT
   return { value, problems: copying.problems, comparable: copying.comparable }
 }
 
-/** Whether `written` says what was copied from something before, which must be `comparable`. It is read once. */
-export function saysTheSame(written: unknown, copy: unknown): boolean {
-  if (typeof written !== 'object' || written === null) return Object.is(written, copy)
-  if (typeof copy !== 'object' || copy === null) return false
-  if (Array.isArray(written)) {
-    if (!Array.isArray(copy) || written.length !== copy.length) return false
-    for (let index = 0; index < copy.length; index++) if (!saysTheSame(written[index], copy[index])) return false
-    return true
-  }
-  if (Array.isArray(copy) || !isPlainObject(written)) return false
-  // Lists of keys would cost more than all comparing.
-  let keys = 0
-  for (const key in copy) {
-    keys++
-    if (!saysTheSame(written[key], (copy as Record<string, unknown>)[key])) return false
-  }
-  for (const _ in written) keys--
-  return keys === 0
-}
-
 /**
  * What copied objects are made of: one that inherits nothing but nothing. Of `Object.create(null)` each would be a dictionary of its own,
  * which takes several times as long to write and to read.

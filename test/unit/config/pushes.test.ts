@@ -59,6 +59,13 @@ describe('a document that is read again', () => {
     expect(read(document({ authorization: [changed] })).authorization[0]).not.toBe(first)
   })
 
+  it('tells a key without a value from another one in its place', () => {
+    const parts = new KeptParts(({ value }): { output: unknown } => ({ output: value }))
+    parts.check('part', { name: 'one', dryRun: undefined })
+    parts.settle(true)
+    expect(parts.check('part', { name: 'one', action: 'DENY' })).toMatchObject({ output: { action: 'DENY' } })
+  })
+
   it('reads anew what somebody may change under its hands', () => {
     const parts = new KeptParts((part): { output: object } => ({ output: { part } }))
     const same = (written: unknown): boolean => {
